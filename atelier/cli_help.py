@@ -71,7 +71,9 @@ def _by_family(paths: list[str]) -> dict[str, list[str]]:
 
 
 def _family(file: pathlib.Path, visited: frozenset = frozenset()) -> str:
-    """Returns the folder of models a config imports most from, else that of a config it imports."""
+    """Returns the folder of `models` from which a config imports most. If it imports from none,
+    returns the folder of a config that it imports.
+    """
     tree = ast.parse(source(file))
     imports = [node.module or '' for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)]
     own = [module.split('.')[1] for module in imports if module.startswith('models.')]

@@ -122,7 +122,7 @@ def _sweep(command: Command) -> None:
 
 
 def _prepared(command: Command) -> sweep.Sweep:
-    """Returns the sweep of the flags; without --config, that in --workdir supplies the rest."""
+    """Returns the sweep of the flags; without --config, the one in --workdir supplies the rest."""
     values, config_file, config = command.values, command.config_file, command.config
     default = checkout.default_folder(config_file, config)
     folder = user_path(values.workdir or default.with_name(f'sweep-{default.name}'))

@@ -143,7 +143,8 @@ def over_split(
     split: str = 'test',
     n: int | None = None,
 ):
-    """Applies a per-example function, (weights, batch, rng) -> [local, ...], to a whole split.
+    """Applies a per-example function to every example of a split. The function is (weights, batch,
+    rng) -> [local, ...], where the `local` examples are those that one device computes.
 
     Args:
       trained: the run.

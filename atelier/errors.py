@@ -111,7 +111,8 @@ def at_least(least: int, field: str, *values: object) -> None:
 
 
 def check_sizes(owner: object, *names: str, least: int = 1) -> None:
-    """Refuses model sizes below `least`: attributes `names` of `owner`, and fields of config.model.
+    """Refuses model sizes below `least`. The sizes are the attributes `names` of `owner`, which
+    have the names of fields of config.model.
 
     Raises:
       UserError: names the config field and the value.

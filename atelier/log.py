@@ -35,7 +35,7 @@ class Lines(str):
     """Several lines as one argument of a message: their line breaks are kept."""
 
     def __new__(cls, lines: Iterable[str]) -> 'Lines':
-        """Joins lines, each without anything that could forge another."""
+        """Joins lines, each escaped so that it cannot forge another."""
         return super().__new__(cls, '\n'.join(escaped(line, keep='\t') for line in lines))
 
 

@@ -47,10 +47,11 @@ class _FromSource(importlib.machinery.SourceFileLoader):
 
 
 def _finder(path: str) -> importlib.machinery.FileFinder:
-    """Finds modules of open folders and of packages in them; a hook of `sys.path_hooks`.
+    """Finds modules in folders opened by `_enter`, and in their packages; for `sys.path_hooks`.
 
     Raises:
-      ImportError: the nearest entry of `sys.path` at or above the path is not an open folder.
+      ImportError: the path is not in an open folder. If several entries of `sys.path` contain the
+        path, the innermost one counts.
     """
     folder = pathlib.Path(path).resolve()
     entries = {pathlib.Path(entry).resolve() for entry in sys.path}
@@ -100,7 +101,7 @@ def source(file: pathlib.Path) -> str:
 
 
 def _name_of(file: pathlib.Path) -> str:
-    """Returns the name by which neighbours import it; a unique name if another module has that."""
+    """Returns the file's stem if importing that name finds this file, otherwise a unique name."""
     if file.stem.isidentifier() and file.stem != '__main__':
         spec = importlib.util.find_spec(file.stem)
         if spec is not None and pathlib.Path(spec.origin or '').resolve() == file:
@@ -110,7 +111,7 @@ def _name_of(file: pathlib.Path) -> str:
 
 @contextlib.contextmanager
 def beside(file: pathlib.Path) -> Iterator[None]:
-    """Makes the neighbours of a file importable in this context, after all other modules.
+    """Makes the neighbours of a file importable in this context; Python searches them last.
 
     No change if they already are.
 

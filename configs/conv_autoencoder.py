@@ -9,7 +9,7 @@ The networks are those of the Keras tutorial (Chollet 2016, Building Autoencoder
 deviation over 3 seeds). Takes about 17 seconds on two CPU cores.
 
 Results on the test split of MNIST with a dense 32-dimensional code (second command), one seed:
-cross-entropy 63.9 nats, half squared error 2.64. For comparison, the half squared error is 6.60 for
+cross-entropy 63.9, half squared error 2.64. For comparison, the half squared error is 6.60 for
 PCA with 32 components (`python -m benchmarks.pca_error`) and 4.13 for the fully connected
 784-32-784 network. Takes about 4 minutes.
 """

@@ -7,8 +7,8 @@ Results on the test split of the 8x8 digits, seed 0: the Frechet distance in the
 configs/classifier.py is 11.4 (real data: 6.8); 97.8 % of the samples are classified as the
 requested class; a classifier trained on samples has an accuracy of 92.0 %. The upper bound on the
 NLL given the label is 406.4 +- 4.4 nats (100 diffusion times; +- is the standard error over
-examples), for a process with less noise at its first time than that of `configs/diffusion.py`.
-Takes two and a half minutes on two CPU cores.
+examples). The first time of this process has less noise than that of `configs/diffusion.py`. Takes
+two and a half minutes on two CPU cores.
 """
 
 from ml_collections import ConfigDict

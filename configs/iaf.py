@@ -4,8 +4,8 @@
 
 On the test split of the dequantised digits, the NLL is 104.18 +- 0.68 nats (one seed; +- is the
 standard error over examples). It is exact for the density and an upper bound for the grey levels.
-Takes 45 seconds on two CPU cores, half of it for compilation, because log p(x) takes 64 passes per
-layer. MNIST (`:mnist`) is not measured.
+Takes 45 seconds on two CPU cores, because log p(x) takes 64 passes per layer. Half of the time is
+compilation. MNIST (`:mnist`) is not measured.
 """
 
 from ml_collections import ConfigDict

@@ -29,7 +29,7 @@ def get_config(argument: str | None = None) -> ConfigDict:
     """Returns the `DATA[,debug]` config; DATA is any source: digits, mnist, checkerboard, ..."""
     config, debug = flows.begin(argument)
     config.model.update(
-        direction='density',  # which is computed in a single pass: density (MAF) | samples (IAF)
+        direction='density',  # what takes a single pass: density (MAF) | samples (IAF)
         hidden_sizes=(512, 512),  # hidden layers of the network of each autoregressive layer
         steps=5,  # flow steps: actnorm, autoregressive layer, reversal
     )
@@ -47,7 +47,7 @@ def build(config: ConfigDict, spec: Spec) -> Family:
     options = common.network_options(config)
 
     def step():
-        """Returns one step: actnorm instead of batch norm; the rest starts as the identity."""
+        """Returns a step: actnorm (paper: batch norm), layer that starts as identity, reversal."""
         network = MADE(hidden, elementwise.size, last_kernel_init=zeros, **options)
         return Chain((ActNorm(), directed(MaskedAutoregressive(network, elementwise)), Reversed()))
 

@@ -34,7 +34,7 @@ def get_config(argument: str | None = None) -> ConfigDict:
     fitted.fit_once(config)
     config.data.update(
         num_pieces=config.train.batch_size,  # pieces of the training text, one per row of the batch
-        valid_share=0.0,  # validation fraction of the training part; 0: validation chooses nothing
+        valid_share=0.0,  # validation fraction of the training part; 0: train on all of it
     )
     return config.lock()
 

@@ -24,8 +24,9 @@ def get_config(argument: str | None = None) -> ConfigDict:
     config.model = ConfigDict(
         dict(
             components='auto',  # categorical (Bernoulli for binary data) | gaussian | auto
-            # pseudo-examples added to a class, for each level (1: Laplace's rule); for Gaussians
-            # they have variance 1/12 if x has a known interval, else 1; 0: maximum likelihood
+            # categorical: pseudo-examples of each level, added to a class (1: Laplace's rule);
+            # Gaussian: pseudo-examples around its mean, with variance 1/12 if x has a known
+            # interval, else 1; 0: maximum likelihood
             pseudo_count=1.0,
             variance_floor=1e-4,  # smallest variance of a Gaussian, for normalized x
             forgetting=1.0,  # 1: average all minibatches; 0: use only the last one

@@ -15,7 +15,7 @@ def log_powers(x, logits, n: int):
     """x log sigmoid(l) + (n - x) log sigmoid(-l), with one exponential and one logarithm.
 
     Where the sigmoid saturates, x l - n max(l, 0) is exact and the remainder is small. The maximum
-    is written as (l + |l|) / 2, because the derivative of |l| at 0 then cancels against that of |l|
+    is written as (l + |l|) / 2. At l = 0 the derivative of this |l| cancels against that of the |l|
     in the remainder, whatever value JAX gives it. The derivative of `jnp.maximum` would not cancel.
     """
     size = jnp.abs(logits)

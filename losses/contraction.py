@@ -43,8 +43,8 @@ def jacobian_squared_norm_estimate(
     E[u^T J J^T u] = tr(J J^T) for any u of mean zero and covariance I: Hutchinson (1989), A
     Stochastic Estimator of the Trace of the Influence Matrix. Rademacher probes (+1 or -1) have the
     smallest variance, 2 sum_{i != k} (J J^T)_ik^2 each. Probes lie in code space, which has fewer
-    dimensions than x. Probes in the space of x would use J^T J, which has the same nonzero
-    eigenvalues, but more of its squared norm off the diagonal.
+    dimensions than x. Probes in the space of x would use J^T J. It has the same nonzero eigenvalues
+    and thus the same squared norm, but usually more of it off the diagonal.
 
     Raises:
         ValueError: if the encoder does not return (batch, latent), the probes do not have the shape

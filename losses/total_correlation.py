@@ -19,8 +19,8 @@ def total_correlation(
     If row i of z is drawn from q(z | x_i), the mean over the batch estimates KL(q(z) || prod_j
     q(z_j)): Chen et al. (2018), Isolating Sources of Disentanglement in VAEs, equations 2 and S3.
     Their minibatch-weighted estimate also subtracts log N from each logarithm, where N is the size
-    of the training split, which adds the constant (latent - 1) log N. On a minibatch both estimates
-    are biased.
+    of the training split. In total this adds the constant (latent - 1) log N. On a minibatch both
+    estimates are biased.
 
     Raises:
         ValueError: if means and log_vars differ in shape, or z has another number of latents.

@@ -13,6 +13,7 @@
 | language models: n-gram, GRU, transformer | `autoregressive/language_model.py` |
 | diffusion, flow matching | `diffusion/diffusion.py` |
 | super-resolution by diffusion | `diffusion/super_resolution.py` |
+| super-resolution by regression | `supervised/super_resolution_regressor.py` |
 | mixtures, naive Bayes | `classical/mixture.py` |
 | probabilistic PCA | `classical/ppca.py` |
 | Chow-Liu tree | `classical/chow_liu_tree.py` |

@@ -44,7 +44,7 @@ def at_least(least: int, **options: int) -> None:
 
 
 def check_outputs(run: Run, factor: int = 1, **options: int) -> None:
-    """Checks that this number of examples fits into memory: `factor` times all the options.
+    """Checks that memory holds `factor` times the product of the options, in examples.
 
     Raises:
       UserError: it does not; the message names the options.
@@ -124,8 +124,8 @@ def settings_suffix(run: Run) -> str:
 def changed_options(apply: Callable[..., Any], **options: Any) -> str:
     """Returns the options of `apply` that differ from its defaults, for a file name.
 
-    `options` holds those that change the results. One that only appends to them, such as a number
-    of samples, is not part of a name.
+    `options` holds those that change the results. An option that only adds further results, such as
+    a number of samples, is left out of the name.
     """
     defaults = inspect.signature(apply).parameters
     changed = {name: value for name, value in options.items() if value != defaults[name].default}

@@ -68,11 +68,11 @@ def apply(run: Run, num_images: int, seed: int, name: str) -> dict[str, np.ndarr
     a model can also compress by its codes.
 
     Returns:
-      index [n] in the test split and x [n, *event]. Costs in bits by the coder's integer
-      frequencies: bits [n, *event] of each value and, with bits-back coding, code_bits [n] of z,
-      net of the bits that come back. Costs of the whole example in bits: reported_bits [n] by
-      `log_prob`. With bits-back coding, reported_bits is -ELBO and log_prob_bits [n] is by
-      `log_prob`.
+      index [n] in the test split and x [n, *event]. Costs in bits, computed from the coder's
+      integer frequencies: bits [n, *event] for each value. With bits-back coding also code_bits
+      [n], the cost of z minus the bits that come back. Costs of the whole example in bits:
+      reported_bits [n] by `log_prob`. With bits-back coding, reported_bits is -ELBO and
+      log_prob_bits [n] is by `log_prob`.
 
     Raises:
       UserError: a missing checkpoint, a bad option, or no test examples.

@@ -39,9 +39,9 @@ def hidden_parts(
     Args:
       spec: Spec of the data.
       mask: 'left', 'right', 'top' or 'bottom' hides that half of an image, 'centre' the middle half
-        of its rows and columns, and 'random' positions drawn for each example. The path of an .npy
-        file hides where the file's array is true. The array has the shape of an event or, for
-        images, [height, width].
+        of its rows and columns, and 'random' positions drawn for each example. With the path of an
+        .npy file, x is hidden where the file's array is true. The array has the shape of an event
+        or, for images, [height, width].
       share: fraction of positions that 'random' hides, rounded to whole positions. A position of an
         image is a pixel with all its channels.
       n: number of examples.

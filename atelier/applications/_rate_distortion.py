@@ -51,10 +51,10 @@ def apply(run: Run, quality_step: int, name: str) -> dict[str, np.ndarray]:
 
     Returns:
       dims [ks]: the values of k, 1, 2, 4, ... and all; k is also the number of bytes per example.
-      The mean over the test split of 1/2 ||x - reconstruction||^2 on the normalized scale, [ks]:
-      code_error of the model, pca_error of PCA, and without rounding to bytes code_error_unrounded
-      and
-      pca_error_unrounded. With JPEG: jpeg_quality, jpeg_is_subsampled, jpeg_bytes and jpeg_error
+      Errors [ks], the mean over the test split of 1/2 ||x - reconstruction||^2 on the normalized
+      scale: code_error (model) and pca_error (PCA) from components rounded to bytes;
+      code_error_unrounded and pca_error_unrounded from components that are not rounded. With JPEG:
+      jpeg_quality, jpeg_is_subsampled, jpeg_bytes and jpeg_error
         [settings], and best_jpeg [ks], the index of the setting with the smallest error at k or
         fewer bytes per image, or -1. With a codebook: token_bytes and token_error of whole codes.
 

@@ -58,8 +58,9 @@ def apply(
 
     Returns:
       score [n] of the test split; index [n] into that split, most anomalous first; is_novel [n],
-      true if the class was left out of training; label [n] if the data have labels. With such
-      classes: novel_auroc. With another data set: outlier_score [m] and outlier_auroc. With a
+      true if the class was left out of training; label [n] if the data have labels. If classes were
+      left out of training: novel_auroc. With another data set: outlier_score [m] and outlier_auroc.
+      With a
       picture: picture [*event], picture_score and picture_percentile, the percentage of test
       examples of known classes with a lower score. An AUROC is [2], its value and its standard
       error, nan if it has none.

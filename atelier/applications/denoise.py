@@ -46,7 +46,8 @@ def apply(
     of PSNR and SSIM leave out examples that the noise did not change, whose PSNR is infinite.
 
     Args:
-      run: of a family with `reconstruct` or, for gaussian noise up to its largest level, `denoise`.
+      run: of a family with `reconstruct` or `denoise`. `denoise` removes only gaussian noise, up to
+        the largest level that the model covers.
       noise: 'gaussian' adds noise of standard deviation `level`. 'masking' sets each value to 0
         with probability `level`. 'salt_and_pepper' sets each value, with that probability, to the
         smallest or the largest.
@@ -202,7 +203,7 @@ def _results(arrays: dict[str, np.ndarray], noise: str) -> dict[str, Any]:
 
 
 def _summary(level: float, values: dict[str, np.ndarray]) -> dict[str, Any]:
-    """Returns means of the measures and of the PSNR gain over examples that the noise changed."""
+    """Returns means of the measures and the PSNR gain, over the examples that the noise changed."""
     is_noisy = np.isfinite(values['noisy_psnr_db'])
     values = {name: value[is_noisy] for name, value in values.items()}
     values['gain_psnr_db'] = values['denoised_psnr_db'] - values['noisy_psnr_db']

@@ -186,7 +186,7 @@ def _summary(run: Run, arrays: dict[str, np.ndarray], name: str) -> dict[str, An
     example_means = lambda values: values.reshape(len(values), -1).mean(1)
     squared_error = summary(example_means(10 ** (-arrays[f'{name}_psnr_db'] / 10)))
     mse, mse_error = squared_error['mean'], squared_error['standard_error']
-    # stays so if the squared error is 0 or not finite
+    # remains None if the squared error is 0 or not finite
     metrics = {'psnr_db': {'mean': None, 'standard_error': None}}
     if mse:
         psnr_error = None if mse_error is None else 10 / math.log(10) * mse_error / mse

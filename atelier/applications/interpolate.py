@@ -19,7 +19,7 @@ from atelier.run.restore import TrainedRun
 
 NEEDS = (DECODE, ENCODE | PRIOR)
 PATHS = ('linear', 'spherical')
-NEARLY_PARALLEL = 1e-6  # the path is linear if the sine of the angle between the codes is below
+NEARLY_PARALLEL = 1e-6  # below this sine of the angle between the codes, the path is linear
 
 
 def apply(
@@ -29,7 +29,7 @@ def apply(
 
     With an encoder, the codes are those of random test images, and a path starts and ends at their
     reconstructions. Without an encoder, the codes are those that `sample` draws with this seed.
-    Pair i joins codes 2i and 2i + 1, so that more pairs keep the first ones.
+    Pair i joins codes 2i and 2i + 1, so that a larger `num_pairs` does not change the first pairs.
 
     A one-hot class at the end of the codes is interpolated linearly on both paths.
 

@@ -44,14 +44,14 @@ def apply(run: Run, num_points: int = 15, label: int = 0) -> dict[str, np.ndarra
     """Encodes the whole test split, and decodes a grid over the plane of its codes.
 
     Codes of at most two dimensions are plotted directly. Otherwise the plane passes through their
-    mean and is spanned by their first two principal components. The grid shows nothing outside the
-    plane.
+    mean and is spanned by their first two principal components. The grid does not show codes
+    outside the plane.
 
     The grid points are the quantiles (i + 1/2) / num_points of the prior along each axis, as in
-    figure 4 of Kingma and Welling (2014). A family with a `posterior` has the prior N(0, I), under
-    which the coordinate (z - origin) . axis is N(-origin . axis, 1), a standard normal for codes of
-    two dimensions. For any other `prior`, the quantiles are those of NUM_PRIOR_CODES codes
-    projected to the plane. Without a prior, the grid spans the codes evenly.
+    figure 4 of Kingma and Welling (2014). A family with a `posterior` has the prior N(0, I). Under
+    it, the coordinate (z - origin) . axis is N(-origin . axis, 1). For codes of two dimensions this
+    is a standard normal, because the origin is 0. For any other `prior`, the quantiles are those of
+    NUM_PRIOR_CODES codes projected to the plane. Without a prior, the grid spans the codes evenly.
 
     If a code has several parts, the map shows z_1, which `decode` reads. If codes end in a one-hot
     class, the grid is decoded for the class `label`.

@@ -54,8 +54,8 @@ class Codes(NamedTuple):
     posterior: (weights, batch, rng) -> (mean, log_var), [local, latent] each, of the diagonal
       Gaussian q(z | x) of a model whose prior is N(0, I).
     dims: sizes of the concatenated parts of a code. The parts are z_1, which `decode` reads, then
-      the stochastic layers above z_1, and last the one-hot class if the family is
-      class-conditional. () if the whole code is z_1.
+      the stochastic layers above z_1. A one-hot class at the end of a code is not counted. () if
+      the whole code is z_1.
     tokens: the same codes as indices, if they come from a codebook.
     """
 

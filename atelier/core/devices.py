@@ -19,7 +19,7 @@ def over_devices(f: Callable, in_axes, out_axes=None, donate=(), devices=None) -
     call, a later move to shard_map changes one line.
 
     If an argument may be an empty pytree, pass it and its axis inside a tuple. Otherwise JAX 0.10
-    matches `in_axes` to leaves instead of arguments when there are equally many of both.
+    matches `in_axes` to leaves instead of arguments if there are as many leaves as arguments.
     """
     return jax.pmap(
         f,
@@ -67,7 +67,7 @@ def gather(tree):
 
 
 def local_indices(devices: Sequence[jax.Device]) -> np.ndarray:
-    """Returns the indices in `devices` of this process's devices, an argument for pmap to split."""
+    """Returns the indices in `devices` of this process's devices, an array that pmap can split."""
     process = jax.process_index()
     return np.asarray([i for i, d in enumerate(devices) if d.process_index == process], np.int32)
 

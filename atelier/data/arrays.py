@@ -34,7 +34,11 @@ from atelier.errors import UserError, reading
 from atelier.paths import user_path
 
 ENCRYPTED = 1  # bit of the flags of a zip member
-MAX_UNUSED = 100  # limit on classes without examples, unless more classes have examples
+HEADERS = {
+    (1, 0): np.lib.format.read_array_header_1_0,
+    (2, 0): np.lib.format.read_array_header_2_0,
+}
+MAX_UNUSED = 100  # most classes without examples, or the number with examples if larger
 SMALL = 1e-30  # float32 holds a standard deviation this small, and its inverse
 UNREADABLE = (
     ValueError,
@@ -133,13 +137,13 @@ def check_members(path: pathlib.Path) -> None:
 
 
 def _check_header(file: zipfile.ZipExtFile, member: zipfile.ZipInfo, path: pathlib.Path) -> None:
-    read = {
-        (1, 0): np.lib.format.read_array_header_1_0,
-        (2, 0): np.lib.format.read_array_header_2_0,
-    }.get(np.lib.format.read_magic(file))
-    if read is None:
-        return  # numpy refuses other versions; version 3, for names in Unicode, is refused later
-    shape, _, dtype = read(file)
+    version = np.lib.format.read_magic(file)
+    if version not in HEADERS:  # numpy writes version 3 only for structured types
+        raise UserError(
+            f'cannot read {path}: {member.filename} is in version {version[0]} of the .npy format, '
+            'which arrays of numbers do not need'
+        )
+    shape, _, dtype = HEADERS[version](file)
     declared = math.prod(shape) * dtype.itemsize
     if not dtype.hasobject and declared > member.file_size:
         raise UserError(

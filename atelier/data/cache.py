@@ -123,8 +123,8 @@ def _remove(path: pathlib.Path) -> None:
 def remove_leftovers() -> None:
     """Removes the temporary folders of processes that were killed while they built an entry.
 
-    Temporary folders of earlier versions of this program have no lock: they are removed once a day
-    old.
+    Temporary folders of earlier versions of this program have no lock: they are removed when they
+    are older than a day.
     """
     parent = _entries_folder()
     leftovers.remove_folders(parent, '.')

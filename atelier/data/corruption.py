@@ -39,7 +39,7 @@ def salt_and_pepper(x: Event, key, level, low, high) -> Event:
 
 
 def check_strengths(corrupt: Callable, spec: Spec, **strengths: float) -> None:
-    """Refuses an invalid corruption; `strengths` are the config's, by group (hypers, eval).
+    """Refuses an invalid corruption; `strengths` is {GROUP: the value of config.GROUP.corruption}.
 
     Raises:
       UserError: a strength below 0, a probability above 1, or salt and pepper for real-valued data.

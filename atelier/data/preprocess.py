@@ -45,7 +45,8 @@ def stochastic(x: Float[Array, '*event'], key, top: int) -> Float[Array, '*event
 def uniform(x: Float[Array, '*event'], key) -> Float[Array, '*event']:
     """Returns x + u with u uniform on [0, 1). The density of x + u bounds the probability of x:
 
-    log P(x) >= E_u log p(x + u) (Theis et al. 2016, section 3.1), in the units of x.
+    log P(x) >= E_u log p(x + u) (Theis et al. 2016, section 3.1), where p is a density per unit of
+    x.
     """
     noise_key = jax.random.fold_in(key, 1)  # a binarisation may have used the key itself
     noisy = x + jax.random.uniform(noise_key, x.shape)
@@ -55,7 +56,7 @@ def uniform(x: Float[Array, '*event'], key) -> Float[Array, '*event']:
 def fixed_draw(x: np.ndarray, top: int) -> np.ndarray:
     """Returns one fixed stochastic binarisation of [n, *event], as 0 and `top` in the type of x.
 
-    `stochastic` leaves such values unchanged, whatever the key. The draw of example i does not
+    `stochastic` maps these values to 0 and 1, whatever the key. The draw of example i does not
     depend on how many examples follow. NumPy guarantees RandomState's stream across versions.
     """
     generator, drawn = np.random.RandomState(EVALUATION_DRAW), np.empty_like(x)

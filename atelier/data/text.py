@@ -42,9 +42,9 @@ def load(
       valid_share: share of the training part held out for validation; 0: training uses all of it,
         and validation is its end, of the default length.
       num_pieces: 0: training has a window at every position. Otherwise, for count-based models, the
-        training split is this many pieces. They score each symbol once, given up to `context`
-        symbols before the scored ones. The length of a piece follows from their number and may
-        differ from `context`.
+        training split is this many pieces. Each symbol is scored in one piece. Each piece after the
+        first has at least `context` symbols before its scored ones. The length of a piece follows
+        from their number and may differ from `context`.
 
     Raises:
       UserError: the file is missing, not text or too short, one of its symbols is outside the

@@ -78,7 +78,7 @@ def _prepared(root: pathlib.Path, name: str) -> pathlib.Path | None:
 
 
 def _prepare(root: pathlib.Path, name: str) -> None:
-    """Downloads and prepares a data set with TFDS in a subprocess; ours never imports TensorFlow.
+    """Downloads and prepares a data set with TFDS, in a subprocess that alone imports TensorFlow.
 
     Raises:
       UserError: TensorFlow or an internet connection is missing, or TFDS fails.
@@ -164,7 +164,7 @@ def _open(folder: pathlib.Path, name: str) -> tuple[dict[str, ImageSplit], int |
 
 
 def _check_features(content) -> None:
-    """Refuses Python classes of features that are not TFDS's own; `content`: that of features.json.
+    """Refuses feature classes that are not TFDS's own. `content` is the parsed features.json.
 
     Raises:
       UserError: names the class.

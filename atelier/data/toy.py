@@ -11,8 +11,9 @@
 | `checkerboard` | uniform on 8 of the 16 squares of [-4, 4]^2 |
 
 The first two are those of Srivastava et al. (2017), VEEGAN, and of Lin et al. (2018), PacGAN; the
-others those of Grathwohl et al. (2019), FFJORD. 100,000 points train, 10,000 each validate and
-test; they are the same for every run. A label is the index of the Gaussian, or of the moon.
+others those of Grathwohl et al. (2019), FFJORD. The training split has 100,000 points, the
+validation and test splits 10,000 each. The points are the same for every run. A label is the index
+of the Gaussian, or of the moon.
 """
 
 import math
@@ -30,7 +31,9 @@ from atelier.data.modes import Modes
 SIZES = {'train': 100_000, 'valid': 10_000, 'test': 10_000}
 
 
-NEAR = 3.0  # standard deviations: a radius with 1 - exp(-4.5) = 98.89 % of a plane Gaussian
+NEAR = (
+    3.0  # radius in standard deviations; holds 1 - exp(-4.5) = 98.89 % of a Gaussian in the plane
+)
 
 
 class Mixture(NamedTuple):

@@ -128,7 +128,9 @@ def _cell(column: Column, name: str) -> str:
 
 
 def _paired_differences(columns: list[Column], name: str) -> list[list[str]]:
-    """Returns a row of mean differences from the first run; no row if no run has its examples."""
+    """Returns a row of mean differences from the first run. There is no row if no other run was
+    evaluated on the same examples.
+    """
     first = columns[0]
 
     def cell(column: Column) -> str:

@@ -29,7 +29,8 @@ from atelier.run import config_values, provenance, restore
 from atelier.run.experiment import Run
 
 SPLIT = 'test'
-# `_warn` passes the test means to the family's advice as this many equal validations
+# `_warn` gives the family's advice the test means this many times, as if from successive
+# validations
 NUM_EQUAL_VALIDATIONS = 3
 PACKAGES = ('jax', 'flax', 'optax', 'orbax-checkpoint', 'numpy')
 
@@ -98,10 +99,11 @@ def _evaluate(
     is_up_to_date &= previous.get('values_checksum', '') == checksum_of_values(run.folder)
     if processes.from_first(np.asarray(is_up_to_date)):
         return previous
+    image_path = None if features else run.folder / 'samples' / 'nearest-training.png'
     values = per_example(run, state, devices)
     result = {
         'values': {name: summary(value) for name, value in values.items()},
-        'samples': sample_quality(run, state, devices, feature_function),
+        'samples': sample_quality(run, state, devices, feature_function, image_path),
         'latents': latent_diagnostics(run, state, devices, feature_function),
         **determining_settings,
         'seconds': round(time.perf_counter() - start, 2),
@@ -141,7 +143,8 @@ def _determining_settings(
 
 
 def _require_features(run: Run, is_error: bool) -> None:
-    """Unless the data have modes, requires features for a model that samples without a likelihood.
+    """Requires features if the model samples but has no likelihood, unless the data have known
+    modes.
 
     If there are none: raises UserError if `is_error`, otherwise logs a warning.
     """

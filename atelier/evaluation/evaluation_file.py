@@ -32,7 +32,7 @@ def read_evaluation(folder: pathlib.Path) -> dict[str, Any]:
 
 
 def previous_evaluation(folder: pathlib.Path) -> dict[str, Any]:
-    """Returns the stored evaluation; also empty if it is damaged and so must be repeated."""
+    """Returns the stored evaluation; empty if it is unreadable or damaged and must be repeated."""
     try:
         return read_evaluation(folder)
     except UserError as error:
@@ -60,7 +60,9 @@ def _wrong_field(evaluation: dict[str, Any]) -> str:
 
 
 def _wrong_part(group: str, parts: Any, *names: str) -> str:
-    """Returns the first of `parts` that is no dict in which `names` are numbers, or ''."""
+    """Returns the name of the first of `parts` that is not a dict or has a value of `names` that is
+    neither a number nor None; '' if there is none.
+    """
     if not isinstance(parts, dict):
         return group
     for part, numbers in parts.items():

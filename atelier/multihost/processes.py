@@ -107,7 +107,8 @@ def _rendezvous(coordinator: str, num_processes: int, process_id: int) -> None:
             coordinator,
             num_processes,
             process_id,
-            initialization_timeout=2 * RENDEZVOUS_SECONDS,  # after our timer, as JAX exits from C++
+            initialization_timeout=2
+            * RENDEZVOUS_SECONDS,  # longer than our timer: JAX's timeout exits from C++
             heartbeat_timeout_seconds=HEARTBEAT_SECONDS,
             coordinator_bind_address=listen_at,
         )

@@ -112,7 +112,7 @@ def _read(manager: ocp.CheckpointManager, step: int, like: dict | None) -> Conte
 
 
 def open_manager(folder: pathlib.Path, read_only: bool) -> ocp.CheckpointManager:
-    """Returns Orbax's manager of one folder; none of several processes waits for another.
+    """Returns Orbax's manager of one folder. With several processes, none waits for another.
 
     Raises:
       UserError: the description of a checkpoint is damaged; Orbax reads it when it opens the

@@ -13,7 +13,8 @@ from atelier.errors import UserError
 MIB = 2**20
 # files of a checkpoint that are read whole, and the most bytes that each may have
 _TEXTS = {'_CHECKPOINT_METADATA': MIB, 'host/metadata': MIB, 'state/_METADATA': 64 * MIB}
-# an unknown model's arrays may be this many times as large as their compressed files, or this large
+# limit on the size of an unknown model's arrays: _RATIO times the size of their compressed files,
+# or _ALWAYS_ALLOWED bytes if that is more
 _RATIO, _ALWAYS_ALLOWED = 64, 1024 * MIB
 
 

@@ -47,7 +47,7 @@ def check_integers(config: ConfigDict) -> None:
 def within_memory(config: ConfigDict) -> Iterator[None]:
     """Turns a size that NumPy or JAX cannot represent or allocate into a `UserError`.
 
-    For code that only builds functions and shapes, so that a size is the cause of such an error.
+    It is for code that only builds functions and shapes. There, only a size causes such an error.
     """
     try:
         yield

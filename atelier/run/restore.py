@@ -126,7 +126,8 @@ def fitting_weights(run: Run, folder: pathlib.Path) -> tuple[dict[str, Any], str
 
 
 def _check_symbols(run: Run, folder: pathlib.Path, record: dict[str, Any]) -> None:
-    """Refuses weights for other symbols: with as many symbols they would fit, but be meaningless.
+    """Refuses weights for other symbols. If the number of symbols is the same, the weights would
+    fit but be meaningless.
 
     Raises:
       UserError: `run` is of text, and the weights are not of text with the same symbols.
@@ -213,9 +214,10 @@ def _restore(
 def _best_or_last(
     checkpoints: Checkpoints, wants_best: bool, like: State | None
 ) -> tuple[State | None, str]:
-    """Returns the best State if there is one and it is wanted, else the last, and which it is.
+    """Returns (the best State, 'best') if it is wanted and exists, else (the last State, 'last').
 
-    Both are read again if training has meanwhile replaced the best one by a better one.
+    If training replaces the best checkpoint before it is read, the last and the best are read
+    again.
     """
     while True:
         steps = checkpoints.steps()

@@ -134,7 +134,7 @@ def wrong_kind(values: Mapping[str, Any], like: Mapping[str, Any], prefix: str =
     Args:
       values: nested; lists may stand for tuples, as in JSON.
       like: values of the right types, nested likewise.
-      prefix: of the names in the text.
+      prefix: stands before the name of the field in the returned text.
 
     Returns:
       The name of the field, its value and the right type, or '' if all are right.

@@ -70,7 +70,7 @@ def parse(text: str, values: dict[str, Any]) -> Axis:
 
 
 def settings(axes: Sequence[Axis], num_random: int, seed: int) -> list[Setting]:
-    """Returns each combination of the axes' values once. A draw gives each range a value.
+    """Returns each combination of the axes' values once. A draw is one value from each range.
 
     There are `num_random` joint draws. Draw k of a field depends on (seed, field, k) alone.
 

@@ -4,9 +4,9 @@ sweep.json    config file, argument, values and axes: the same for every shard
 programs/     one file per program: the members that train together, and its form, 'vmap' or 'loop'
 MEMBER/       an ordinary run, with failed.json if it became non-finite
 
-All shards write the same sweep.json. Each shard has its own copy of the folder, where it writes the
-table of the members. After the copies are merged, `--mode=sweep --workdir=FOLDER` writes the table
-of all.
+All shards write the same sweep.json. Each shard writes the table of the members in its folder: one
+that the shards share, or its own copy. After the copies are merged, `--mode=sweep --workdir=FOLDER`
+writes the table of all.
 """
 
 import hashlib
@@ -72,7 +72,8 @@ def check_same(folder: pathlib.Path, record: dict[str, Any]) -> None:
 
     Raises:
       UserError: the folder holds something else or another sweep, or it cannot hold a sweep. Config
-        values must be those of the record, except that train.steps may have grown.
+        values may differ only as `check_same_values` allows: for example, train.steps may have
+        grown.
     """
     check_run_path(folder)
     with reading(folder):

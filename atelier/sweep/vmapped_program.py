@@ -1,4 +1,4 @@
-"""The program of many members: a State with leading axes [devices, rows], one row per member.
+"""Trains many sweep members in one program: a State [devices, rows, ...] has one row per member.
 
 There are no collectives, because each member is on one device, with its whole batch. The program
 has two forms with equal results up to rounding. `vmap` applies every operation to all members of a
@@ -158,7 +158,7 @@ def _array_shapes(run: Run, length: int, layout: Layout) -> dict[str, jax.ShapeD
 def feed_all(
     runs: Sequence[Run], start: int, length: int, layout: Layout
 ) -> Iterator[Callable[[], dict]]:
-    """Yields next_arrays() as `input_pipeline.feed`: the split, or each member's minibatches."""
+    """Yields next_arrays() like `feed`: the split or, when streaming, each member's minibatches."""
     if not is_streamed(runs[0], layout.devices):
         with feed(runs[0], start, length, layout.devices) as next_arrays:
             yield next_arrays
@@ -201,7 +201,7 @@ def side_by_side(
     with feed_all(runs, start, compiled.num_steps, layout) as next_arrays:
 
         def dispatch(states: State):
-            on_host.clear()  # on a CPU, it is a view of the buffers donated now
+            on_host.clear()  # on a CPU, this copy is a view of buffers that are now donated
             arrays = next_arrays()
             if len(forms) > 1:
                 form, seconds, result = _race(forms, states, arrays)

@@ -92,7 +92,7 @@ def make_dispatch(
 
 
 def gathered(state: State, arrays, rows, turns, batch_size: int) -> dict[str, Array]:
-    """Returns the M minibatches of step t, from t*M to t*M + M - 1, as stored: [M, local, ...]."""
+    """Returns the minibatches t*M to t*M + M - 1, those of step t, as stored: [M, local, ...]."""
     key = key_for(state.key, Stream.SHUFFLE)
     n, count = len(arrays['x']), game.num_minibatches(turns)
     index = [
@@ -118,7 +118,7 @@ def _minibatch_index(state: State, j: int, count: int) -> Array:
 
 
 def compile_dispatch(run: Run, num_steps: int, devices: Sequence[jax.Device]) -> Callable:
-    """Returns `make_dispatch` mapped over `devices`, for the arrays of `feed`; compiles once.
+    """Returns the dispatch mapped over `devices`, for arrays of `feed`; its first call compiles it.
 
     The State is donated.
     """

@@ -45,9 +45,8 @@ class Member:
     def can_go_back_to(self, step: int) -> bool:
         """Whether the checkpoint of `step` can be read; always for step 0.
 
-        A checkpoint that cannot be read is moved to the folder `damaged`. Going back deletes the
-        later checkpoints, so without this check they could be lost although that of `step` is
-        unreadable.
+        A checkpoint that cannot be read is moved to the folder `damaged`. Going back deletes all
+        later checkpoints. They must not be deleted if the checkpoint of `step` cannot be read.
         """
         return step == 0 or self.checkpoints.accepts(step, self._start.like)
 
@@ -94,7 +93,7 @@ class Member:
 
 
 def first_save_is_due(members: Sequence[Member], seconds: float) -> bool:
-    """Whether a save is due because, after `seconds` of training, none has been read back yet.
+    """Whether a first save is due, to test if it can be read back, after `seconds` of training.
 
     The first save must be early, because whatever makes checkpoints unreadable would otherwise be
     noticed only at the first scheduled save, perhaps after hours.

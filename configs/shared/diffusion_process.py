@@ -22,7 +22,7 @@ NEEDED = (  # (field, value, other field, the value that the other one must have
     ('schedule', 'learned', 'weighting', 'bound'),  # only the bound is invariant to the schedule
     ('schedule', 'discrete', 'times', 'uniform'),
     ('schedule', 'discrete_cosine', 'times', 'uniform'),
-    ('schedule', 'exploding', 'times', 'log_normal'),  # at most of the uniform times, noise hides x
+    ('schedule', 'exploding', 'times', 'log_normal'),  # noise hides x in most uniform times
     ('weighting', 'bound', 'times', 'uniform'),
 )
 

@@ -34,10 +34,11 @@ Pick = Callable[[int, Gaussian], Array]  # (layer, q) -> z: a sample or the mean
 class HierarchicalNetworks(NamedTuple):
     """The components of a hierarchical VAE of L = len(latent_dims) layers, numbered up from x.
 
-    networks: `encoder_i`, i = 1..L: the layer below (x, its z or features) -> (features [batch,
-      units], concatenated mean and log variance [batch, 2 * latent_dims[i - 1]]); `decoder_1`: z_1
-      -> the parameters of p(x | z_1), [batch, *event, observation.size]; `decoder_i`, i = 2..L: z_i
-      -> the parameters of p(z_i-1 | z_i), [batch, 2 * latent_dims[i - 2]].
+    networks: {name: network}. `encoder_1` takes x, and `encoder_i`, i = 2..L, takes z or the
+      features of layer i - 1. Each encoder returns (features [batch, units], concatenated mean and
+      log variance [batch, 2 * latent_dims[i - 1]]). `decoder_1` maps z_1 to the parameters of p(x |
+      z_1), [batch, *event, observation.size]. `decoder_i`, i = 2..L, maps z_i to the parameters of
+      p(z_i-1 | z_i), [batch, 2 * latent_dims[i - 2]].
     observation: p(x | z_1).
     latent_dims: dimensions of z_1, ..., z_L.
     spec: spec of the data; encoder_1 takes x normalized with it.

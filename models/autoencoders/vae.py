@@ -109,8 +109,8 @@ def log_likelihood(nets: VAENetworks, params, z, batch: Batch) -> Float[Array, '
 def elbo_terms(q: Posterior, log_likelihood_nats: Float[Array, 'batch']) -> dict[str, Array]:
     """Returns the terms of the bound in nats (Kingma and Welling 2014, equation 10).
 
-    They are -log p(x | z), as given, the analytic KL, and `elbo_nats`, the unweighted evidence
-    lower bound, whatever the objective.
+    They are -log p(x | z), the analytic KL, and the evidence lower bound. The bound `elbo_nats` is
+    unweighted, whatever the objective.
     """
     kl = elbo.kl_standard_normal(q.mean, q.log_var)
     return {

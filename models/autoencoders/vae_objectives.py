@@ -90,10 +90,10 @@ def importance_weighted(num_samples: int) -> Objective:
 def doubly_reparameterized(num_samples: int) -> Objective:
     """The importance-weighted bound with DReG for the encoder (Tucker et al. 2019, equation 8).
 
-    The encoder's gradient is sum_i w_i^2 d(log p(x, z_i) - log q(z_i | x)) / dz_i dz_i / dphi, with
-    normalized weights w. Its expectation is that of the plain gradient, but it lacks the zero-mean
-    term that, with many samples, causes most of the plain gradient's noise. The decoder's gradient
-    is the plain one.
+    The encoder's gradient is sum_i w_i^2 (d(log p(x, z_i) - log q(z_i | x)) / dz_i) (dz_i / dphi),
+    with normalized weights w. Its expectation is that of the plain gradient, but it lacks the
+    zero-mean term that, with many samples, causes most of the plain gradient's noise. The decoder's
+    gradient is the plain one.
     """
 
     def loss(nets, params, batch, rng, step, hypers):

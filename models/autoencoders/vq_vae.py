@@ -87,10 +87,10 @@ def terms_of(
 
     `code_nats` is -log p(codes) under a prior with independent positions, whose code frequencies
     are the running counts of training. The exponential of its mean over a split and over positions
-    is the codebook's perplexity on that split, which is at least the perplexity of the split's own
-    frequencies. `code_nats` + `reconstruction_nats` is an upper bound on -log p(x) of a model with
-    that prior. `quantization_error`, the commitment term of the loss, is the squared distance of
-    the encoder's vectors from their codes, averaged over positions.
+    is the perplexity of the prior on that split. It is at least the perplexity of the split's own
+    code frequencies. `code_nats` + `reconstruction_nats` is an upper bound on -log p(x) of a model
+    with that prior. `quantization_error`, the commitment term of the loss, is the squared distance
+    of the encoder's vectors from their codes, averaged over positions.
     """
     nats = -codebooks.log_shares(codebook)[outputs.codes]
     return {

@@ -28,8 +28,8 @@ ORDER_DRAW, LABEL_DRAW, DIM_DRAWS = 0, 1, 2  # indices folded into each row's ke
 class Steps(NamedTuple):
     """Evaluation of one dimension at a time, in an order, with earlier computation cached.
 
-    begin: (weights, given, order_index) -> the initial memory for the order with this index. It
-      reads only the shape of x in the batch `given`.
+    begin: (weights, given, order_index) -> the initial memory for the order with this index. Of x
+      in the batch `given`, it reads only the shape.
     step: (weights, memory, i, previous) -> (memory, parameters [batch, size]) of the i-th
       dimension; `previous` [batch] is the value of the dimension before it, or 0 for the first.
     """

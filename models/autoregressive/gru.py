@@ -95,7 +95,7 @@ class GRU(nn.Module):
     def step(
         self, states: States, previous: Int[Array, 'batch'], i: Int[Array, ''] | int
     ) -> tuple[States, Float[Array, 'batch symbols']]:
-        """Returns the states after the token before token i, and the logits of token i."""
+        """Reads token i - 1, `previous`; returns the new states and the logits of token i."""
         previous = jnp.where(i > 0, previous, self.symbols)
         states, logits = self._advance(states, previous[:, None])
         return states, logits[:, 0]

@@ -29,9 +29,8 @@ from models.autoregressive.token_sampling import SamplingOptions, with_draws
 
 NONE = jnp.iinfo(jnp.int32).max  # sorts after all codes
 MAX_CODES = 2**31 - 1
-Contexts = list[
-    Int[Array, '*positions']
-]  # index of the n-gram of the last 0, 1, ..., k tokens; -1 if there is none
+# n-gram indices of the last 0, 1, ..., k tokens; -1: none
+Contexts = list[Int[Array, '*positions']]
 
 
 class Level(NamedTuple):
@@ -151,7 +150,7 @@ def _index_of(
 
 
 def _as_contexts(indices: Int[Array, 'rows length']) -> Int[Array, 'rows length']:
-    """Makes the n-gram that ends at each token the context of the next one; a row starts with -1."""
+    """Makes the n-gram ending at each token the context of the next one; a row starts with -1."""
     return jnp.pad(indices[:, :-1], ((0, 0), (1, 0)), constant_values=-1)
 
 

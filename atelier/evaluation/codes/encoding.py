@@ -63,7 +63,9 @@ def tokens(
 def codes_from_prior(
     run: Run, state: game.State, key, n: int, devices: Sequence[jax.Device]
 ) -> np.ndarray:
-    """Draws the codes [n, latent] that sampling decodes for this key; needs a `prior`."""
+    """Draws the codes [n, latent] that sampling with this key decodes; the family must have
+    `prior`.
+    """
 
     def prior(weights, batch, rng):
         del batch

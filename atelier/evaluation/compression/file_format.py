@@ -117,7 +117,7 @@ def checksum_of(header: Header, x: np.ndarray, labels: np.ndarray | None) -> int
 def checksum_of_weights(state: game.State) -> int:
     """Returns a checksum of all weights that probabilities depend on, and of their names."""
     total = 0
-    # keep this a plain pair: the checksums in existing files include its key paths
+    # must stay a plain tuple: its key paths are part of the checksums in existing files
     weights = state.ema, state.extra
     for path, leaf in jax.tree_util.tree_leaves_with_path(weights):
         name = jax.tree_util.keystr(path).encode()

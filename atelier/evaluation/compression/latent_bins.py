@@ -15,7 +15,7 @@ import constriction
 import numpy as np
 from jaxtyping import Float, Int
 
-BITS = 12  # bits of a bin's index; at the prior's mode, 16 bins span a distance of 0.01
+BITS = 12  # bits of a bin's index; a bin at the prior's mode is 0.0006 wide
 NUM_BINS = 2**BITS
 PARTS = 2**22  # parts of a posterior's mass: few compared with the resolution of `constriction`
 PRIOR = constriction.stream.model.Uniform(NUM_BINS)
@@ -63,7 +63,7 @@ def draw(stack: Stack, mean: Latents, log_var: Latents) -> tuple[Bins, float]:
 
 
 def put_back(stack: Stack, bins: Bins, mean: Latents, log_var: Latents) -> None:
-    """Pushes the bits back on the stack that `draw` took from it for these bins.
+    """Pushes back on the stack the bits that `draw` took from it for these bins.
 
     Raises:
       ValueError: `draw` cannot draw these bins, or a mean or log variance is not finite.

@@ -41,7 +41,8 @@ class Chain(NamedTuple):
 class Bitstream(NamedTuple):
     """Examples coded as one stream of words, and the cost of each value in bits.
 
-    words: 32-bit words of all examples together, so that the end of the stream costs little.
+    words: 32-bit words of all examples. They form one stream, so the cost of ending a stream arises
+      only once.
     bits: cost of each value of x, from its frequency.
     label_bits: cost of each example's label; 0 without labels.
     code_bits: net cost of each example's latent code; None for models without one.

@@ -41,7 +41,7 @@ def chosen_score(run: Run, name: str) -> str:
 
 
 def description_of(run: Run, name: str) -> str:
-    """Returns a description of the score: its unit, the kind of likelihood and its budget."""
+    """Returns a description of the score; for nll, with the unit and `LogProb.description`."""
     if name == 'reconstruction':
         description = 'reconstruction error 1/2 |x - x^|^2, x normalized'
         return description + (', of the best class' if classes_of(run) else '')

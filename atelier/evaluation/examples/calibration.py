@@ -16,7 +16,9 @@ MAX_LOG_TEMPERATURE = 20.0
 
 
 class Reliability(NamedTuple):
-    """Predictions in equal-width bins of confidence; fields are [bins], means of empty bins NaN."""
+    """Predictions in equal-width bins of confidence: number, mean confidence and accuracy per bin.
+    Mean confidence and accuracy are NaN for an empty bin.
+    """
 
     count: Float[np.ndarray, 'bins']
     confidence: Float[np.ndarray, 'bins']

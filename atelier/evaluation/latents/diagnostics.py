@@ -33,12 +33,13 @@ def latent_diagnostics(
 
     `posterior` gives KL per dimension, active units and the measures of `latents.information`.
     Without it, `encode` and `prior` give the active units of codes, also by stochastic layer.
-    `encode` and `decode` give continuity. `decode` with the `features` of a classifier gives
-    completeness. Data with factors give the mutual information gap. A class at the end of a code is
-    left out. For codes from a codebook, its usage replaces continuity, because a small step leads
-    back to the same code. Without `posterior`, codes as long as the events or longer compress
-    nothing and give no metrics. There are none either, with a warning, if codes are not finite. In
-    the result, values that are not finite are None, because JSON has no NaN or infinity.
+    `encode` and `decode` give continuity. `encode` and `decode`, with the `features` of a
+    classifier, give completeness. Data with factors give the mutual information gap. A class at the
+    end of a code is left out. For codes from a codebook, its usage replaces continuity, because a
+    small step leads back to the same code. Without `posterior`, codes as long as the events or
+    longer compress nothing and give no metrics. There are none either, with a warning, if codes are
+    not finite. In the result, values that are not finite are None, because JSON has no NaN or
+    infinity.
     """
     space = codes_of(run.family)
     if space.posterior is None and (

@@ -1,4 +1,4 @@
-"""Feature functions: their features compare samples with data without a likelihood."""
+"""Feature functions, for comparing samples with data; the comparison needs no likelihood."""
 
 import zlib
 from collections.abc import Callable, Sequence
@@ -18,7 +18,9 @@ from atelier.paths import user_path
 from atelier.run import restore, run_folder
 from atelier.run.experiment import Run
 
-MAX_COORDINATES = 16  # most values per event that serve as features without a classifier
+MAX_COORDINATES = (
+    16  # largest number of values per event for which the values themselves can serve as features
+)
 
 
 class FeatureOutput(NamedTuple):

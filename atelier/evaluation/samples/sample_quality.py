@@ -46,18 +46,19 @@ def sample_quality(
     state: game.State,
     devices: Sequence[jax.Device],
     features: FeatureFunction | None,
+    image_path: pathlib.Path | None = None,
 ) -> dict[str, Any]:
     """Returns metrics of the run's samples, computed from their `features`; empty if none can be
     computed.
 
-    Without features, modes are counted if the data are a mixture with known modes.
+    Without features, modes are counted if the data are a mixture with known modes. If `image_path`
+    is given, saves an image there that shows samples, each above its nearest training examples.
 
     Returns:
       {'num_samples', 'num_real', 'num_train', 'features' (or None),
       'values': {name: {'samples', 'floor'}}}. If a value was computed from other numbers of
       examples than these, its dict holds those numbers too.
     """
-    image_path = run.folder / 'samples' / 'nearest-training.png'
     metrics = against_data(run, state, devices, features, image_path)
     has_classifier = features is not None and features.classifier is not None
     if metrics and has_classifier and is_class_conditional(run.family):

@@ -390,6 +390,14 @@ def test_a_header_that_declares_more_than_the_file_has(tmp_path, complaint, shap
     assert 'x.npy declares' in complaint(arrays.load, path)
 
 
+def test_a_header_in_a_later_version_of_the_format_is_refused(tmp_path, complaint):
+    """Its declared size would not be compared with the file."""
+    header = bytearray(header_of((8,)))
+    header[6:10] = b'\3\0' + header[8:10]  # the length of version 3 has four bytes
+    path = with_member(tmp_path / 'mine.npz', bytes(header[:10]) + b'\0\0' + bytes(header[10:]))
+    assert 'version 3 of the .npy format' in complaint(arrays.load, path)
+
+
 def test_an_npz_larger_than_memory_is_refused_before_it_is_unpacked(
     tmp_path, complaint, monkeypatch
 ):

@@ -21,9 +21,10 @@ from atelier.run import restore
 pytestmark = pytest.mark.usefixtures('quick_compilation')
 
 
-def quality_of(run, state, devices, features=None):
+def quality_of(run, state, devices, features=None, image_path=None):
     """Calls `sample_quality` as an evaluation does."""
-    return sample_quality(run, state, devices, features or chosen_features(run, devices))
+    features = features or chosen_features(run, devices)
+    return sample_quality(run, state, devices, features, image_path)
 
 
 @pytest.fixture(scope='module')
@@ -108,9 +109,10 @@ def test_the_picture_shows_samples_above_their_nearest_training_examples(
     drawn = {}
     save = lambda path, rows, spec: drawn.update(path=path, rows=rows)
     monkeypatch.setattr('atelier.evaluation.samples.sample_quality.save_columns', save)
-    quality = quality_of(honest, state, jax.devices()[:1])
+    path = tmp_path / 'nearest-training.png'
+    quality = quality_of(honest, state, jax.devices()[:1], image_path=path)
     assert quality['num_train'] == 1000
-    assert drawn['path'] == tmp_path / 'samples' / 'nearest-training.png'
+    assert drawn['path'] == path
     samples, nearest, *others = drawn['rows']
     assert len(samples) == 16
     assert len(others) == 2
