@@ -102,7 +102,7 @@ def test_what_cannot_be_left_out(complaint, classes, num_classes, said):
 
 def with_data(**changes):
     config = common.common_config()
-    config.data.update(**changes)
+    config.data.update(split_by='order', **changes)
     return config
 
 
