@@ -27,7 +27,7 @@ RULES = ('content', 'order')
 MAX_HELD_OUT = 5000  # default cap on the examples that a split takes from 'train', by order
 KEY = b'atelier split'  # of the digests: another key would move every example
 DIGEST_BYTES = 8
-CHUNK = 1024  # examples; affects only memory use
+CHUNK = 1 << 22  # values; affects only memory use
 MANY_COPIES = 0.1  # share of examples that repeat another one, from which a warning is logged
 Digests = UInt64[np.ndarray, 'n']
 
@@ -174,9 +174,9 @@ def array_digests(x: np.ndarray) -> Digests:
     It does not depend on the other examples, the byte order, or the width of the type: integers
     below 256 are one byte each if all of an example are, else four; floats are float32; -0 is 0.
     """
-    digests = np.empty(len(x), np.uint64)
-    for start in range(0, len(x), CHUNK):
-        rows = _canonical(x[start : start + CHUNK])
+    digests, size = np.empty(len(x), np.uint64), max(1, CHUNK // x[0].size)
+    for start in range(0, len(x), size):
+        rows = _canonical(x[start : start + size])
         digests[start : start + len(rows)] = [_digest(row) for row in rows]
     return digests
 
