@@ -162,7 +162,9 @@ def description(run: Run, state: State) -> str:
     """Returns a description of the model and its training data."""
     num_params = sum(x.size for x in jax.tree.leaves(state.params))
     players = ', '.join(state.params)
-    examples = f'{run.data.size("train"):,} training examples ({run.data.description})'
+    held_out = [f'{name} {run.data.size(name):,}' for name in run.data.splits if name != 'train']
+    data = '; '.join([', '.join(held_out), run.data.description])
+    examples = f'{run.data.size("train"):,} training examples ({data})'
     return f'{num_params:,} parameters ({players}) on {examples}'
 
 

@@ -91,6 +91,7 @@ def _run_of(command: Command) -> experiment.Run:
     if values.mode == 'train' and command.is_config_typed:
         init_from = run_folder.init_from_path(values.init_from)
         processes.on_first(lambda: run_folder.check_same(folder, config_file, config, init_from))
+        config.data.split_by = processes.text_from_first(config.data.split_by)  # that of the run
         return experiment.assemble(folder, config_file, config, init_from=init_from)
     if values.init_from is not None:
         raise UserError('--init_from is for a new run: give --config=configs/NAME.py too')

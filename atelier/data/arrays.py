@@ -5,7 +5,7 @@
 
 | key | value |
 |---|---|
-| `x` | [n, *event]; validation and test examples are taken from it |
+| `x` | [n, *event]; validation and test examples are taken from it, by their content |
 | `x_train`, `x_valid`, `x_test` | instead of `x`: your own splits; the last two are optional |
 | `label`, `label_train`, ... | optional: integers 0, 1, ... [n], for every split or for none |
 | `levels` | optional: integers take the values 0, ..., levels - 1 |
@@ -28,8 +28,9 @@ from collections.abc import Iterator, Mapping
 
 import numpy as np
 
-from atelier.data.dataset import Dataset, Spec, moments
-from atelier.data.splits import SPLITS, fixed_order
+from atelier.data.dataset import Dataset, Spec
+from atelier.data.moments import moments
+from atelier.data.splits import SPLITS, arranged
 from atelier.errors import UserError, reading
 from atelier.paths import user_path
 
@@ -54,8 +55,14 @@ UNREADABLE = (
 )
 
 
-def load(path: str = '') -> Dataset:
+def load(path: str = '', split_by: str = 'order', held_out_share: float = 0.1) -> Dataset:
     """Reads the file at `path` (see the module docstring for its format).
+
+    Args:
+      path: an .npz.
+      split_by: 'content': missing splits are made by the digests of x, and the examples are sorted
+        by them. 'order': the examples are in the fixed random order, and no split is made.
+      held_out_share: of the examples, in each split that is made by content.
 
     Raises:
       UserError: the file is missing, or its arrays are not valid data.
@@ -72,6 +79,7 @@ def load(path: str = '') -> Dataset:
     levels = _levels(parts, declared_levels, file)
     for part in splits.values():
         part['x'] = part['x'].astype(_dtype_for(levels))
+    splits, split_rule = arranged(splits, split_by == 'content', held_out_share)
     labels = [part['label'] for part in splits.values() if 'label' in part]
     spec = Spec(
         event_shape=parts[0].shape[1:],
@@ -80,7 +88,8 @@ def load(path: str = '') -> Dataset:
     )
     kind = 'real values' if levels is None else f'{levels} levels'
     shape = 'x'.join(map(str, spec.event_shape)) or 'single'
-    return Dataset('arrays', spec, splits, f'{file.name}, {shape} with {kind}')
+    description = f'{file.name}, {shape} with {kind}'
+    return Dataset('arrays', spec, splits, description, split_rule=split_rule)
 
 
 @contextlib.contextmanager
@@ -175,12 +184,11 @@ def _refuse_unknown(arrays: Mapping, path: pathlib.Path) -> None:
 
 
 def _split(arrays: Mapping, split: str, path: pathlib.Path) -> dict[str, np.ndarray]:
-    """Returns the split's x (floats as float32) and label, if any, in the fixed random order."""
+    """Returns the split's x (floats as float32) and its label, if any."""
     suffix = '' if 'x' in arrays else f'_{split}'
     x = _valid_values(arrays[f'x{suffix}'], f'x{suffix} of {path}')
-    order = fixed_order(len(x))
     if f'label{suffix}' not in arrays:
-        return {'x': x[order]}
+        return {'x': x}
     label = arrays[f'label{suffix}']
     got = f'{getattr(label, "dtype", "no array")} {np.shape(label)}'
     fits = np.shape(label) == (len(x),) and label.dtype.kind in 'iu'
@@ -190,7 +198,7 @@ def _split(arrays: Mapping, split: str, path: pathlib.Path) -> dict[str, np.ndar
         raise UserError(
             f'label{suffix} of {path}: expected integers from 0 on of shape ({len(x)},), got {got}'
         )
-    return {'x': x[order], 'label': label.astype(np.int32)[order]}
+    return {'x': x, 'label': label.astype(np.int32)}
 
 
 def _valid_values(x: object, name: str) -> np.ndarray:

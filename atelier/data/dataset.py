@@ -14,7 +14,8 @@ from atelier.data import preprocess
 from atelier.data.checksums import checksum
 from atelier.data.left_out import leave_out
 from atelier.data.modes import Modes
-from atelier.data.splits import hold_out
+from atelier.data.moments import moments
+from atelier.data.splits import check_rule, hold_out
 from atelier.errors import UserError, choose
 
 POINTS = ('ring', 'grid', 'eight_gaussians', 'moons', 'checkerboard')  # sources of toy points
@@ -115,6 +116,7 @@ class Dataset(NamedTuple):
     (uint8 if their values fit) and may be memory-mapped. `preprocess` makes the batch that models
     see, on the device, from one key per example: {'x': float32, 'label': int32, ...}. `description`
     describes `x`. `modes` are the modes of the density that the data were drawn from, if known.
+    `split_rule` describes which splits were made by content, and how; '': none.
     """
 
     name: str
@@ -126,6 +128,7 @@ class Dataset(NamedTuple):
     )
     factor_names: tuple[str, ...] = ()
     modes: Modes | None = None
+    split_rule: str = ''
 
     def __repr__(self) -> str:
         """Short, for notebooks: the splits are whole arrays."""
@@ -144,9 +147,12 @@ class Dataset(NamedTuple):
     def fingerprint(self, *splits: str) -> dict[str, str]:
         """Returns what identifies the data: the format of x, and each split's size and checksum.
 
-        Covers all splits, or those that are named: large ones take a while.
+        Covers all splits and the rule that made them, or those that are named: large ones take a
+        while.
         """
         fingerprint = {'x': self.spec.format}
+        if self.split_rule and not splits:
+            fingerprint['split_rule'] = self.split_rule
         for name in sorted(splits or self.splits):
             total = 0
             for _, array in sorted(self.splits[name].items()):
@@ -166,6 +172,7 @@ def load(config) -> Dataset:
     choose('data.binarize', data.binarize, preprocess.BINARIZATIONS)
     choose('data.dequantize', data.dequantize, preprocess.DEQUANTIZATIONS)
     accepted = settings_of(data.name)
+    check_rule(data, 'split_by' in accepted)
     settings = {name: data[name] for name in SETTINGS}
     for name, value in settings.items():
         if value and name not in accepted:
@@ -178,6 +185,8 @@ def load(config) -> Dataset:
         )
     loaded = _source(data.name)(**{name: data[name] for name in accepted if name in data})
     loaded = loaded._replace(splits=hold_out(loaded.splits, data.num_valid))
+    if loaded.split_rule:
+        loaded = loaded._replace(description=f'{loaded.description}, split by content')
     # before classes are left out, so that the fixed draw of an example does not depend on them
     loaded = binarized(loaded, data.binarize)
     loaded = without_classes(loaded, tuple(data.without_classes))
@@ -233,15 +242,6 @@ def with_moments(spec: Spec, x: np.ndarray) -> Spec:
     mean, std = moments(x)
     plain = (lambda a: tuple(a.tolist())) if x.ndim == 2 else np.ndarray.item
     return spec._replace(mean=plain(mean), std=plain(np.where(std > 0, std, 1.0)))
-
-
-def moments(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Returns mean and standard deviation per column of a table, otherwise over all values."""
-    columns = x if x.ndim == 2 else x.reshape(-1, 1)
-    # the std of a constant is not exactly 0, because its mean is rounded
-    is_constant = columns.min(0) == columns.max(0)
-    std = np.where(is_constant, 0.0, columns.std(0, np.float64))
-    return columns.mean(0, np.float64), std
 
 
 def binarized(data: Dataset, method: str) -> Dataset:

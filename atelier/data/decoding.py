@@ -12,8 +12,8 @@ from tqdm import tqdm
 from atelier.data import images
 from atelier.data.cache import cached, create_array
 from atelier.data.dataset import Dataset, Spec
-from atelier.data.splits import fixed_order
-from atelier.errors import UserError
+from atelier.data.splits import SPLITS, file_digest, fixed_order, hold_out_by_content
+from atelier.errors import UserError, reading
 from atelier.log import escaped
 
 CHUNK = 64  # images per task
@@ -41,6 +41,7 @@ def decoded(
     open_splits: Callable[[], tuple[dict[str, ImageSplit], int | None]],
     name: str,
     image_shape: tuple[int, ...],
+    held_out_share: float = 0.0,
 ) -> Dataset:
     """Returns the Dataset of the images that `open_splits` finds, decoded now or cached before.
 
@@ -50,6 +51,8 @@ def decoded(
       name: name of the data set.
       image_shape: (height, width, channels) to scale and crop to; empty: images keep their shape,
         which must be the same for all.
+      held_out_share: fraction of the images in each split that is made by the content of their
+        files; 0: no split is made.
 
     Raises:
       UserError: names the first image, the split or the setting that cannot be used.
@@ -71,12 +74,14 @@ def decoded(
             if not image_split.count:
                 raise UserError(f'the split {split!r} of {name} is empty')
             shape = shape or images.shape_of(*image_split.read([0])[0][:2])
-            _decode(
-                folder, split, image_split, shape, bool(image_shape), f'decoding {name} {split}'
-            )
+            order = fixed_order(image_split.count)
+            if held_out_share:
+                order = _order_by_content(folder, split, image_split, f'reading {name} {split}')
+            _decode(folder, split, image_split, order, shape, bool(image_shape), f'{name} {split}')
         return {'image_shape': shape, 'num_classes': num_classes}
 
     metadata, arrays = cached(key, build)
+    digests = {split: arrays.pop(f'{split}-digest', None) for split in SPLITS}
     _check_classes(name, metadata['num_classes'] or 0, arrays)
     splits = {}
     for array_name, array in arrays.items():
@@ -85,7 +90,11 @@ def decoded(
             splits.setdefault(split, {})[kind] = array
     shape = tuple(metadata['image_shape'])
     description = f'{name}, {"x".join(map(str, shape))} with {LEVELS} levels'
-    return Dataset(name, Spec(shape, LEVELS, metadata['num_classes']), splits, description)
+    data = Dataset(name, Spec(shape, LEVELS, metadata['num_classes']), splits, description)
+    if not held_out_share:
+        return data
+    splits, split_rule = hold_out_by_content(splits, digests['train'], held_out_share)
+    return data._replace(splits=splits, split_rule=split_rule)
 
 
 def _check_classes(name: str, num_classes: int, arrays: dict[str, np.ndarray]) -> None:
@@ -99,13 +108,18 @@ def _check_classes(name: str, num_classes: int, arrays: dict[str, np.ndarray]) -
 
 
 def _decode(
-    folder: pathlib.Path, split: str, image_split: ImageSplit, shape, resize: bool, title: str
+    folder: pathlib.Path,
+    split: str,
+    image_split: ImageSplit,
+    order: np.ndarray,
+    shape: tuple[int, int, int],
+    resize: bool,
+    title: str,
 ) -> None:
-    """Writes 'SPLIT-x' and 'SPLIT-label' into `folder`, in `fixed_order`."""
-    n = image_split.count
+    """Writes 'SPLIT-x' and 'SPLIT-label' into `folder`, in the order of these indices."""
+    n, order = image_split.count, order.tolist()
     x = create_array(folder, f'{split}-x', (n, *shape), np.uint8)
     labels = create_array(folder, f'{split}-label', (n,), np.int32)
-    order = fixed_order(n).tolist()
 
     def decode_chunk(start: int) -> int:
         rows = range(start, min(start + CHUNK, n))
@@ -114,10 +128,39 @@ def _decode(
             labels[row] = -1 if image.label is None else image.label
         return len(rows)
 
+    _in_chunks(decode_chunk, n, f'decoding {title}')
+
+
+def _order_by_content(
+    folder: pathlib.Path, split: str, image_split: ImageSplit, title: str
+) -> np.ndarray:
+    """Returns the order of the digests of the stored images; writes them as 'SPLIT-digest'.
+
+    The bytes of a file are compared, not its pixels: another version of a decoder may round pixels
+    differently, and `image_shape` changes them.
+    """
+    n = image_split.count
+    digests = np.empty(n, np.uint64)
+
+    def digest_chunk(start: int) -> int:
+        rows = range(start, min(start + CHUNK, n))
+        for row, image in zip(rows, image_split.read(rows), strict=True):
+            with reading(image.name):
+                digests[row] = file_digest(image.raw)
+        return len(rows)
+
+    _in_chunks(digest_chunk, n, title)
+    order = np.argsort(digests, kind='stable')
+    create_array(folder, f'{split}-digest', (n,), np.uint64)[:] = digests[order]
+    return order
+
+
+def _in_chunks(process: Callable[[int], int], n: int, title: str) -> None:
+    """Calls process(start), which returns how many images it did, on all cores, with a bar."""
     pool = concurrent.futures.ThreadPoolExecutor(os.cpu_count())
     try:
         with tqdm(total=n, desc=escaped(title), unit='image', dynamic_ncols=True) as bar:
-            for done in pool.map(decode_chunk, range(0, n, CHUNK)):
+            for done in pool.map(process, range(0, n, CHUNK)):
                 bar.update(done)
     finally:
         pool.shutdown(cancel_futures=True)

@@ -28,13 +28,21 @@ SPLITS = {
 }
 
 
-def load(path: str = '', image_shape: tuple[int, ...] = ()) -> Dataset:
+def load(
+    path: str = '',
+    image_shape: tuple[int, ...] = (),
+    split_by: str = 'order',
+    held_out_share: float = 0.1,
+) -> Dataset:
     """Loads the images below `path`, decoded once and cached until one of them changes.
 
     Args:
       path: the folder.
       image_shape: (height, width, 1 or 3): each image's largest centred crop of this aspect ratio
         is scaled to it. Empty: images keep their shape, which must be the same for all.
+      split_by: 'content': missing splits are made by the digests of the files, and the images are
+        sorted by them. 'order': they are in the fixed random order, and no split is made.
+      held_out_share: of the images, in each split that is made by content.
 
     Raises:
       UserError: there are no images, or one of them cannot be used.
@@ -68,8 +76,10 @@ def load(path: str = '', image_shape: tuple[int, ...] = ()) -> Dataset:
         return splits, len(classes) or None
 
     shape = tuple(image_shape)
-    key = '-'.join(['folder', *map(str, shape), f'{_fingerprint(root, split_files):08x}'])
-    return decoded(key, open_splits, root.name, shape)
+    by_content = split_by == 'content'
+    kind = 'folder-content' if by_content else 'folder'
+    key = '-'.join([kind, *map(str, shape), f'{_fingerprint(root, split_files):08x}'])
+    return decoded(key, open_splits, root.name, shape, held_out_share if by_content else 0.0)
 
 
 def _splits(root: pathlib.Path) -> dict[str, pathlib.Path]:

@@ -7,12 +7,19 @@ from typing import Any
 from ml_collections import ConfigDict
 
 from atelier import checkout
+from atelier.data import dataset
 from atelier.errors import UserError
+from atelier.log import log
 from atelier.run import stored_values
 
 MAY_MOVE = ('data.path', 'data.data_dir', 'data.placement')  # location of the data, not content
 # fields added later, and the values that older runs had
-LATER = {'data.without_classes': [], 'train.optimizer': 'adam'}
+LATER = {
+    'data.without_classes': [],
+    'data.split_by': 'order',
+    'data.held_out_share': 0.1,
+    'train.optimizer': 'adam',
+}
 SAME_IN_A_RUN = ('seed', 'data', 'model', 'hypers', 'train')  # config.eval may change at any time
 
 
@@ -66,6 +73,22 @@ def check_plain(values: dict[str, Any]) -> None:
                 f'config.{name}={value!r} cannot be stored in config.json: store a name instead, '
                 'and choose by that name in build'
             ) from error
+
+
+def adopt_split_rule(
+    folder: pathlib.Path, then: dict[str, Any], config: ConfigDict, log_it: bool = True
+) -> None:
+    """Sets `config.data.split_by` to that of a run's or sweep's values (`then`), which keeps it.
+
+    The default is another one than in runs that began before there was a choice. With `log_it`, a
+    difference is logged.
+    """
+    rule = then['data']['split_by']
+    if config.data.split_by == rule:
+        return
+    if log_it and 'split_by' in dataset.settings_of(config.data.name):
+        log.info('%s keeps the splits that it began with: config.data.split_by=%r', folder, rule)
+    config.data.split_by = rule
 
 
 def check_same_values(folder: pathlib.Path, then: dict, now: dict) -> None:

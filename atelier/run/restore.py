@@ -25,6 +25,7 @@ from atelier.run import limits, run_folder
 from atelier.run.checkpoint import Checkpoints
 from atelier.run.checkpoint_content import leaf_name
 from atelier.run.experiment import Run
+from atelier.run.leakage import warn_of_leakage
 
 WEIGHTS = {'best': True, 'last': False}
 # little optimization, because the initial State is computed once: this halves the compilation time
@@ -85,8 +86,10 @@ class Start:
           UserError: the run starts with the weights of another run, and they do not fit.
         """
         if run.init_from and not self._weights:
-            self._weights, description = fitting_weights(run, pathlib.Path(run.init_from))
-            log.info('starting from the weights of %s: %s', run.init_from, description)
+            source = pathlib.Path(run.init_from)
+            self._weights, description = fitting_weights(run, source)
+            log.info('starting from the weights of %s: %s', source, description)
+            warn_of_leakage(run, source)
         return self._init(*_arguments(run)).replace(**jax.tree.map(jnp.array, self._weights))
 
 

@@ -29,6 +29,7 @@ from atelier.paths import user_path
 from atelier.run import stored_values
 from atelier.run.config_values import (
     MAY_MOVE,
+    adopt_split_rule,
     check_plain,
     check_same_values,
     read_record,
@@ -96,7 +97,8 @@ def check_same(
 ) -> None:
     """Checks that `folder` is, or may become, the run of this config and `init_from`.
 
-    With `warn`, it warns if the code has changed since the run began.
+    An existing run keeps its `data.split_by`: that of `config` is set to it, in place. With `warn`,
+    it warns if the code has changed since the run began.
 
     Raises:
       UserError: the folder cannot hold a run, holds something else, or holds the run of another
@@ -117,6 +119,7 @@ def check_same(
             raise UserError(
                 f'{folder} began with {began}, not with {init_from or "random weights"}'
             )
+        adopt_split_rule(folder, record['values'], config, log_it=warn)
         check_same_values(folder, record['values'], config.to_dict())
         if warn:
             warn_if_code_changed(folder, record)

@@ -19,8 +19,7 @@ from ml_collections import ConfigDict
 from atelier import files, leftovers
 from atelier.checkout import ConfigFile
 from atelier.errors import UserError, reading, shortened
-from atelier.run import run_folder, stored_values
-from atelier.run.config_values import check_same_values, read_record
+from atelier.run import config_values, run_folder, stored_values
 from atelier.run.experiment import Run
 from atelier.run.run_path import check_run_path
 
@@ -47,7 +46,7 @@ def load(folder: pathlib.Path) -> dict[str, Any]:
             raise UserError(f'{folder} is not a sweep: it has no {NAME}')
     _refuse_links(folder)
     names = ('path', 'argument', 'values', *_REQUEST_FLAGS)
-    record = read_record(path, names, {})
+    record = config_values.read_record(path, names, {})
     axes = record['axes']
     if not isinstance(axes, list) or not all(isinstance(axis, str) for axis in axes):
         raise stored_values.damaged(path, f'axes is {shortened(axes)}')
@@ -65,6 +64,18 @@ def record_of(
     request = dict(axes=list(axes), num_random=num_random, init_from=init_from)
     values = run_folder.with_whole_paths(config.to_dict())
     return {**config_file._asdict(), 'values': values, **request}
+
+
+def adopt_split_rule(folder: pathlib.Path, config: ConfigDict) -> None:
+    """Sets `config.data.split_by` to that of the sweep in `folder`, if there is one.
+
+    Raises:
+      UserError: as in `load`.
+    """
+    with reading(folder):
+        is_sweep = (folder / NAME).is_file()
+    if is_sweep:
+        config_values.adopt_split_rule(folder, load(folder)['values'], config)
 
 
 def check_same(folder: pathlib.Path, record: dict[str, Any]) -> None:
@@ -95,7 +106,7 @@ def check_same(folder: pathlib.Path, record: dict[str, Any]) -> None:
                 f'{folder} is another sweep ({flag}: {_formatted(before[name])}, now: '
                 f'{_formatted(record[name])}): choose another --workdir'
             )
-    check_same_values(folder, before['values'], record['values'])
+    config_values.check_same_values(folder, before['values'], record['values'])
 
 
 def _is_free(folder: pathlib.Path) -> bool:

@@ -36,7 +36,10 @@ def common_config() -> ConfigDict:
             data_dir='',  # folder of the source's files; '': the source's default
             path='',  # the user's own file or folder, for sources that take one
             image_shape=(),  # (height, width, channels) to scale and crop to; (): unchanged
-            num_valid=0,  # validation examples, if the source has no such split; 0: automatic
+            # which rule makes the splits that arrays and folders lack: content | order
+            split_by='content',
+            held_out_share=0.1,  # share of the examples in each split that is made by content
+            num_valid=0,  # validation examples, if a split is made by order; 0: automatic
             without_classes=(),  # classes left out of all but the test split (--mode=anomaly)
             binarize='none',  # none | threshold | stochastic (redrawn each time an example is used)
             dequantize='none',  # none | uniform

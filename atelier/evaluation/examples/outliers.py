@@ -23,6 +23,9 @@ def another_data_set(run: Run, name: str, path: str, data_dir: str) -> Dataset:
     """
     config = ConfigDict({'data': run.config.data.to_dict()})
     config.data.update(name=name, path=path, data_dir=data_dir, without_classes=(), num_valid=0)
+    config.data.split_by = (
+        'order'  # nothing is trained on outliers: even equal ones have a test split
+    )
     if 'image_shape' not in dataset.settings_of(name):
         config.data.image_shape = ()
     with about(f'--outliers={name}'):

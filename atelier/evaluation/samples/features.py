@@ -17,6 +17,7 @@ from atelier.log import log
 from atelier.paths import user_path
 from atelier.run import restore, run_folder
 from atelier.run.experiment import Run
+from atelier.run.leakage import warn_of_leakage
 
 MAX_COORDINATES = (
     16  # largest number of values per event for which the values themselves can serve as features
@@ -133,6 +134,8 @@ def from_classifier(run: Run, devices: Sequence[jax.Device]) -> FeatureFunction:
       UserError: as in `classifier_for`, or the classifier has no checkpoint.
     """
     classifier = classifier_for(run)
+    if classifier.data.name == run.data.name:  # of others, `classifier_for` has warned
+        warn_of_leakage(run, classifier.folder, ('test',))
     family, spec, classifier_spec = classifier.family, run.data.spec, classifier.data.spec
     _, state, description = restore.load(classifier)
 

@@ -108,7 +108,8 @@ def test_a_table_has_scores_and_no_images(vae, tmp_path, complaint):
     """Infinite scores rank highest."""
     x = np.arange(60, dtype=np.float32)[:, None] * [1, 2, 3]
     np.savez(tmp_path / 'table.npz', x=x)
-    run = assembled(tmp_path, 'vae', 'arrays,debug', data__path=str(tmp_path / 'table.npz'))
+    own = dict(data__path=str(tmp_path / 'table.npz'), data__split_by='order')
+    run = assembled(tmp_path, 'vae', 'arrays,debug', **own)
 
     def nats(weights, batch, rng):
         return jnp.where(batch['x'][:, 0] > 50, -jnp.inf, batch['x'][:, 0])

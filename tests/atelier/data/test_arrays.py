@@ -50,7 +50,8 @@ def load_as_a_run_does(path, **data):
 )
 def test_an_x_without_splits_is_divided_into_splits(npz, n, num_valid, held_out):
     """Each held-out split has a tenth, at most 5,000. Each example occurs once, shuffled."""
-    data = load_as_a_run_does(npz(x=numbered_events(n, ())), num_valid=num_valid)
+    path = npz(x=numbered_events(n, ()))
+    data = load_as_a_run_does(path, num_valid=num_valid, split_by='order')
     sizes = [data.size(name) for name in ('train', 'valid', 'test')]
     assert sizes == [n - 2 * held_out, held_out, held_out]
     everything = np.concatenate([data.splits[name]['x'] for name in ('train', 'valid', 'test')])
@@ -69,7 +70,8 @@ def test_given_splits_are_kept(npz):
 @pytest.mark.parametrize('own', ['valid', 'test'])
 def test_a_missing_split_is_held_out_of_the_training_data(npz, own):
     x = numbered_events(60)
-    data = load_as_a_run_does(npz(x_train=x[:50], **{f'x_{own}': x[50:]}))
+    path = npz(x_train=x[:50], **{f'x_{own}': x[50:]})
+    data = load_as_a_run_does(path, split_by='order')
     assert np.sort(data.splits[own]['x'][:, 0]).tolist() == list(range(50, 60))
     sizes = {name: data.size(name) for name in ('train', 'valid', 'test')}
     assert sizes == {'train': 45, 'valid': 5, 'test': 5, own: 10}
@@ -77,7 +79,51 @@ def test_a_missing_split_is_held_out_of_the_training_data(npz, own):
 
 def test_a_validation_split_and_num_valid_contradict(npz, complaint):
     path = npz(x_train=TABLE, x_valid=TABLE)
-    assert 'num_valid=2' in complaint(load_as_a_run_does, path, num_valid=2)
+    line = complaint(load_as_a_run_does, path, num_valid=2, split_by='order')
+    assert 'num_valid=2' in line
+
+
+def test_a_number_of_examples_and_a_rule_of_shares_contradict(npz, complaint):
+    line = complaint(load_as_a_run_does, npz(x=TABLE), num_valid=2)
+    assert 'num_valid=2: by content each split gets a share' in line
+    assert "split_by='order'" in line
+
+
+@pytest.mark.parametrize('dtype', [np.uint8, np.int64, np.float64])
+def test_by_content_rows_that_are_added_or_reordered_move_no_other(npz, dtype):
+    """Labels stay with their rows; a wider type, which a new row may need, changes nothing."""
+    random = np.random.RandomState(0)
+    x = random.randint(0, 200, (300, 4)).astype(dtype)
+    before = load_as_a_run_does(npz(x=x, label=x[:, 0].astype(int) % 7))
+    for split in before.splits.values():
+        np.testing.assert_array_equal(split['label'], split['x'][:, 0] % 7)
+    more = np.concatenate([random.randint(0, 200, (50, 4)), x, [[300, 0, 0, 0]]])
+    after = load_as_a_run_does(npz(x=more[random.permutation(len(more))].astype(more.dtype)))
+    where = {tuple(row): name for name, split in after.splits.items() for row in split['x']}
+    for name, split in before.splits.items():
+        assert {where[tuple(row)] for row in split['x']} == {name}
+    assert before.description.endswith('split by content')
+
+
+def test_by_content_reordered_rows_are_the_same_data(npz):
+    x = np.random.RandomState(0).randint(0, 9, (200, 6))
+    first = load_as_a_run_does(npz(x=x))
+    again = load_as_a_run_does(npz(x=x[::-1]))
+    assert first.fingerprint() == again.fingerprint()
+    assert first.fingerprint()['split_rule'] == 'test and valid by content, a share of 0.1 each'
+    order = load_as_a_run_does(npz(x=x), split_by='order')
+    assert 'split_rule' not in order.fingerprint()
+
+
+def test_by_content_own_splits_stay(npz):
+    x = numbered_events(100)
+    data = load_as_a_run_does(npz(x_train=x[:90], x_test=x[90:]))
+    assert np.sort(data.splits['test']['x'][:, 0]).tolist() == list(range(90, 100))
+    both = [data.splits[name]['x'][:, 0] for name in ('train', 'valid')]
+    assert np.sort(np.concatenate(both)).tolist() == list(range(90))
+    assert data.split_rule == 'valid by content, a share of 0.1 each'
+    whole = load_as_a_run_does(npz(x_train=x[:80], x_valid=x[80:90], x_test=x[90:]))
+    assert whole.split_rule == ''
 
 
 def test_labels_are_shuffled_with_their_x(npz):
@@ -345,8 +391,10 @@ def test_arrays_that_are_not_data_are_refused(npz, complaint, named, message):
 
 
 def test_too_few_examples_to_hold_out_splits_are_refused(npz, complaint):
-    message = complaint(load_as_a_run_does, npz(x=TABLE[:2]))
+    message = complaint(load_as_a_run_does, npz(x=TABLE[:2]), split_by='order')
     assert '2 training examples are too few' in message
+    message = complaint(load_as_a_run_does, npz(x=TABLE[:2]))
+    assert re.search('the (test|valid|train) split would get none of the 2 examples', message)
 
 
 @pytest.mark.filterwarnings('ignore:overflow')

@@ -157,10 +157,57 @@ def test_image_shape_gives_all_pictures_one_shape(pictures):
 def test_a_run_gets_its_three_splits(pictures):
     config = common.common_config()
     config.data.update(name='folder', path=pictures(numbered(40)), image_shape=(2, 2, 3))
+    config.data.split_by = 'order'
     data = dataset.load(config)
     assert [data.size(name) for name in ('train', 'valid', 'test')] == [32, 4, 4]
     everything = sum((reds(split) for split in data.splits.values()), [])
     assert sorted(everything) == list(range(40))
+
+
+def split_by_content(path, image_shape=()):
+    """{red channel: name of its split}, and the data; the name of a .bmp is not in its bytes."""
+    config = common.common_config()
+    config.data.update(name='folder', path=path, image_shape=image_shape)
+    data = dataset.load(config)
+    return {red: name for name, split in data.splits.items() for red in reds(split)}, data
+
+
+def as_bmp(pictures, prefix=''):
+    return {prefix + name.replace('.png', '.bmp'): image for name, image in pictures.items()}
+
+
+def test_by_content_a_picture_keeps_its_split(pictures, tmp_path, capfd):
+    """Whatever is added, renamed or scaled; also in the cache, where it is memory-mapped."""
+    path = pictures(below('cat', as_bmp(numbered(60))) | below('dog', as_bmp(numbered(60, 60))))
+    before, data = split_by_content(path)
+    assert len(before) == 120
+    assert min(map(data.size, data.splits)) > 0
+    assert data.splits['train']['label'].tolist() == [
+        red // 60 for red in reds(data.splits['train'])
+    ]
+    assert set(data.splits['test']) == {'x', 'label'}
+    assert data.description.endswith('split by content')
+    assert all(isinstance(split['x'], np.memmap) for split in data.splits.values())
+    capfd.readouterr()
+    assert split_by_content(path)[0] == before
+    assert capfd.readouterr() == ('', '')
+    pictures(below('dog', as_bmp(numbered(40, 120), 'a')))
+    (tmp_path / 'pictures' / 'cat' / '007.bmp').rename(tmp_path / 'pictures' / 'cat' / 'z.bmp')
+    (tmp_path / 'pictures' / 'cat' / '008.bmp').unlink()
+    after = split_by_content(path)[0]
+    assert len(after) == 159
+    assert {red: after[red] for red in before if red != 8} == {
+        red: name for red, name in before.items() if red != 8
+    }
+    assert split_by_content(path, (2, 2, 3))[0] == after
+
+
+def test_by_content_own_splits_of_folders_stay(pictures):
+    path = pictures(below('train', as_bmp(numbered(90))) | below('test', as_bmp(numbered(5, 100))))
+    found, data = split_by_content(path)
+    assert sorted(reds(data.splits['test'])) == list(range(100, 105))
+    assert sorted(found) == [*range(90), *range(100, 105)]
+    assert 0 < data.size('valid') < 25
 
 
 def test_a_path_may_be_relative_or_start_with_a_tilde(pictures, monkeypatch, tmp_path):

@@ -102,7 +102,7 @@ def test_invalid_classes_to_leave_out_are_refused(complaint, classes, num_classe
 
 def with_data(**changes):
     config = common.common_config()
-    config.data.update(**changes)
+    config.data.update(split_by='order', **changes)
     return config
 
 

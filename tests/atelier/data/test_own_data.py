@@ -80,7 +80,7 @@ def test_a_run_on_user_data(run):
     values = {name: value['mean'] for name, value in result['values'].items()}
     assert all(value is not None for value in values.values())
     assert ('bits_per_dim' in values) == run.data.spec.has_bits_per_dim
-    assert result['data']['examples'] == N // 10
+    assert result['data']['examples'] == run.data.size('test')
     x = sample.apply(run, num_samples=20)
     assert x.shape == (20, *shape)
     if run.data.spec.levels:
@@ -98,6 +98,7 @@ def test_moved_data_are_accepted_and_changed_data_reported(tmp_path, caplog):
     rng = np.random.default_rng(0)
     file = saved(tmp_path, rng.integers(0, 9, (N, 6)), levels=9)
     config_file, config = recipe_and_config('arrays,debug', data__path=str(file), train__steps=5)
+    config.data.split_by = 'order'
     folder = tmp_path / 'run'
     one = jax.devices()[:1]
     train_lib.train(experiment.assemble(folder, config_file, config), one)
@@ -174,6 +175,60 @@ def test_a_run_from_before_a_field_continues_without_it(tmp_path, complaint):
         other.data.without_classes = (9,)
         line = complaint(run_folder.check_same, run.folder, source, other)
         assert 'data.without_classes (the run: [], now: [9])' in line
+
+
+def predate_the_split_rule(path):
+    """Removes from config.json or sweep.json the fields that chose how data are split."""
+    record = files.read_json(path)
+    del record['values']['data']['split_by'], record['values']['data']['held_out_share']
+    path.write_text(json.dumps(record))
+
+
+def test_a_run_from_before_the_split_rule_keeps_its_splits(tmp_path, caplog):
+    """Whether it is reopened or the same command continues it, and as often as that happens."""
+    x = np.random.default_rng(0).integers(0, 9, (N, 6))
+    file = saved(tmp_path, x, levels=9)
+    order = np.random.RandomState(0).permutation(N)
+    expected = {'train': x[order[:160]], 'valid': x[order[160:180]], 'test': x[order[180:]]}
+
+    def command():
+        return recipe_and_config('arrays,debug', data__path=str(file), train__steps=5)
+
+    def assert_old_splits(run):
+        for name, rows in expected.items():
+            np.testing.assert_array_equal(run.data.splits[name]['x'], rows)
+        assert run.data.fingerprint() == began
+
+    config_file, config = command()
+    config.data.split_by = 'order'
+    run = experiment.assemble(tmp_path / 'run', config_file, config)
+    began = run.data.fingerprint()
+    run.folder.mkdir()
+    run_folder.write_config(run, 1)
+    predate_the_split_rule(run.folder / 'config.json')
+    assert_old_splits(run_folder.reopen(run.folder))
+    for _ in range(2):
+        caplog.clear()
+        config_file, config = command()
+        assert config.data.split_by == 'content'
+        with caplog.at_level('INFO', logger='atelier'):
+            run_folder.check_same(run.folder, config_file, config)
+        assert "keeps the splits that it began with: config.data.split_by='order'" in caplog.text
+        again = experiment.assemble(run.folder, config_file, config)
+        assert_old_splits(again)
+        run_folder.write_config(again, 1)
+    assert 'have changed' not in caplog.text
+
+
+def test_the_split_rule_of_a_run_on_other_data_is_not_mentioned(tmp_path, caplog):
+    config_file, config = recipe_and_config('digits,debug')
+    run = experiment.assemble(tmp_path / 'run', config_file, config)
+    run.folder.mkdir()
+    run_folder.write_config(run, 1)
+    predate_the_split_rule(run.folder / 'config.json')
+    with caplog.at_level('INFO', logger='atelier'):
+        run_folder.check_same(run.folder, config_file, config)
+    assert 'keeps the splits' not in caplog.text
 
 
 @pytest.mark.parametrize(('name', 'then'), [('char_lm', 'adam'), ('mixture', None)])

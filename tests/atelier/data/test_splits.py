@@ -1,13 +1,22 @@
-"""Held-out splits: the fixed order, sizes, every example exactly once, and refusals."""
+"""Held-out splits: both rules, sizes, every example exactly once, and refusals."""
 
 import zlib
 
 import numpy as np
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from atelier.data.splits import fixed_order, hold_out
+from atelier.data import splits as splits_module
+from atelier.data.splits import (
+    arranged,
+    array_digests,
+    file_digest,
+    fixed_order,
+    hold_out,
+    hold_out_by_content,
+)
+from configs.shared import common
 
 
 def splits_of(sizes):
@@ -122,3 +131,123 @@ def test_num_valid_beside_a_validation_split_is_refused(complaint, sizes):
 )
 def test_too_few_remaining_training_examples_are_refused(complaint, sizes, num_valid, message):
     assert complaint(hold_out, splits_of(sizes), num_valid) == message
+
+
+# By content
+
+
+def by_content(x, share=0.1, **own):
+    """{split: set of the examples, as tuples} of x [n, values]."""
+    splits = {'train': {'x': x}, **{name: {'x': part} for name, part in own.items()}}
+    whole, _ = arranged(splits, True, share)
+    return {name: {tuple(row) for row in part['x'].tolist()} for name, part in whole.items()}
+
+
+def different_rows(n, seed):
+    random = np.random.RandomState(seed)
+    return np.concatenate([np.arange(n)[:, None] % 251, random.randint(0, 256, (n, 6))], 1)
+
+
+SEEDS = st.integers(0, 10_000)
+
+
+@settings(max_examples=20)
+@given(seed=SEEDS, added=st.integers(0, 200), removed=st.integers(0, 100))
+def test_no_example_moves_when_others_come_or_go(seed, added, removed):
+    rows = different_rows(300 + added, seed)
+    before = by_content(rows[:300])
+    kept = rows[removed:]
+    after = by_content(np.random.RandomState(seed).permutation(kept))
+    for row in map(tuple, kept[: 300 - removed].tolist()):
+        (then,), (now,) = ([name for name in s if row in s[name]] for s in (before, after))
+        assert then == now
+
+
+@settings(max_examples=20)
+@given(seed=SEEDS, copies=st.integers(2, 4))
+def test_equal_examples_share_a_split(seed, copies):
+    rows = different_rows(200, seed)
+    splits = by_content(np.concatenate([rows] * copies))
+    assert splits == by_content(rows)
+    assert not splits['train'] & splits['test'] and not splits['valid'] & splits['test']
+
+
+@settings(max_examples=20)
+@given(seed=SEEDS, share=st.floats(0.05, 0.45))
+def test_the_sizes_are_the_shares_to_five_standard_errors(seed, share):
+    n = 1000
+    whole, rule = arranged({'train': {'x': different_rows(n, seed)}}, True, share)
+    for name in ('test', 'valid'):
+        size = len(whole[name]['x'])
+        assert abs(size - share * n) < 5 * np.sqrt(n * share * (1 - share))
+    assert sum(len(part['x']) for part in whole.values()) == n
+    assert rule == f'test and valid by content, a share of {share} each'
+
+
+def test_the_digests_are_frozen(tmp_path):
+    """Others would move every example, and results would not compare with earlier ones."""
+    x = np.array([[0, 1, 2], [3, 4, 255]])
+    expected = [558733713131475797, 12189153066456166078]
+    assert array_digests(x).tolist() == expected
+    for row, digest in zip(x, expected, strict=True):
+        raw = row.astype(np.uint8).tobytes()
+        (tmp_path / 'file').write_bytes(raw)
+        assert file_digest(raw) == file_digest(tmp_path / 'file') == digest
+    reals = array_digests(np.array([[0.5], [-0.0]], np.float32))
+    assert reals.tolist() == [11548925429506101742, 8666497532150016737]
+
+
+@pytest.mark.parametrize('dtype', [bool, np.uint8, np.int16, '>i4', np.int64, np.uint64])
+def test_a_digest_is_of_the_values_and_not_of_their_type(dtype):
+    x = different_rows(20, 0) % 2
+    np.testing.assert_array_equal(array_digests(x.astype(dtype)), array_digests(x))
+
+
+def test_a_digest_does_not_depend_on_its_neighbours(monkeypatch):
+    """Not on their size, the layout in memory, or where a chunk ends."""
+    x = different_rows(50, 1)
+    expected = array_digests(x)
+    with_large = array_digests(np.concatenate([x, 1000 + x]))
+    np.testing.assert_array_equal(with_large[:50], expected)
+    assert len(np.unique(with_large)) == 100
+    np.testing.assert_array_equal(array_digests(np.asfortranarray(x)), expected)
+    real = array_digests(np.where(x == 0, -0.0, x))
+    np.testing.assert_array_equal(real, array_digests(x.astype(np.float32)))
+    for chunk in (1, 22):
+        monkeypatch.setattr(splits_module, 'CHUNK', chunk)
+        np.testing.assert_array_equal(array_digests(x), expected)
+
+
+def test_a_split_that_would_be_empty_is_refused(complaint):
+    sorted_digests = np.arange(20).astype(np.uint64) * np.uint64(2**63 // 20)
+    splits = splits_of({'train': 20})
+    for digests, name in (
+        (sorted_digests + np.uint64(2**63), 'test'),
+        (sorted_digests // np.uint64(100), 'valid'),
+    ):
+        line = complaint(hold_out_by_content, splits, digests, 0.1)
+        assert f'the {name} split would get none of the 20 examples' in line
+        assert 'config.data.held_out_share=0.1' in line and "split_by='order'" in line
+
+
+def test_many_copies_are_reported(caplog):
+    """With few different rows, the rule tests a model on rows that training never has."""
+    rows = different_rows(200, 0)
+    arranged({'train': {'x': np.concatenate([rows, rows[:20]])}}, True, 0.1)
+    assert caplog.text == ''
+    arranged({'train': {'x': np.concatenate([rows, rows[:100]])}}, True, 0.1)
+    assert '100 of 300 examples repeat another one' in caplog.text
+
+
+@pytest.mark.parametrize(
+    ('values', 'message'),
+    [
+        (dict(split_by='hash'), "config.data.split_by is 'hash'; choose one of 'content', 'order'"),
+        (dict(held_out_share=0.0), 'config.data.held_out_share=0.0: it must lie between'),
+        (dict(held_out_share=0.5), 'config.data.held_out_share=0.5: it must lie between'),
+    ],
+)
+def test_settings_are_checked(complaint, values, message):
+    config = common.common_config()
+    config.data.update(**values)
+    assert message in complaint(splits_module.check_rule, config.data, True)

@@ -18,6 +18,7 @@ import pytest
 from support import contents, recipe_and_config, untimed_lines
 
 import train_lib
+from atelier import files
 from atelier.checkout import ROOT
 from atelier.errors import UserError
 from atelier.evaluation import evaluate
@@ -407,6 +408,23 @@ def test_a_changed_sweep_file_is_refused(tmp_path):
     path.write_text(path.read_text().replace('"num_random": 0', '"num_random": 1'))
     with pytest.raises(UserError, match=r'sweep\.json was changed after it was written'):
         sweep_folder.load(tmp_path)
+
+
+def test_a_sweep_from_before_the_split_rule_keeps_its_splits(tmp_path):
+    np.savez(tmp_path / 'mine.npz', x=np.arange(400).reshape(100, 4) % 9)
+    data = dict(data__path=str(tmp_path / 'mine.npz'), **SETTINGS)
+    which, config = recipe_and_config('arrays,debug', **data, data__split_by='order')
+    folder = tmp_path / 'sweep'
+    began = sweep.prepare(folder, which, config, AXES)
+    path = folder / 'sweep.json'
+    record = files.read_json(path)
+    del record['values']['data']['split_by'], record['values']['data']['held_out_share']
+    path.write_text(json.dumps(record))
+    which, config = recipe_and_config('arrays,debug', **data)
+    again = sweep.prepare(folder, which, config, AXES)
+    for name, run in again.runs.items():
+        assert run.config.data.split_by == 'order'
+        assert run.data.fingerprint() == began.runs[name].data.fingerprint()
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from support import assembled
 from atelier.evaluation import evaluate
 from atelier.evaluation.samples import features
 from atelier.evaluation.samples.sample_quality import chosen_features, sample_quality
-from atelier.run import restore
+from atelier.run import restore, run_folder
 
 pytestmark = pytest.mark.usefixtures('quick_compilation')
 ONE = jax.devices()[:1]
@@ -92,3 +92,26 @@ def test_a_game_cannot_be_evaluated_without_features(tmp_path, complaint, caplog
     )
     assert of_pixels['samples']['values']['frechet_distance']['samples'] > 0
     assert (run.folder / 'evaluation.json').read_bytes() == before  # it is not overwritten
+
+
+def test_a_classifier_that_was_trained_on_test_examples_is_reported(tmp_path, untrained, caplog):
+    """Its features of them are not those of new examples, so distances to samples are off."""
+    random = np.random.RandomState(0)
+    x, label = random.randint(0, 17, (250, 8, 8, 1)), np.arange(250) % 3
+    for name, n in (('before', 200), ('after', 250)):
+        np.savez(tmp_path / f'{name}.npz', x=x[:n], label=label[:n], levels=17)
+
+    def own(name, config, rule):
+        data = dict(data__path=str(tmp_path / f'{name}.npz'), data__split_by=rule)
+        return assembled(tmp_path / f'{name}-{rule}', config, 'arrays,debug', **data)
+
+    for rule, is_reported in (('content', False), ('order', True)):
+        classifier = own('before', 'classifier', rule)
+        classifier.folder.mkdir()
+        run_folder.write_config(classifier, 1)
+        run = own('after', 'gan', rule)
+        run.config.eval.classifier = str(classifier.folder)
+        features.feature_function(run, ONE)
+        line = f'{classifier.folder} was trained on other data'
+        assert (line in caplog.text) == is_reported
+    assert f'of the {run.data.size("test")} test examples of this run' in caplog.text
