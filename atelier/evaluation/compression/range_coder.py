@@ -134,7 +134,7 @@ def _walk(
         for start in starts:
             rows = slice(start, min(start + batch_size, len(x)))
             count = rows.stop - start
-            # always a whole batch, because another shape would be compiled anew
+            # always a whole batch: another shape is another program, whose floats may differ
             given = {'x': np.zeros((batch_size, *spec.event_shape), np.float32)}
             if is_class_conditional(run.family):
                 given['label'] = np.zeros(batch_size, np.int32)
