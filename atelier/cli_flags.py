@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from absl import flags
 from ml_collections import ConfigDict, config_flags
+from ml_collections.config_flags.tuple_parser import TupleParser
 
 from atelier import applications
 from atelier.checkout import ConfigFile
-from atelier.errors import UserError, did_you_mean
+from atelier.errors import A_RUN, UserError, did_you_mean, shortened
 
 if TYPE_CHECKING:
     from atelier.applications import Application
@@ -163,6 +164,55 @@ def define_options(values: flags.FlagValues, mode: str, application: 'Applicatio
         if name in values or name == 'config':
             raise UserError(f'--mode={mode}: every command has a flag --{name}: rename the option')
         kinds[kind](name, option.default, f'with --mode={mode}', flag_values=values)
+
+
+def needed_folder(mode: str) -> str:
+    """Returns the message for a command line with neither --config nor --workdir."""
+    if mode == 'train':
+        return (
+            'give --config=configs/NAME.py to train, such as --config=configs/vae.py, or '
+            '--workdir=RUN to continue a run; --help lists the configs and modes'
+        )
+    if mode == 'sweep':
+        return (
+            '--mode=sweep needs --config=configs/NAME.py, or --workdir=SWEEP to continue the sweep '
+            'in that folder'
+        )
+    return f'--mode={mode} needs --workdir=RUN, {A_RUN}'
+
+
+def wrong_value(error: flags.IllegalFlagValueError, values: flags.FlagValues) -> str:
+    """Returns the message for a value that a flag cannot have: what was typed and what to give.
+
+    absl's own message quotes Python, such as "invalid literal for int() with base 10: 'abc'".
+    """
+    typed = str(error).removesuffix(f': {error.__context__}').removeprefix('flag ')
+    name, _, value = typed.removeprefix('--').partition('=')
+    if 'as a ConfigDict' in str(error):
+        allowed = f'one field of the group, as in --{name}.FIELD=VALUE'
+    else:
+        allowed = _allowed(values[name].parser, value) if name in values else ''
+    value = value if len(value) < 80 else shortened(value)
+    text = f'--{name}={value}: give {allowed}' if allowed else str(error)
+    return ' '.join(text.split())
+
+
+def _allowed(parser: flags.ArgumentParser, value: str) -> str:
+    """Describes the values that a parser accepts; '' if it has its own message."""
+    match parser:
+        case flags.BooleanParser():
+            return 'True or False'
+        case flags.IntegerParser() if value.strip('+-').isdecimal():
+            return 'an integer with fewer digits'
+        case flags.IntegerParser():
+            return 'an integer'
+        case flags.FloatParser():
+            return 'a number'
+        case flags.EnumParser():
+            return f'one of {", ".join(filter(None, parser.enum_values))}'
+        case TupleParser():
+            return "values with commas between them, such as 1,2,3 or 'a','b'"
+    return ''
 
 
 def value_of(name: str, argv: list[str]) -> str | None:

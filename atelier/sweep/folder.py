@@ -43,7 +43,11 @@ def load(folder: pathlib.Path) -> dict[str, Any]:
     path = folder / NAME
     with reading(path):
         if not path.is_file():
-            raise UserError(f'{folder} is not a sweep: it has no {NAME}')
+            problem = f'is not a sweep: it has no {NAME}' if folder.exists() else 'does not exist'
+            raise UserError(
+                f'{folder} {problem}; give the folder of a sweep, or start one with '
+                '--mode=sweep --config=configs/NAME.py'
+            )
     _refuse_links(folder)
     names = ('path', 'argument', 'values', *_REQUEST_FLAGS)
     record = read_record(path, names, {})

@@ -7,7 +7,7 @@ import tempfile
 
 import pytest
 
-from atelier import applications, cli, cli_help, leftovers, paths
+from atelier import applications, cli, cli_flags, cli_help, leftovers, paths
 from atelier.checkout import ROOT
 from atelier.errors import UserError
 
@@ -151,6 +151,67 @@ def test_a_mode_that_there_is_not(application, tmp_path, mode, message):
 )
 def test_a_flag_that_there_is_not(complaint, flags, message):
     assert message in complaint(cli.parse, ['x', *flags])
+
+
+@pytest.mark.parametrize('mode', sorted({*cli_flags.modes()} - {'train', 'compare', 'sweep'}))
+def test_a_mode_that_uses_a_run_says_so(complaint, mode):
+    message = f'--mode={mode} needs --workdir=RUN, the folder of a run that was trained before'
+    assert message in complaint(cli.parse, ['x', f'--mode={mode}'])
+    assert message in complaint(cli.parse, ['x', f'--mode={mode}', '--workdir='])
+
+
+def test_other_modes_say_what_they_need(complaint):
+    assert 'give --config=configs/NAME.py to train' in complaint(cli.parse, ['x'])
+    assert '--mode=sweep needs --config=' in complaint(cli.parse, ['x', '--mode=sweep'])
+    line = complaint(cli.parse, ['x', '--mode=sample', '--workdir=runs/of nobody'])
+    assert 'runs/of nobody does not exist: give the folder of a run' in line
+    line = complaint(cli.parse, ['x', '--mode=sweep', '--workdir=runs/of nobody'])
+    assert 'runs/of nobody does not exist; give the folder of a sweep' in line
+
+
+def typed_flags() -> list[tuple[str, str, str]]:
+    """(mode, flag, type) of every flag and option that is a number or a truth value."""
+    kinds = {'int': 'an integer', 'float': 'a number', 'bool': 'True or False'}
+    own = cli_flags.define()
+    rows = [('train', name, own[name].flag_type()) for name in own]
+    for mode in applications.names():
+        values = cli_flags.define()
+        cli_flags.define_options(values, mode, applications.load(mode))
+        rows += [(mode, name, values[name].flag_type()) for name in {*values} - {*own}]
+    return [(mode, name, kinds[kind]) for mode, name, kind in sorted(rows) if kind in kinds]
+
+
+def test_a_value_of_another_type_says_which_to_give(complaint):
+    """For every flag and every option of an application."""
+    flags = typed_flags()
+    assert {kind for _, _, kind in flags} == {'an integer', 'a number', 'True or False'}
+    for mode, name, kind in flags:
+        line = complaint(cli.parse, ['x', f'--mode={mode}', f'--{name}=ab:c d'])
+        assert line == f'--{name}=ab:c d: give {kind}'
+
+
+@pytest.mark.parametrize(
+    ('flag', 'advice'),
+    [
+        ('--config.hypers.beta=x', 'a number'),
+        ('--config.train.steps=1e5', 'an integer'),
+        ('--config.train.steps=', 'an integer'),
+        ('--config.model.hidden_sizes=(5,6', "values with commas between them, such as 1,2,3 or"),
+        ('--config.hypers=3', 'one field of the group, as in --config.hypers.FIELD=VALUE'),
+        ('--launcher=slurm', 'one of submitit, submitit-local'),
+    ],
+)
+def test_a_wrong_value_says_what_to_give(complaint, flag, advice):
+    line = complaint(cli.parse, ['x', '--config=configs/vae.py', flag])
+    assert line.startswith(f'{flag}: give {advice}')
+
+
+def test_a_wrong_value_may_be_long_and_have_line_breaks(complaint):
+    config = '--config=configs/vae.py'
+    line = complaint(cli.parse, ['x', config, '--config.train.steps=' + '9' * 5000])
+    assert line.endswith(': give an integer with fewer digits') and len(line) < 200
+    line = complaint(cli.parse, ['x', config, '--config.hypers.beta=a\nb'])
+    assert line == '--config.hypers.beta=a b: give a number'
 
 
 def test_a_flag_may_be_negated_and_a_value_may_begin_with_a_dash():
