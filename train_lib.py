@@ -161,8 +161,9 @@ def description(run: Run, state: State) -> str:
     """Returns a description of the model and its training data."""
     num_params = sum(x.size for x in jax.tree.leaves(state.params))
     players = ', '.join(state.params)
-    examples = f'{run.data.size("train"):,} training examples ({run.data.description})'
-    return f'{num_params:,} parameters ({players}) on {examples}'
+    examples = counted(run.data.size('train'), 'training example')
+    params = counted(num_params, 'parameter')
+    return f'{params} ({players}) on {examples} ({run.data.description})'
 
 
 def warn_of_settings(run: Run, step: int) -> None:

@@ -5,12 +5,12 @@ import logging
 import sys
 import unicodedata
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, SupportsIndex
 
 log = logging.getLogger('atelier')
 
 
-def counted(n: int, noun: str) -> str:
+def counted(n: SupportsIndex, noun: str) -> str:
     """Returns a number with its noun, such as '1 program' or '2,000 programs'."""
     return f'{n:,} {noun}' + ('' if n == 1 else 's')
 

@@ -17,7 +17,7 @@ from atelier.evaluation.compression.jpeg import coded
 from atelier.evaluation.examples.image_quality import half_squared_error
 from atelier.evaluation.latents.pca import Components, principal_components
 from atelier.evaluation.samples.features import coordinates
-from atelier.log import log
+from atelier.log import counted, log
 from atelier.report import image_grids
 from atelier.run import restore
 from atelier.run.experiment import Run
@@ -68,8 +68,8 @@ def apply(run: Run, quality_step: int, name: str) -> dict[str, np.ndarray]:
     arrays = compute(trained, quality_step)
     results = {'num_examples': run.data.size('test'), **_results(arrays)}
     log.info(
-        'codes of %d dimensions, computed by the model of the %s',
-        arrays['dims'][-1],
+        'codes of %s, computed by the model of the %s',
+        counted(arrays['dims'][-1], 'dimension'),
         trained.weights,
     )
     _log(results)

@@ -21,7 +21,7 @@ from atelier.core.family import codes_of
 from atelier.core.randomness import Stream, key_for
 from atelier.errors import UserError
 from atelier.evaluation.codes.encoding import decoded, latents
-from atelier.log import log
+from atelier.log import counted, log
 from atelier.report import image_grids
 from atelier.run import restore
 from atelier.run.experiment import Run
@@ -194,9 +194,8 @@ def _file_name(ends: Ends, label: int, seed: int) -> str:
 def _log(trained: TrainedRun, arrays: dict[str, np.ndarray], sets: TwoSets, attribute: str) -> None:
     """Logs the sizes of the two sets and, for an attribute, how far x follows it."""
     sizes = f'{len(sets.source):,} and {len(sets.target):,} of {sets.description}'
-    log.info(
-        '%s; %d images, changed by the model of the %s', sizes, len(arrays['x']), trained.weights
-    )
+    changed = counted(len(arrays['x']), 'image')
+    log.info('%s; %s, changed by the model of the %s', sizes, changed, trained.weights)
     if attribute == 'label':
         return
     first, last = (

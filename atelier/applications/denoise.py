@@ -17,7 +17,7 @@ from atelier.data.corruption import NOISES
 from atelier.errors import UserError
 from atelier.evaluation.evaluate import summary
 from atelier.evaluation.per_example.over_examples import over_examples
-from atelier.log import log
+from atelier.log import counted, log
 from atelier.report import image_grids
 from atelier.run import restore
 from atelier.run.experiment import Run
@@ -72,7 +72,10 @@ def apply(
     arrays = compute(trained, noise, strengths, index, seed)
     results, n = _results(arrays, noise), run.data.size('test')
     log.info(
-        '%d test examples with %s noise, denoised by the model of the %s', n, noise, trained.weights
+        '%s with %s noise, denoised by the model of the %s',
+        counted(n, 'test example'),
+        noise,
+        trained.weights,
     )
     changed = _common.changed_options(apply, levels=levels)
     path = _common.save(trained, f'denoise-{noise}-seed-{seed}{changed}', arrays, results)

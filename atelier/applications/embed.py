@@ -12,7 +12,7 @@ from atelier.evaluation.codes.encoding import encoded, latents
 from atelier.evaluation.evaluate import summary
 from atelier.evaluation.samples.features import coordinates
 from atelier.evaluation.samples.neighbours import nearest
-from atelier.log import log
+from atelier.log import counted, log
 from atelier.run import restore
 from atelier.run.experiment import Run
 from atelier.run.restore import TrainedRun
@@ -143,7 +143,7 @@ def by_probe(data: Labelled) -> Labels:
         probe = LogisticRegression(max_iter=MAX_STEPS)
         probe.fit(standardize(data.train), data.train_label)
     if probe.n_iter_.max() >= MAX_STEPS:
-        log.info('the linear probe did not converge in %d steps', MAX_STEPS)
+        log.info('the linear probe did not converge in %s', counted(MAX_STEPS, 'step'))
     return probe.predict(standardize(data.test))
 
 
@@ -156,7 +156,10 @@ def _log(trained: TrainedRun, arrays: dict[str, np.ndarray]) -> None:
     """Logs the number of codes, and the classes that training left out."""
     n, m = len(arrays['train_codes']), len(arrays['test_codes'])
     log.info(
-        '%d training and %d test codes, computed by the model of the %s', n, m, trained.weights
+        'codes of %s and %s, computed by the model of the %s',
+        counted(n, 'training example'),
+        counted(m, 'test example'),
+        trained.weights,
     )
     if trained.run.data.spec.left_out:
         classes = ', '.join(map(str, trained.run.data.spec.left_out))
@@ -166,8 +169,8 @@ def _log(trained: TrainedRun, arrays: dict[str, np.ndarray]) -> None:
 def _log_accuracies(results: dict[str, Any]) -> None:
     """Logs a table with a row per classifier."""
     n, k = results['num_train'], results['num_neighbours']
-    log.info('test accuracy, fitted on %d examples: %12s %8s', n, 'codes', 'x itself')
-    for name, title in (('neighbours', f'{k} nearest neighbours'), ('probe', 'linear probe')):
+    log.info('test accuracy, fitted on %s: %12s %8s', counted(n, 'example'), 'codes', 'x itself')
+    for name, title in (('neighbours', counted(k, 'nearest neighbour')), ('probe', 'linear probe')):
         means = [results['accuracy'][f'{name}_of_{source}']['mean'] for source in ('codes', 'x')]
         log.info('  %-45s %.4f   %.4f', title, *means)
 

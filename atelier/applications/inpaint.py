@@ -17,7 +17,7 @@ from atelier.core.randomness import Stream, key_for
 from atelier.evaluation.evaluate import summary
 from atelier.evaluation.per_example.over_examples import over_examples
 from atelier.evaluation.samples.sampling import preprocessed
-from atelier.log import log
+from atelier.log import counted, log
 from atelier.report import image_grids
 from atelier.run import restore
 from atelier.run.experiment import Run
@@ -92,8 +92,8 @@ def apply(
     file = f'inpaint-{name}-seed-{seed}{changed}'
     path = _common.save(trained, file, arrays, results)
     log.info(
-        '%d test examples, %.0f %% of each hidden, filled in by the model of the %s',
-        len(order),
+        '%s, %.0f %% of each hidden, filled in by the model of the %s',
+        counted(len(order), 'test example'),
         100 * hidden.mean(),
         trained.weights,
     )
@@ -151,7 +151,7 @@ def _completions(
     fill = over_examples(ability.fill, data, size, trained.devices)
     completions = []
     for i in range(count):
-        log.info('completion %d of %d for %d test examples', i + 1, count, len(x))
+        log.info('completion %d of %d for %s', i + 1, count, counted(len(x), 'test example'))
         key = key_for(jax.random.PRNGKey(seed), Stream.SAMPLE, i)
         completions.append(fill(trained.state, key, inputs, len(x)))
     if count > 1 and np.array_equal(completions[0], completions[1]):

@@ -10,7 +10,7 @@ from atelier.core.randomness import Stream, key_for
 from atelier.evaluation.evaluate import summary
 from atelier.evaluation.examples.image_quality import half_squared_error
 from atelier.evaluation.samples.sampling import reconstructor
-from atelier.log import log
+from atelier.log import counted, log
 from atelier.report import image_grids
 from atelier.run import restore
 from atelier.run.experiment import Run
@@ -50,8 +50,8 @@ def apply(run: Run, num_images: int = 16, seed: int = 0) -> dict[str, np.ndarray
         'half_squared_error': error[index],
     }
     log.info(
-        '%d test examples, reconstructed by the model of the %s: 1/2 squared error %.4f',
-        n,
+        '%s, reconstructed by the model of the %s: 1/2 squared error %.4f',
+        counted(n, 'test example'),
         trained.weights,
         error.mean(),
     )

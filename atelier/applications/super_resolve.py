@@ -17,7 +17,7 @@ from atelier.data.low_resolution import enlarged, reduced
 from atelier.evaluation.evaluate import summary
 from atelier.evaluation.examples.image_quality import psnr
 from atelier.evaluation.per_example.over_examples import over_examples
-from atelier.log import log
+from atelier.log import counted, log
 from atelier.report import image_grids
 from atelier.run import restore
 from atelier.run.experiment import Run
@@ -79,9 +79,9 @@ def apply(
         'methods': _summary(measures),
     }
     log.info(
-        '%d of %d test examples, enlarged by the model of the %s',
+        '%d of %s, enlarged by the model of the %s',
         len(index),
-        run.data.size('test'),
+        counted(run.data.size('test'), 'test example'),
         trained.weights,
     )
     changed = _common.changed_options(apply, num_examples=num_examples, num_samples=num_samples)

@@ -12,7 +12,7 @@ from atelier.core.abilities import Trajectory
 from atelier.core.randomness import Stream, key_for
 from atelier.data.dataset import Spec
 from atelier.evaluation.per_example.over_examples import over_examples
-from atelier.log import log
+from atelier.log import counted, log
 from atelier.report import image_grids
 from atelier.run import restore
 from atelier.run.experiment import Run
@@ -50,9 +50,9 @@ def apply(
     trained = restore.load(run)
     arrays, num_steps = compute(trained, inputs, num_samples, num_points, seed)
     log.info(
-        '%d samples, drawn in %d steps from the model of the %s',
-        num_samples,
-        num_steps,
+        '%s, drawn in %s from the model of the %s',
+        counted(num_samples, 'sample'),
+        counted(num_steps, 'step'),
         trained.weights,
     )
     options = _common.changed_options(apply, labels=labels.replace(',', '-'), num_points=num_points)

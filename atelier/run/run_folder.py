@@ -23,7 +23,7 @@ from atelier.checkout import ConfigFile, recorded
 from atelier.data.dataset import Dataset
 from atelier.errors import A_RUN, UserError, reading, shortened, writing
 from atelier.leftovers import is_leftover
-from atelier.log import log
+from atelier.log import counted, log
 from atelier.paths import user_path
 from atelier.run import stored_values
 from atelier.run.config_values import (
@@ -161,7 +161,8 @@ def write_config(run: Run, num_devices: int, data: dict[str, str] | None = None)
             )
         before = record['devices']
         if before not in (None, num_devices):
-            log.info('on %d devices, before on %d: results agree to rounding', num_devices, before)
+            now = counted(num_devices, 'device')
+            log.info('on %s, before on %d: results agree to rounding', now, before)
     else:
         record = {'source': run.config_file.source(), 'git': git_hash()}
     record.update(run.config_file._asdict(), values=with_whole_paths(values), data=data)

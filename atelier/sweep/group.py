@@ -11,7 +11,7 @@ import jax
 from atelier import checkout, files
 from atelier.core.game import State
 from atelier.errors import UserError
-from atelier.log import log
+from atelier.log import counted, log
 from atelier.run import run_folder
 from atelier.run.experiment import Run
 from atelier.run.restore import Start
@@ -64,7 +64,7 @@ def _train_part(folder: pathlib.Path, runs: Sequence[Run], devices: Sequence[jax
             return
     del states
     size = compiled.max_members
-    log.info('memory holds %d members at once: the others train afterwards', size)
+    log.info('memory holds %s at once: the others train afterwards', counted(size, 'member'))
     for i in range(0, len(runs), size):
         train_together(folder, runs[i : i + size], devices)
 
@@ -140,7 +140,8 @@ def _train(
     def on_choice(form: str, seconds: dict[str, float]) -> None:
         """Records the form before its result is used, so that a resumed run has the same form."""
         times = ', '.join(f'{name} {s:.3g} s' for name, s in seconds.items())
-        log.info('members in the form %r (%s for %d steps)', form, times, compiled.num_steps)
+        steps = counted(compiled.num_steps, 'step')
+        log.info('members in the form %r (%s for %s)', form, times, steps)
         sweep_folder.write_program(path, runs, devices[0].device_kind, form, seconds)
 
     train_lib, train = checkout.train_lib(), runs[0].config.train

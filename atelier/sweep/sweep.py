@@ -110,7 +110,7 @@ def summarize(sweep: Sweep) -> list[dict[str, Any]]:
     failed = [row['member'] for row in rows if row['status'] == 'failed']
     if len(failed) == len(rows):
         reason = sweep_folder.failure_of(sweep.folder / failed[0])
-        raise UserError(f'all {len(rows)} members failed; {failed[0]}: {reason}')
+        raise UserError(f'all of {counted(len(rows), "member")} failed; {failed[0]}: {reason}')
     return rows
 
 

@@ -196,7 +196,7 @@ def test_a_value_of_another_type_says_which_to_give(complaint):
         ('--config.hypers.beta=x', 'a number'),
         ('--config.train.steps=1e5', 'an integer'),
         ('--config.train.steps=', 'an integer'),
-        ('--config.model.hidden_sizes=(5,6', "values with commas between them, such as 1,2,3 or"),
+        ('--config.model.hidden_sizes=(5,6', 'values with commas between them, such as 1,2,3 or'),
         ('--config.hypers=3', 'one field of the group, as in --config.hypers.FIELD=VALUE'),
         ('--launcher=slurm', 'one of submitit, submitit-local'),
     ],

@@ -13,7 +13,7 @@ from atelier.data import preprocess
 from atelier.data.dataset import Dataset
 from atelier.evaluation.per_example.over_examples import over_examples
 from atelier.evaluation.samples.sampling import sampler
-from atelier.log import log
+from atelier.log import counted, log
 from atelier.run import restore
 from atelier.run.experiment import Run
 
@@ -37,7 +37,7 @@ def accuracy_score(
     real = without_classes(classifier.data, run.data.spec.left_out)
     classifier = classifier._replace(data=real)
     data = sampled_data(run, state, devices, real)
-    log.info('training a classifier on %s labelled samples', f'{data.size("train"):,}')
+    log.info('training a classifier on %s', counted(data.size('train'), 'labelled sample'))
     with leftovers.new_folder() as parent:
         folder = parent / f'{classifier.folder.name}-on-samples'  # the log names it
         learner = classifier._replace(folder=folder, data=data, init_from=None)

@@ -30,7 +30,7 @@ from atelier.evaluation.samples.features import (
 from atelier.evaluation.samples.modes import count_modes
 from atelier.evaluation.samples.neighbours import manifolds, memorisation_rate, nearest
 from atelier.evaluation.samples.sampling import labels_like, sampler, save_columns, split_examples
-from atelier.log import log
+from atelier.log import counted, log
 from atelier.report import image_grids
 from atelier.run.experiment import Run
 
@@ -112,7 +112,10 @@ def _compare_in_features(
     )
     n = len(real) // 2
     if min(n, len(train)) <= NEIGHBOURS:
-        log.warning('half of %d test examples are too few to compare samples with', len(real))
+        log.warning(
+            'half of the %s is too little to compare samples with',
+            counted(len(real), 'test example'),
+        )
         return {}
     labels = labels_like(run, 'test', 2 * n)
     fake = _samples(run, state, devices, n, None if labels is None else labels[:n])

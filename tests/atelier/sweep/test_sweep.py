@@ -202,7 +202,7 @@ def test_a_loss_that_is_no_number_freezes_one_member(whole, tmp_path, caplog):
 
 @pytest.mark.slow
 def test_a_sweep_of_which_nothing_is_left_says_so(tmp_path):
-    with pytest.raises(UserError, match='all 2 members failed; .*nan'):
+    with pytest.raises(UserError, match='all of 2 members failed; .*nan'):
         swept(tmp_path / 'sweep', ('hypers.learning_rate=1e30,2e30',))
 
 
@@ -468,7 +468,7 @@ CONFIG = f'--config={ROOT}/configs/vae.py'
     ('words', 'pattern'),
     [
         pytest.param([CONFIG, '--sweep=seed=0:2'], '--sweep is for --mode=sweep', marks=SLOW),
-        (['--mode=sweep', '--workdir=none'], 'is not a sweep'),
+        (['--mode=sweep', '--workdir=none'], 'none does not exist; give the folder of a sweep'),
         pytest.param(
             ['--mode=sweep', CONFIG, '--sweep=hypers.bta=1'],
             "did you mean 'hypers.beta'",

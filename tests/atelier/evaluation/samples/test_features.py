@@ -66,7 +66,7 @@ def test_too_few_examples_are_no_reason_to_fail_after_a_training(tmp_path, caplo
     run = run._replace(data=run.data._replace(splits={**run.data.splits, 'test': few}))
     with caplog.at_level('WARNING', logger='atelier'):
         assert quality_of(run, restore.initial_state(run), ONE) == {}
-    assert 'half of 11 test examples are too few' in caplog.text
+    assert 'half of the 11 test examples is too little' in caplog.text
 
 
 @pytest.mark.parametrize('f', [lambda x: x, lambda x: np.full((len(x), 2), np.nan), lambda x: x[0]])
