@@ -11,7 +11,7 @@ import jax
 from atelier import checkout, files
 from atelier.core.game import State
 from atelier.errors import UserError
-from atelier.log import counted, log
+from atelier.log import counted, listed, log
 from atelier.run import run_folder
 from atelier.run.experiment import Run
 from atelier.run.restore import Start
@@ -52,7 +52,8 @@ def _train_part(folder: pathlib.Path, runs: Sequence[Run], devices: Sequence[jax
         ]
         states, step = begin_together(members)
         if step is None:
-            log.info('finished: %s', ', '.join(run.folder.name for run in runs))
+            names = listed([run.folder.name for run in runs])
+            log.info('finished: %s', names)
             return
         path = sweep_folder.program_file(folder, runs)
         form = sweep_folder.chosen_form(path, devices[0].device_kind)
@@ -132,6 +133,7 @@ def _train(
 ) -> None:
     """Runs the training loop for members whose program is compiled."""
     runs = [member.run for member in members]
+    names = listed([run.folder.name for run in runs])
     validation = CompiledValidation(runs[0], devices)
     for member in members:
         if not member.is_done(0):
@@ -141,12 +143,20 @@ def _train(
         """Records the form before its result is used, so that a resumed run has the same form."""
         times = ', '.join(f'{name} {s:.3g} s' for name, s in seconds.items())
         steps = counted(compiled.num_steps, 'step')
-        log.info('members in the form %r (%s for %s)', form, times, steps)
+        log.info('%s: in the form %r (%s took %s)', names, form, steps, times)
         sweep_folder.write_program(path, runs, devices[0].device_kind, form, seconds)
 
     train_lib, train = checkout.train_lib(), runs[0].config.train
     description = train_lib.description(runs[0], states[0])
-    log.info('each %s; batch %d, steps %d to %d', description, train.batch_size, step, train.steps)
+    log.info(
+        '%s: %s%s; batch %d, steps %d to %d',
+        names,
+        'each ' if len(runs) > 1 else '',
+        description,
+        train.batch_size,
+        step,
+        train.steps,
+    )
     train_lib.warn_of_settings(runs[0], step)
     with side_by_side(runs, step, compiled, devices, on_choice) as program:
         placed = compiled.layout.place(states)

@@ -8,7 +8,7 @@ import re
 from source_files import python_files
 
 from atelier.checkout import ROOT
-from atelier.log import Formatter, Lines, counted, escaped
+from atelier.log import Formatter, Lines, counted, escaped, listed, log, warnings_only
 
 # a number before one to three words of which the last is a plural: '%d test examples'
 UNCOUNTED = re.compile(r'%[,.\d]*d (?:[a-z-]+ ){0,2}(?!is\b|has\b)[a-z]+s\b')
@@ -17,6 +17,21 @@ UNCOUNTED = re.compile(r'%[,.\d]*d (?:[a-z-]+ ){0,2}(?!is\b|has\b)[a-z]+s\b')
 def test_a_number_and_its_noun_agree():
     assert [counted(n, 'program') for n in (0, 1, 2)] == ['0 programs', '1 program', '2 programs']
     assert counted(2000, 'member') == '2,000 members'
+
+
+def test_long_lists_are_cut():
+    assert listed([]) == ''
+    assert listed(list('abcd')) == 'a, b, c, d'
+    assert listed(list('abcde')) == 'a, b, c and 2 more'
+
+
+def test_warnings_only(caplog):
+    with caplog.at_level(logging.INFO, 'atelier'):
+        with warnings_only():
+            log.info('hidden')
+            log.warning('shown')
+        log.info('shown again')
+    assert caplog.messages == ['shown', 'shown again']
 
 
 def test_messages_count_their_nouns():
