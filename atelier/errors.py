@@ -39,6 +39,17 @@ def shortened(value: object, longest: int = 80) -> str:
     return short.repr(value)
 
 
+def short_repr(named_tuple: tuple) -> str:
+    """Returns a `repr` with the fields that differ from their defaults; long ones are cut."""
+    fields, defaults = named_tuple._asdict(), named_tuple._field_defaults
+    texts = [
+        f'{name}={shortened(value)}'
+        for name, value in fields.items()
+        if name not in defaults or value != defaults[name]
+    ]
+    return f'{type(named_tuple).__name__}({", ".join(texts)})'
+
+
 def first_line(error: Exception) -> str:
     """Returns the first line of a library's error message, at most 200 characters of it."""
     return str(error).split('\n')[0][:200]

@@ -40,13 +40,16 @@ def get_config(argument: str | None = None) -> ConfigDict:
     config.model = ConfigDict(
         dict(
             num_components=20,  # number of components
-            components='auto',  # categorical (Bernoulli for binary data) | gaussian | auto
+            # kind of component: categorical (Bernoulli for binary data) | gaussian | auto
+            components='auto',
             covariance='full',  # covariance of a Gaussian: full | diagonal | tied (one for all)
             # pseudo-examples added to a component, for each level of a dimension; for Gaussians
             # they have variance 1/12 if x has a known interval, else 1; 0: maximum likelihood
             pseudo_count=0.1,
             variance_floor=1e-4,  # smallest variance of a Gaussian, for normalized x
-            forgetting=0.0,  # 0: EM on each minibatch; above 0.5: online EM, for large data
+            # exponent of the decay of a minibatch's weight; 0: EM on each; above 0.5: online EM,
+            # for large data
+            forgetting=0.0,
         )
     )
     config.train.update(

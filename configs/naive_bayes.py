@@ -23,12 +23,14 @@ def get_config(argument: str | None = None) -> ConfigDict:
     config, debug = fitted.begin(argument)
     config.model = ConfigDict(
         dict(
-            components='auto',  # categorical (Bernoulli for binary data) | gaussian | auto
+            # kind of component: categorical (Bernoulli for binary data) | gaussian | auto
+            components='auto',
             # pseudo-examples added to a class, for each level (1: Laplace's rule); for Gaussians
             # they have variance 1/12 if x has a known interval, else 1; 0: maximum likelihood
             pseudo_count=1.0,
             variance_floor=1e-4,  # smallest variance of a Gaussian, for normalized x
-            forgetting=1.0,  # 1: average all minibatches; 0: use only the last one
+            # exponent of the decay of a minibatch's weight; 1: mean of all; 0: the last one only
+            forgetting=1.0,
         )
     )
     fitted.fit_once(config)

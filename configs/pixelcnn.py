@@ -40,16 +40,19 @@ def get_config(argument: str | None = None) -> ConfigDict:
     config, debug = common.begin(argument)
     config.model = ConfigDict(
         dict(
-            blocks=5,  # residual blocks
+            blocks=5,  # number of residual blocks
             width=16,  # features of a convolution, divided among the image channels
             head_width=32,  # features of the last hidden layer
             first_kernel_size=7,  # height and width of the first convolution
             kernel_size=3,  # height and width of all other convolutions
-            conv_form='auto',  # matmul | lax | auto (the faster one on this backend)
-            # bernoulli | binomial | categorical | gaussian | discretized_logistic_mixture | auto
+            # form of convolutions: matmul | lax | auto (the faster one on this backend)
+            conv_form='auto',
+            # distribution of x: bernoulli | binomial | categorical | gaussian |
+            # discretized_logistic_mixture | auto
             observation='auto',
-            mixture_components=2,  # components of discretized_logistic_mixture
-            is_conditional=False,  # model p(x | label), which classifies by Bayes' rule
+            mixture_components=2,  # number of components of discretized_logistic_mixture
+            # whether the model is p(x | label), which classifies by Bayes' rule
+            is_conditional=False,
         )
     )
     config.hypers.update(decay_steps=20_000.0, learning_rate_end=1e-4)

@@ -15,7 +15,7 @@ from atelier.data.checksums import checksum
 from atelier.data.left_out import leave_out
 from atelier.data.modes import Modes
 from atelier.data.splits import hold_out
-from atelier.errors import UserError, choose, shortened
+from atelier.errors import UserError, choose, short_repr
 
 POINTS = ('ring', 'grid', 'eight_gaussians', 'moons', 'checkerboard')  # sources of toy points
 SOURCES = ('digits', 'static_mnist', 'shapes', 'arrays', 'folder', 'text', *POINTS)
@@ -43,11 +43,7 @@ class Spec(NamedTuple):
     left_out: tuple[int, ...] = ()
     symbols: str | None = None
 
-    def __repr__(self) -> str:
-        """Short, for notebooks: the fields that differ from their defaults; long ones are cut."""
-        fields = self._asdict()
-        shown = {n: v for n, v in fields.items() if v != self._field_defaults.get(n, ...)}
-        return f'Spec({", ".join(f"{name}={shortened(value)}" for name, value in shown.items())})'
+    __repr__ = short_repr  # for notebooks
 
     @property
     def known_classes(self) -> tuple[int, ...]:
