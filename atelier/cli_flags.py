@@ -35,25 +35,25 @@ class Mode(NamedTuple):
 
 BUILT_IN = {
     'train': Mode(
-        'Train, then evaluate (the default); the same command continues.',
+        'Trains a run, then evaluates it (the default); the same command continues it.',
         '--config=CONFIG [--config.FIELD=VALUE ...] [--workdir=RUN]',
         ('profile',),
         ('init_from', 'trust', *SEVERAL_PROCESSES),
     ),
     'evaluate': Mode(
-        'Evaluate a run on the whole test split.',
+        'Evaluates a run on the whole test split.',
         '--mode=evaluate --workdir=RUN [--config.eval.FIELD=VALUE ...]',
         (),
         ('trust', *SEVERAL_PROCESSES),
     ),
     'compare': Mode(
-        'Runs side by side: a table and their curves.',
+        'Compares runs: a table of their numbers, and their curves.',
         '--mode=compare --runs=RUN,RUN,...',
         ('runs',),
         ('trust',),
     ),
     'sweep': Mode(
-        'Every combination of settings, side by side in one program.',
+        'Trains every combination of settings, side by side in one program.',
         '--mode=sweep --config=CONFIG --sweep=FIELD=VALUES [--sweep=...]',
         (
             *('sweep', 'sweep_random', 'sweep_shard'),
@@ -114,27 +114,49 @@ def define() -> flags.FlagValues:
     """Defines the flags of every command line, at their defaults."""
     values = flags.FlagValues()
     kwargs = dict(flag_values=values)
-    flags.DEFINE_string('mode', 'train', 'what to do', **kwargs)
-    flags.DEFINE_string('workdir', None, "the run's folder; runs/CONFIG-DATA by default", **kwargs)
-    flags.DEFINE_list('trust', [], 'own config files that runs may name, FILE,FILE', **kwargs)
-    flags.DEFINE_string('init_from', None, 'a run whose weights a new run starts with', **kwargs)
-    flags.DEFINE_string('coordinator', '', 'HOST:PORT of the first of several processes', **kwargs)
-    flags.DEFINE_integer('num_processes', 1, 'with --coordinator: how many there are', **kwargs)
-    flags.DEFINE_integer('process_id', 0, 'with --coordinator: the index of this one', **kwargs)
-    flags.DEFINE_bool(
-        'cluster', False, 'take these three from the environment of the cluster', **kwargs
+    flags.DEFINE_string('mode', 'train', 'mode: what the command does', **kwargs)
+    flags.DEFINE_string('workdir', None, 'folder of the run; runs/CONFIG-DATA by default', **kwargs)
+    flags.DEFINE_list(
+        'trust', [], 'config files of your own that runs may name: FILE,FILE', **kwargs
     )
-    flags.DEFINE_bool('profile', False, 'record what a dispatch does in RUN/profile', **kwargs)
-    flags.DEFINE_list('runs', [], 'folders of runs, RUN,RUN,...', **kwargs)
-    flags.DEFINE_multi_string('sweep', [], 'FIELD=VALUES, an axis', **kwargs)
+    flags.DEFINE_string(
+        'init_from', None, 'folder of a run whose weights a new run starts with', **kwargs
+    )
+    flags.DEFINE_string(
+        'coordinator', '', 'address of the first of several processes: HOST:PORT', **kwargs
+    )
+    flags.DEFINE_integer('num_processes', 1, 'number of processes, with --coordinator', **kwargs)
     flags.DEFINE_integer(
-        'sweep_random', 0, 'number of draws from the axes that are ranges', **kwargs
+        'process_id', 0, 'index of this process, from 0, with --coordinator', **kwargs
     )
-    flags.DEFINE_string('sweep_shard', '', 'i/n: train only the i-th of n shards', **kwargs)
+    flags.DEFINE_bool(
+        'cluster', False, 'whether these three come from the environment of the cluster', **kwargs
+    )
+    flags.DEFINE_bool(
+        'profile', False, 'whether to record a trace of some steps in RUN/profile', **kwargs
+    )
+    flags.DEFINE_list('runs', [], 'folders of the runs to compare: RUN,RUN,...', **kwargs)
+    flags.DEFINE_multi_string(
+        'sweep', [], 'axis of the sweep: FIELD=VALUES; give one --sweep for each axis', **kwargs
+    )
+    flags.DEFINE_integer(
+        'sweep_random', 0, 'number of settings to draw from the axes that are ranges', **kwargs
+    )
+    flags.DEFINE_string(
+        'sweep_shard', '', 'part of the members to train: i/n, the i-th of n shards', **kwargs
+    )
     launchers = ['', 'submitit', 'submitit-local']
-    flags.DEFINE_enum('launcher', '', launchers, 'train the shards as jobs of a cluster', **kwargs)
-    flags.DEFINE_integer('launcher_jobs', 1, 'with --launcher: the number of jobs', **kwargs)
-    flags.DEFINE_multi_string('launcher_option', [], "submitit's NAME=VALUE", **kwargs)
+    flags.DEFINE_enum(
+        'launcher',
+        '',
+        launchers,
+        'scheduler that trains the shards as jobs: submitit | submitit-local',
+        **kwargs,
+    )
+    flags.DEFINE_integer('launcher_jobs', 1, 'number of jobs, with --launcher', **kwargs)
+    flags.DEFINE_multi_string(
+        'launcher_option', [], 'setting of submitit: NAME=VALUE; give one flag for each', **kwargs
+    )
     return values
 
 

@@ -1,4 +1,4 @@
-"""Anomaly scores: of test examples, another data set, or your own image."""
+"""Scores how anomalous test examples, another data set, or your own image are."""
 
 import math
 import pathlib
@@ -49,10 +49,10 @@ def apply(
 
     Args:
       run: of a family with `log_prob` or `reconstruct`.
-      score: nll, reconstruction, or auto, which is the first of the two that the family has.
+      score: the score: nll, reconstruction, or auto, the first of the two that the family has.
       outliers: name of another data set, of the same shape and levels.
-      outliers_path: its path, as config.data.path.
-      outliers_data_dir: its folder, as config.data.data_dir.
+      outliers_path: path of the other data set, as config.data.path.
+      outliers_data_dir: folder of the other data set, as config.data.data_dir.
       picture: path of an image, light and dark as in the data (MNIST: white on black).
       num_images: number of most anomalous, and of least anomalous, test examples to show.
 

@@ -1,4 +1,4 @@
-"""Classification of the test split: accuracy and calibration."""
+"""Classifies the test split; reports accuracy and calibration."""
 
 import pathlib
 from typing import Any
@@ -26,7 +26,7 @@ MAX_AREA = 600  # marker area of a bin with all examples
 
 
 def apply(run: Run, beside: str = '', num_bins: int = 15) -> dict[str, np.ndarray]:
-    """Classifies the test split; reports accuracy and calibration.
+    """Predicts a class for every test example, with the probability of each class.
 
     A generative model of p(x | label) classifies by Bayes' rule. The temperature that divides the
     logits is fitted on the validation split.

@@ -1,4 +1,4 @@
-"""Latent directions, such as between two classes, applied to images in steps."""
+"""Moves images along a latent direction, such as from one class to another."""
 
 import pathlib
 from typing import NamedTuple
@@ -80,16 +80,16 @@ def apply(
       run: of a family with `decode`, and `encode` or `prior`.
       source: class at the start of the direction.
       target: class at the end of the direction.
-      attribute: label, or an attribute whose direction leads from the quarter with its smallest
-        values to the quarter with its largest: intensity, the mean of x; thickness or slant of
-        strokes (`atelier.evaluation.examples.strokes`).
+      attribute: what the direction changes: label, or an attribute, from the quarter with its
+        smallest values to the quarter with its largest: intensity, the mean of x; thickness or
+        slant of strokes (`atelier.evaluation.examples.strokes`).
       label: class of the images to change. Below 0, images of any class are changed.
       low: first value of s.
       high: last value of s.
       num_steps: number of evenly spaced values of s.
       num_images: number of images to change, each a row of the figure.
       num_codes: maximum number of codes from which the two sets are taken.
-      seed: selects the images and draws the codes of the prior.
+      seed: seed that selects the images and draws the codes of the prior.
 
     Returns:
       direction [latent], steps [steps], codes [images, steps, latent], x [images, steps, *event]

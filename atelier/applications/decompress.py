@@ -53,7 +53,7 @@ def apply(run: Run, file: str = '') -> dict[str, np.ndarray]:
 
     Args:
       run: of a family with `conditionals` or `level_log_probs`, whose weights coded the file.
-      file: written by --mode=compress; by default RUN/applications/compress.bin.
+      file: path of a file of --mode=compress; by default RUN/applications/compress.bin.
 
     Returns:
       x [n, *event], discrete values, and label [n] if the file holds labels.

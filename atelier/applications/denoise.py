@@ -1,4 +1,4 @@
-"""Denoises test examples; PSNR and SSIM before and after."""
+"""Denoises test examples; reports PSNR and SSIM before and after."""
 
 import pathlib
 from collections.abc import Callable, Sequence
@@ -47,12 +47,12 @@ def apply(
 
     Args:
       run: of a family with `reconstruct`, or with `denoise` for levels up to its maximum.
-      noise: 'gaussian' adds noise of standard deviation `level`. 'masking' sets a share `level` of
-        the values to 0. 'salt_and_pepper' sets that share to the smallest or the largest value.
-      levels: noise levels, each with its own rows in the figure.
+      noise: kind of noise: gaussian adds noise whose standard deviation is the level; masking sets
+        that share of the values to 0; salt_and_pepper sets it to the smallest or largest value.
+      levels: noise levels, with commas between them, each with its own rows in the figure.
       num_images: number of images in the figure.
-      seed: of the noise, which depends on the seed, the level and the example alone, and of the
-        choice of images.
+      seed: seed of the choice of images and of the noise, which depends on the seed, the level and
+        the example alone.
 
     Returns:
       levels [levels]; noisy_psnr_db and denoised_psnr_db [levels, n] of the test split and, for

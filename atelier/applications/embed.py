@@ -1,4 +1,4 @@
-"""Codes of a data set, and how well they predict its classes."""
+"""Writes the codes of a data set, and measures how well they predict its classes."""
 
 import pathlib
 from typing import Any, NamedTuple
@@ -44,7 +44,7 @@ def apply(run: Run, num_neighbours: int = 5, num_codes: int = 10_000) -> dict[st
     Args:
       run: of a family with `encode`.
       num_neighbours: number of voting neighbours; a tie goes to the class of the nearest.
-      num_codes: both classifiers learn from the first `num_codes` training codes at most.
+      num_codes: largest number of training codes, the first ones, that both classifiers learn from.
 
     Returns:
       train_codes [n, latent] and test_codes [m, latent]; with labels, train_label [n], test_label

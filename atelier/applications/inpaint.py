@@ -1,4 +1,4 @@
-"""Fills in hidden parts of test examples several times; PSNR and SSIM."""
+"""Fills in hidden parts of test examples several times; reports PSNR and SSIM."""
 
 import math
 import pathlib
@@ -41,7 +41,7 @@ def apply(
     num_examples: int = 200,
     seed: int = 0,
 ) -> dict[str, np.ndarray]:
-    """Fills in the hidden part of test examples, several times.
+    """Completes test examples from their known part, and compares with the truth.
 
     A class-conditional model gets the label. The completions, their mean and, as a baseline, the
     mean of x over the training split are compared with the truth on the hidden part alone. Even for
@@ -52,14 +52,14 @@ def apply(
 
     Args:
       run: of a family with `inpaint`.
-      mask: the hidden part: left, right, top, bottom, centre, random, or the path of an .npy that
+      mask: hidden part: left, right, top, bottom, centre, random, or the path of an .npy that
         is true where it hides.
       share: fraction of positions (pixels of an image) that a random mask hides.
       num_images: number of images to keep and show.
       num_completions: number of completions per example.
       num_examples: number of test examples, in an order drawn from the seed; 0: all, in the order
         of the split.
-      seed: of the completions, the random masks, the order of the examples and the choice of
+      seed: seed of the completions, the random masks, the order of the examples and the choice of
         images. A completion also depends on its own index and on its example's position in that
         order.
 

@@ -1,4 +1,4 @@
-"""Images along linear and spherical paths between two codes."""
+"""Decodes images along linear and spherical paths between two codes."""
 
 import pathlib
 
@@ -37,7 +37,7 @@ def apply(
       run: of a family with `decode`, and `encode` or `prior`.
       num_pairs: number of pairs, each with a linear and, below it, a spherical row in the figure.
       num_points: number of points on a path, with its ends.
-      seed: of the pairs.
+      seed: seed of the pairs.
 
     Returns:
       codes [pairs, 2 paths, points, latent], x [pairs, 2, points, *event] and, with an encoder,

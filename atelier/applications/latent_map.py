@@ -1,4 +1,4 @@
-"""The latent space in a plane: test codes, and a grid of decoded images."""
+"""Draws the latent space in a plane: test codes, and a grid of decoded images."""
 
 import pathlib
 from typing import NamedTuple

@@ -1,4 +1,4 @@
-"""Test examples and their reconstructions, with the squared error."""
+"""Draws test examples and their reconstructions; reports the squared error."""
 
 import pathlib
 
@@ -27,8 +27,8 @@ def apply(run: Run, num_images: int = 16, seed: int = 0) -> dict[str, np.ndarray
 
     Args:
       run: of a family with `reconstruct`.
-      num_images: number of images to keep.
-      seed: selects these images.
+      num_images: number of images to keep and show.
+      seed: seed that selects these images.
 
     Returns:
       index [images] in the test split, x and reconstruction [images, *event] in the data's units,

@@ -1,4 +1,4 @@
-"""Saliency maps of a classifier: input gradients and Grad-CAM."""
+"""Draws saliency maps of a classifier: input gradients and Grad-CAM."""
 
 import pathlib
 from collections.abc import Callable

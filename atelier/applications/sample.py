@@ -1,4 +1,4 @@
-"""Samples from a trained model: an .npz, with a PNG grid or a .txt."""
+"""Draws samples from a trained model: an .npz, with a PNG grid or a .txt."""
 
 import math
 
@@ -36,7 +36,7 @@ def apply(run: Run, num_samples: int = 64, seed: int = 0, labels: str = '') -> n
     Args:
       run: of a family with `sample`, or with a decoder.
       num_samples: number of samples.
-      seed: of the samples.
+      seed: seed of the samples.
       labels: classes through which the samples cycle, such as '7' or '0,1,2'; 'all' means all
         classes in the training data; empty: random classes.
 

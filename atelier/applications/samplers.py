@@ -43,9 +43,9 @@ def apply(
 
     Args:
       run: of a family with `trajectory`, which samples in steps.
-      samplers: NAME:STEPS,...
+      samplers: samplers and their numbers of steps, NAME:STEPS,NAME:STEPS,...
       num_samples: number of samples per sampler in the figure.
-      seed: of the samples in the figure.
+      seed: seed of the samples in the figure.
 
     Returns:
       x [samplers, samples, *event] in the data's units; name, steps and network evaluations

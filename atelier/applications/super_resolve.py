@@ -1,4 +1,4 @@
-"""Super-resolution of reduced test images; PSNR, SSIM and consistency."""
+"""Enlarges reduced test images; reports PSNR, SSIM and consistency."""
 
 import pathlib
 from collections.abc import Callable, Sequence
@@ -50,7 +50,8 @@ def apply(
       num_examples: number of test examples, in an order drawn from the seed, at most all.
       num_samples: samples per example of a stochastic model; 'model' is the first.
       num_images: number of images in the figure.
-      seed: of the order and of the samples, which depend on the seed and the index in the order.
+      seed: seed of the order and of the samples, which depend on the seed and the index in that
+        order.
 
     Returns:
       index [n] in the test split; nearest_psnr_db [n], nearest_ssim [n], nearest_consistency_db

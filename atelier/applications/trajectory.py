@@ -1,4 +1,4 @@
-"""Sampling step by step: the noisy x_t, and the model's estimate of x."""
+"""Shows sampling step by step: the noisy x_t, and the model's estimate of x."""
 
 import pathlib
 
@@ -30,8 +30,8 @@ def apply(
       run: of a family with `trajectory`, which samples in steps.
       num_samples: number of samples, each with two rows in the figure: x_t, then the model's x.
       num_points: number of steps to keep, evenly spaced, with the first and the last; at most all.
-      seed: of the samples.
-      labels: of the samples, as in --mode=sample.
+      seed: seed of the samples.
+      labels: classes of the samples, as in --mode=sample.
 
     Returns:
       step [points], counted from 1; x_t and x [samples, points, *event] in the data's units. They

@@ -1,6 +1,7 @@
 """The command line as a function: parsed and run from Python, and the text of --help."""
 
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -48,7 +49,10 @@ def help_of(capsys, *arguments) -> str:
 @pytest.mark.parametrize(
     ('arguments', 'words'),
     [
-        (['--mode=sample'], ['Samples from a trained model', '--num_samples=64', '--labels=']),
+        (
+            ['--mode=sample'],
+            ['Draws samples from a trained model', '--num_samples=64', '--labels='],
+        ),
         (['--mode=sweep'], ['--sweep_random', '--launcher_option', 'VALUES of an axis']),
         (['--mode=compare'], ['--runs=RUN,RUN', 'RUN,RUN,...']),
         (['--config=configs/vae.py:debug'], ['--config.train.steps=', 'Kingma and Welling']),
@@ -223,12 +227,24 @@ def test_a_flag_may_be_negated_and_a_value_may_begin_with_a_dash():
     assert command.options['prompt'] == command.config.data.path == '-once'
 
 
-def test_every_option_of_every_mode_is_described():
-    for mode in applications.names():
-        lines = cli_help.text(['x', f'--mode={mode}']).split('\n')
-        for name in applications.options(applications.load(mode)):
-            (line,) = (line for line in lines if line.startswith(f'  --{name}='))
-            assert len(line.split(maxsplit=1)) == 2, (mode, name)
+@pytest.mark.parametrize('mode', cli_flags.modes())
+def test_every_option_of_every_mode_is_described(mode):
+    """Its description begins with its noun, and stands in its line or below a long name."""
+    if mode in cli_flags.BUILT_IN:
+        names = [*cli_flags.BUILT_IN[mode].own_flags, *cli_flags.BUILT_IN[mode].shared_flags]
+    else:
+        names = applications.options(applications.load(mode))
+    text = cli_help.text(['x', f'--mode={mode}'])
+    for name in names:
+        found = re.search(rf'^  --{name}(=[^ ]*(\n    [^ -]+)*)?\s+(\S.*)', text, re.MULTILINE)
+        assert found and not re.match(r"--|'|(of|its?|if|with|selects|i/n)\b", found.group(3)), name
+
+
+def test_every_mode_has_a_whole_line_that_begins_with_a_verb(capsys):
+    lines = help_of(capsys).split('Modes\n')[1].split('\n\n')[0].split('\n')
+    assert [line.split()[0] for line in lines] == cli_flags.modes()
+    for line in lines:
+        assert line.split()[1].endswith('s') and not line.endswith('...'), line
 
 
 def test_a_start_removes_what_a_killed_process_left(tmp_path, monkeypatch, complaint):
