@@ -4,6 +4,7 @@ The pages at the root (README.md, ...) become pages of the site. Docstrings are 
 Google's sections; Sphinx reads reStructuredText, where `*event` would begin an emphasis.
 """
 
+import itertools
 import pathlib
 import re
 from typing import NamedTuple
@@ -65,6 +66,8 @@ reporting
 LINK = re.compile(r'(\]\(|src=")(?!https?:|#|mailto:)([^)"#]+)')
 TUPLE_FIELD = type(NamedTuple('Example', [('field', int)]).field)
 PACKAGES = ('atelier', 'configs', 'losses', 'models')
+# one or more backticks, text without space at its ends, and as many backticks
+CODE = re.compile(r'(?<!`)(`+)(?![`\s])(.+?)(?<![`\s])\1(?!`)', re.DOTALL)
 SECTIONS = re.compile(r'(Args|Returns|Yields|Raises|Example|Examples|Note):$')
 
 
@@ -124,7 +127,7 @@ def to_restructured_text(lines: list[str]) -> list[str]:
         if _has_layout(block) and not in_section:
             converted += ['.. code-block:: text', '', *(f'    {line}' for line in block)]
         else:
-            converted += map(_escape, block)
+            converted += _escape(block)
         converted.append('')
     return converted
 
@@ -135,12 +138,30 @@ def _has_layout(block: list[str]) -> bool:
     return are_fields or any(re.match(r'\s|\||[-*] |\d+\. ', line) for line in block)
 
 
-def _escape(line: str) -> str:
-    """Escapes the marks of reStructuredText outside of `code`; examples stay as they are."""
-    if line.lstrip().startswith('>>>'):
-        return line
-    parts = line.split('`')
-    parts[::2] = [re.sub(r'([*|\\]|_\b|\b_)', r'\\\1', part) for part in parts[::2]]
+def _escape(block: list[str]) -> list[str]:
+    """Escapes the marks of reStructuredText outside of `code`; examples stay as they are.
+
+    Code may go on in the next line and may have several backticks; a backtick alone is escaped.
+    """
+    escaped = []
+    is_example = lambda line: line.lstrip().startswith('>>>')
+    for are_examples, group in itertools.groupby(block, is_example):
+        lines = list(group)
+        escaped += lines if are_examples else _escape_prose('\n'.join(lines)).split('\n')
+    return escaped
+
+
+def _escape_prose(text: str) -> str:
+    parts, end = [], 0
+    for code in CODE.finditer(text):
+        before, end = text[end : code.start()], code.end()
+        parts += [_escape_marks(before), code.group()]
+    parts.append(_escape_marks(text[end:]))
+    # markup has to stand apart from letters: `\ ` is a space that is not shown
     parts[2::2] = [f'\\ {part}' if re.match(r'[\w(]', part) else part for part in parts[2::2]]
     parts[:-1:2] = [f'{part}\\ ' if re.search(r'\w$', part) else part for part in parts[:-1:2]]
-    return '`'.join(parts)
+    return ''.join(parts)
+
+
+def _escape_marks(text: str) -> str:
+    return re.sub(r'([*|\\`]|_\b|\b_)', r'\\\1', text)
