@@ -43,6 +43,8 @@ reliability
 :caption: Reference
 
 configs
+api/main
+api/train_lib
 api/atelier/modules
 api/losses/modules
 api/models/modules
@@ -66,6 +68,7 @@ reporting
 LINK = re.compile(r'(\]\(|src=")(?!https?:|#|mailto:)([^)"#]+)')
 TUPLE_FIELD = type(NamedTuple('Example', [('field', int)]).field)
 PACKAGES = ('atelier', 'configs', 'losses', 'models')
+MODULES = ('main', 'train_lib')  # at the root, each a page of the API reference
 # one or more backticks, text without space at its ends, and as many backticks
 CODE = re.compile(r'(?<!`)(`+)(?![`\s])(.+?)(?<![`\s])\1(?!`)', re.DOTALL)
 SECTIONS = re.compile(r'(Args|Returns|Yields|Raises|Example|Examples|Note):$')
@@ -76,6 +79,14 @@ def write_root_pages(docs: pathlib.Path) -> None:
     for name, page in ROOT_PAGES.items():
         text = LINK.sub(_link_from_docs, (docs.parent / name).read_text())
         (docs / page).write_text(text + (CONTENTS if page == 'index.md' else ''))
+
+
+def write_module_pages(docs: pathlib.Path) -> None:
+    """Writes the pages of the root's modules, which belong to no package, into docs/api."""
+    (docs / 'api').mkdir(exist_ok=True)
+    for name in MODULES:
+        text = f'{name}\n{"=" * len(name)}\n\n.. automodule:: {name}\n   :members:\n'
+        (docs / 'api' / f'{name}.rst').write_text(text)
 
 
 def _link_from_docs(match: re.Match) -> str:
@@ -111,14 +122,15 @@ def skip_if_from_elsewhere(app, what, name, obj, skip, options) -> bool | None:
     if not module:
         return None
     is_passed_on = isinstance(obj, type) and module != app.env.ref_context.get('py:module', module)
-    return True if is_passed_on or module.split('.')[0] not in PACKAGES else None
+    is_ours = module.split('.')[0] in PACKAGES + MODULES
+    return True if is_passed_on or not is_ours else None
 
 
 def to_restructured_text(lines: list[str]) -> list[str]:
     """Returns a docstring in reStructuredText; Google's sections stay as they are.
 
-    Prose and sections are escaped. A paragraph with indentation, a table or a list of fields
-    (`name: description`) keeps its lines as a literal block.
+    Prose and sections are escaped. A paragraph with indentation, a table, commands (`python ...`) or
+    a list of fields (`name: description`) keeps its lines as a literal block.
     """
     converted, in_section = [], False
     for paragraph in re.split(r'\n\s*\n', '\n'.join(lines).strip('\n')):
@@ -134,8 +146,8 @@ def to_restructured_text(lines: list[str]) -> list[str]:
 
 def _has_layout(block: list[str]) -> bool:
     """Returns whether the line breaks of a paragraph carry meaning."""
-    are_fields = all(re.match(r'\s|[a-z]\w*(, \w+)*: ', line) for line in block)
-    return are_fields or any(re.match(r'\s|\||[-*] |\d+\. ', line) for line in block)
+    are_lines = all(re.match(r'\s|python |[a-z]\w*(, \w+)*: ', line) for line in block)
+    return are_lines or any(re.match(r'\s|\||[-*] |\d+\. ', line) for line in block)
 
 
 def _escape(block: list[str]) -> list[str]:

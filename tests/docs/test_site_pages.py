@@ -29,6 +29,10 @@ def converted(text):
         ('No end: `code_', r'No end: \`code\_'),
         ('Args:\n  x: [n, *event].', 'Args:\n  x: [n, \\*event].'),
         ('Example:\n  >>> f(*x)\n  3', 'Example:\n  >>> f(*x)\n  3'),
+        (
+            'python main.py -x\npython -m b',
+            '.. code-block:: text\n\n    python main.py -x\n    python -m b',
+        ),
         ('    a = b * c', '.. code-block:: text\n\n        a = b * c'),
         (
             'mean: [n, *event]\nstd: likewise',
@@ -60,6 +64,16 @@ def test_links_of_the_root_lead_to_pages_of_the_site(tmp_path):
         *('data.md', '../configs/vae.py', 'changelog.md', 'https://e.org/docs/f', '#h')
     ]
     assert 'src="x.png"' in text
+
+
+def test_every_module_has_a_page(tmp_path):
+    """Those of the root too, apart from the packages of tools."""
+    site_pages.write_module_pages(tmp_path)
+    pages = {path.stem for path in (tmp_path / 'api').iterdir()}
+    assert pages == {path.stem for path in checkout.ROOT.glob('*.py')}
+    for name in (*pages, *(f'{package}/modules' for package in site_pages.PACKAGES)):
+        assert f'api/{name}' in site_pages.CONTENTS.split()
+    assert '.. automodule:: train_lib\n' in (tmp_path / 'api' / 'train_lib.rst').read_text()
 
 
 def test_every_page_is_in_the_contents():
