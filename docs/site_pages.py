@@ -129,8 +129,8 @@ def skip_if_from_elsewhere(app, what, name, obj, skip, options) -> bool | None:
 def to_restructured_text(lines: list[str]) -> list[str]:
     """Returns a docstring in reStructuredText; Google's sections stay as they are.
 
-    Prose and sections are escaped. A paragraph with indentation, a table, commands (`python ...`) or
-    a list of fields (`name: description`) keeps its lines as a literal block.
+    Prose and sections are escaped. A paragraph with indentation, a table, commands (`python ...`)
+    or a list of fields (`name: description`) keeps its lines as a literal block.
     """
     converted, in_section = [], False
     for paragraph in re.split(r'\n\s*\n', '\n'.join(lines).strip('\n')):
