@@ -94,7 +94,7 @@ def apply(run: Run, num_images: int, seed: int, name: str) -> dict[str, np.ndarr
         name = name.replace(NAME, f'{NAME}-likelihood', 1)
     path = _common.save(trained, name, arrays, results)
     if image_grids.is_image(spec):
-        _draw(run, arrays, path)
+        _save_figure(run, arrays, path)
     return arrays
 
 
@@ -279,7 +279,7 @@ def _log(run: Run, results: dict[str, Any], weights: str) -> None:
         log.info('%.2f %% of the file are the initial bits of bits-back coding', percent)
 
 
-def _draw(run: Run, arrays: dict[str, np.ndarray], path: pathlib.Path) -> None:
+def _save_figure(run: Run, arrays: dict[str, np.ndarray], path: pathlib.Path) -> None:
     """Draws images from the fewest to the most bits, and below each the bits of its pixels."""
     totals = arrays['bits'].reshape(len(arrays['x']), -1).sum(1) + arrays.get('code_bits', 0)
     indices = np.linspace(0, len(totals) - 1, min(COLUMNS, len(totals))).round().astype(int)

@@ -15,7 +15,7 @@ from atelier.errors import UserError
 from atelier.evaluation.codes.encoding import decoder, encoded, split_codes, tokens
 from atelier.evaluation.compression.jpeg import coded
 from atelier.evaluation.examples.image_quality import half_squared_error
-from atelier.evaluation.latents.pca import Components, principal_components
+from atelier.evaluation.latents.pca import PrincipalComponents, principal_components
 from atelier.evaluation.samples.features import coordinates
 from atelier.log import counted, log
 from atelier.report import image_grids
@@ -74,7 +74,7 @@ def apply(run: Run, quality_step: int, name: str) -> dict[str, np.ndarray]:
     )
     _log(results)
     path = _common.save(trained, name, arrays, results)
-    _draw(run, arrays, path)
+    _save_figure(run, arrays, path)
     return arrays
 
 
@@ -147,7 +147,7 @@ def _errors(
     return tuple(map(np.asarray, errors))
 
 
-def _extremes(basis: Components, rows: Rows) -> tuple[np.ndarray, np.ndarray]:
+def _extremes(basis: PrincipalComponents, rows: Rows) -> tuple[np.ndarray, np.ndarray]:
     """The smallest and the largest coordinate along each axis."""
     scores = basis.rotate(rows)
     return scores.min(0), scores.max(0)
@@ -216,7 +216,7 @@ def _log(results: dict[str, Any]) -> None:
         log.info('as codebook indices: %.2f bytes, %.4f', tokens['bytes'], tokens['error'])
 
 
-def _draw(run: Run, arrays: dict[str, np.ndarray], path: pathlib.Path) -> None:
+def _save_figure(run: Run, arrays: dict[str, np.ndarray], path: pathlib.Path) -> None:
     """Draws error against bytes, on logarithmic axes."""
     from matplotlib.figure import Figure
 

@@ -79,7 +79,7 @@ def apply(
     parts = [score, outliers, pathlib.Path(picture).stem]
     file = '-'.join(['anomaly', *(part.replace('/', '-') for part in parts if part)]) + paths
     path = _common.save(trained, file, arrays, {'score': description, **_headline(arrays)})
-    _draw(run, arrays, _panels(trained, arrays, num_images), description, outliers, path)
+    _save_figure(run, arrays, _panels(trained, arrays, num_images), description, outliers, path)
     return arrays
 
 
@@ -198,7 +198,7 @@ def _panels(
     return panels
 
 
-def _draw(
+def _save_figure(
     run: Run,
     arrays: dict[str, np.ndarray],
     panels: dict[str, np.ndarray],

@@ -60,7 +60,7 @@ def apply(run: Run, beside: str = '', num_bins: int = 15) -> dict[str, np.ndarra
     name = f'classify{_common.path_suffix(beside=beside)}{changed}'
     path = _common.save(trained[0], name, arrays, {'runs': metrics})
     _log(metrics)
-    _draw(arrays, metrics, num_bins, path)
+    _save_figure(arrays, metrics, num_bins, path)
     return arrays
 
 
@@ -145,7 +145,7 @@ def _log(runs: dict[str, dict[str, Any]]) -> None:
             log.info('%-40s' + ' %17s' * len(row), row_title, *map(text, row))
 
 
-def _draw(
+def _save_figure(
     arrays: dict[str, np.ndarray],
     runs: dict[str, dict[str, Any]],
     num_bins: int,

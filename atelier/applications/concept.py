@@ -115,7 +115,7 @@ def apply(
     path = _common.save(trained, _file_name(ends, label, seed) + changed, arrays)
     if image_grids.is_image(run.data.spec):
         title = f'{attribute.capitalize()} from {ends.name}, by {sets.description}'
-        _draw(run, arrays, title, path)
+        _save_figure(run, arrays, title, path)
     return arrays
 
 
@@ -207,7 +207,7 @@ def _log(trained: TrainedRun, arrays: dict[str, np.ndarray], sets: TwoSets, attr
     log.info('mean %s: %s, %s', attribute, first, last)
 
 
-def _draw(run: Run, arrays: dict[str, np.ndarray], title: str, path: pathlib.Path) -> None:
+def _save_figure(run: Run, arrays: dict[str, np.ndarray], title: str, path: pathlib.Path) -> None:
     """Draws a row per image; an image that was encoded stands before its steps."""
     x, columns = arrays['x'], [f'{step:+.3g}' if step else '0' for step in arrays['steps']]
     if codes_of(run.family).encode is not None:

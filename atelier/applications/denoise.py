@@ -81,7 +81,7 @@ def apply(
     path = _common.save(trained, f'denoise-{noise}-seed-{seed}{changed}', arrays, results)
     _log(results['levels'])
     if image_grids.is_image(run.data.spec):
-        _draw(run, arrays, noise, path)
+        _save_figure(run, arrays, noise, path)
     return arrays
 
 
@@ -222,7 +222,7 @@ def _log(levels: list[dict[str, Any]]) -> None:
         log.info('%8g %17s %8s %11s %8s', row['level'], *columns)
 
 
-def _draw(run: Run, arrays: dict[str, np.ndarray], noise: str, path: pathlib.Path) -> None:
+def _save_figure(run: Run, arrays: dict[str, np.ndarray], noise: str, path: pathlib.Path) -> None:
     """Draws for each level a row of noisy, a row of denoised and a row of clean images."""
     names, rows = [], []
     for i, level in enumerate(arrays['levels']):

@@ -75,7 +75,7 @@ def apply(run: Run, num_neighbours: int = 5, num_codes: int = 10_000) -> dict[st
     changed = _common.changed_options(apply, num_neighbours=num_neighbours, num_codes=num_codes)
     path = _common.save(trained, f'embed{changed}', arrays, results)
     if not reason:
-        _draw(arrays, run.data.spec.num_classes, path)
+        _save_figure(arrays, run.data.spec.num_classes, path)
     return arrays
 
 
@@ -175,7 +175,7 @@ def _log_accuracies(results: dict[str, Any]) -> None:
         log.info('  %-45s %.4f   %.4f', title, *means)
 
 
-def _draw(arrays: dict[str, np.ndarray], num_classes: int, path: pathlib.Path) -> None:
+def _save_figure(arrays: dict[str, np.ndarray], num_classes: int, path: pathlib.Path) -> None:
     """Draws the confusion matrix of the linear probe on codes."""
     from matplotlib.figure import Figure
 

@@ -99,7 +99,7 @@ def apply(
     )
     _log(methods)
     if image_grids.is_image(run.data.spec):
-        _draw(run, arrays, name, path)
+        _save_figure(run, arrays, name, path)
     return arrays
 
 
@@ -213,7 +213,7 @@ def _log(methods: dict[str, dict[str, Any]]) -> None:
         log.info('%24s %18s %18s %8s', *row)
 
 
-def _draw(run: Run, arrays: dict[str, np.ndarray], name: str, path: pathlib.Path) -> None:
+def _save_figure(run: Run, arrays: dict[str, np.ndarray], name: str, path: pathlib.Path) -> None:
     """Draws rows of images: the known part, the completions, the truth."""
     x, completions = arrays['x'], np.swapaxes(arrays['completions'], 0, 1)
     low, high = run.data.spec.interval or (x.min(), x.max())

@@ -83,7 +83,7 @@ def apply(run: Run, num_points: int = 15, label: int = 0) -> dict[str, np.ndarra
     log.info(message, codes, trained.weights, description, position)
     changed = _common.changed_options(apply, num_points=num_points)
     path = _common.save(trained, f'{name}{changed}', arrays)
-    _draw(run, arrays, f'Codes of the test split\n{description}', position, path)
+    _save_figure(run, arrays, f'Codes of the test split\n{description}', position, path)
     return arrays
 
 
@@ -169,7 +169,7 @@ def _axes_description(shares: np.ndarray, latent: int) -> str:
     )
 
 
-def _draw(
+def _save_figure(
     run: Run, arrays: dict[str, np.ndarray], title: str, position: str, path: pathlib.Path
 ) -> None:
     """Draws the codes on the left and, for images, the decoded grid on the right."""

@@ -58,7 +58,7 @@ def apply(run: Run, num_images: int = 16, seed: int = 0) -> dict[str, np.ndarray
     results = {'num_examples': n, 'half_squared_error': summary(error)}
     path = _common.save(trained, f'reconstruct-seed-{seed}', arrays, results)
     if image_grids.is_image(run.data.spec):
-        _draw(run, arrays, path)
+        _save_figure(run, arrays, path)
     return arrays
 
 
@@ -72,7 +72,7 @@ def compute(trained: TrainedRun) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return x, reconstruction, half_squared_error(x, reconstruction, run.data.spec)
 
 
-def _draw(run: Run, arrays: dict[str, np.ndarray], path: pathlib.Path) -> None:
+def _save_figure(run: Run, arrays: dict[str, np.ndarray], path: pathlib.Path) -> None:
     """Draws rows of images, each above the row of their reconstructions."""
     spec, rows = run.data.spec, (arrays['x'], arrays['reconstruction'])
     columns = min(len(arrays['x']), COLUMNS)

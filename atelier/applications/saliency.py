@@ -59,7 +59,7 @@ def apply(run: Run, index: int = 0, num_images: int = 4, label: int = -1) -> dic
     name = f'saliency-{index}' + (_common.suffix(label=label) if label >= 0 else '')
     path = _common.save(trained, name, arrays)
     if image_grids.is_image(run.data.spec):
-        _draw(run, arrays, path)
+        _save_figure(run, arrays, path)
     return arrays
 
 
@@ -136,7 +136,7 @@ def strongest(slope: Float[np.ndarray, 'n *event']) -> Float[np.ndarray, 'n heig
     return magnitude.max(-1) if magnitude.ndim == 4 else magnitude
 
 
-def _draw(run: Run, arrays: dict[str, np.ndarray], path: pathlib.Path) -> None:
+def _save_figure(run: Run, arrays: dict[str, np.ndarray], path: pathlib.Path) -> None:
     """Draws a row per image: the image, the gradient, and the image under the activation map."""
     from matplotlib.figure import Figure
 

@@ -89,7 +89,7 @@ def apply(
     path = _common.save(trained, f'super_resolve-seed-{seed}{changed}', arrays, results)
     _log(results)
     if image_grids.is_image(run.data.spec):
-        _draw(run, arrays, results, path)
+        _save_figure(run, arrays, results, path)
     return arrays
 
 
@@ -196,7 +196,7 @@ def _title(method: str, results: dict[str, Any]) -> str:
     return METHODS[method].format(results['num_samples'])
 
 
-def _draw(
+def _save_figure(
     run: Run, arrays: dict[str, np.ndarray], results: dict[str, Any], path: pathlib.Path
 ) -> None:
     """Draws rows of images: the input, its enlargement by each method, and the truth."""

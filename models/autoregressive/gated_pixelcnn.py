@@ -29,7 +29,7 @@ NewMaps = Float[Array, 'batch new_rows new_columns new_features']
 Links = tuple[Float[Array, 'batch height width twice_width'], ...]
 
 
-class Size(NamedTuple):
+class GatedPixelCNNSizes(NamedTuple):
     """The sizes of a gated PixelCNN.
 
     layers: number of layers after the first one.
@@ -56,7 +56,7 @@ class Vertical(nn.Module):
       num_classes: number of classes of the label; 0 without labels.
     """
 
-    size: Size
+    size: GatedPixelCNNSizes
     kind: CausalConvOptions
     num_classes: int = 0
 
@@ -97,7 +97,7 @@ class Horizontal(nn.Module):
     """
 
     outputs: int
-    size: Size
+    size: GatedPixelCNNSizes
     kind: CausalConvOptions
     num_classes: int = 0
 
@@ -140,7 +140,7 @@ def gated(h: Maps) -> NewMaps:
     return jnp.tanh(value) * nn.sigmoid(gate)
 
 
-class Memory(NamedTuple):
+class StackCaches(NamedTuple):
     """The caches of both stacks, and the vertical stack's outputs for the current row."""
 
     vertical_cache: dict
@@ -181,7 +181,7 @@ def gated_pixelcnn(vertical: Vertical, horizontal: Horizontal) -> PixelNetwork:
         links, updates = vertical.apply(variables, window, label, pixel, mutable=['cache'])
         return updates.get('cache', {}), links
 
-    def in_row(params, memory: Memory, padded, label, pixel: Pixel):
+    def in_row(params, memory: StackCaches, padded, label, pixel: Pixel):
         window = window_at(padded, pixel.row + margin, pixel.column, 1, margin + 1)
         links = tuple(window_at(link, 0, pixel.column, 1, 1) for link in memory.links)
         variables = {'params': params['horizontal'], 'cache': memory.horizontal_cache}
@@ -195,11 +195,11 @@ def gated_pixelcnn(vertical: Vertical, horizontal: Horizontal) -> PixelNetwork:
 
         def first_memory():
             cache, links = new_row(params, {}, padded, label, start)
-            return in_row(params, Memory(cache, links, {}), padded, label, start)[0]
+            return in_row(params, StackCaches(cache, links, {}), padded, label, start)[0]
 
         return jax.tree.map(lambda a: jnp.zeros(a.shape, a.dtype), jax.eval_shape(first_memory))
 
-    def step(params, memory: Memory, padded, label, pixel: Pixel):
+    def step(params, memory: StackCaches, padded, label, pixel: Pixel):
         cache, links = jax.lax.cond(
             pixel.column == 0,
             lambda cache, links: new_row(params, cache, padded, label, pixel),

@@ -89,7 +89,7 @@ def language_family(
     )
 
 
-def log_softmax_at(logits: Float[Array, 'batch length symbols'], x: LogProbs) -> LogProbs:
+def log_softmax_at(logits: Float[Array, 'batch length vocab'], x: LogProbs) -> LogProbs:
     """Returns the log softmax of the logits at the tokens x, one value per token."""
     index = x.astype(jnp.int32)[..., None]
     largest = jnp.max(logits, -1, keepdims=True)
