@@ -175,6 +175,6 @@ def unet_of(config: ConfigDict, spec: Spec, num_classes: int) -> UNet:
         blocks=model.blocks,
         attention=tuple(model.attention),
         num_classes=num_classes,
-        kind=UNetOptions(dtype=common.precision(config), **common.conv_form(config)),
+        options=UNetOptions(dtype=common.precision(config), **common.conv_form(config)),
         patch=model.patch,
     )

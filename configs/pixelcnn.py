@@ -86,11 +86,11 @@ def parts_of(
     """Returns the network and its sampling steps; `network_of` replaces the plain PixelCNN."""
     needs.images(config, spec, 'use configs/made.py')
     model, num_classes = config.model, common.num_classes_of(config, spec)
-    kind = CausalConvOptions(
+    options = CausalConvOptions(
         spec.image_shape[2], dtype=common.precision(config), **common.conv_form(config)
     )
     observation = observation_for(model.observation, spec, model.mixture_components)
-    network = (network_of or plain)(config, observation.size, kind, num_classes)
+    network = (network_of or plain)(config, observation.size, options, num_classes)
     return raster_scan_parts(network, observation, spec, model.is_conditional)
 
 
@@ -103,7 +103,9 @@ def margins_of(config: ConfigDict) -> dict:
     )
 
 
-def plain(config: ConfigDict, size: int, kind: CausalConvOptions, num_classes: int) -> PixelNetwork:
+def plain(
+    config: ConfigDict, size: int, options: CausalConvOptions, num_classes: int
+) -> PixelNetwork:
     """Returns the PixelCNN, with `size` output parameters per channel."""
     model = config.model
     network = PixelCNN(
@@ -111,7 +113,7 @@ def plain(config: ConfigDict, size: int, kind: CausalConvOptions, num_classes: i
         blocks=model.blocks,
         width=model.width,
         head_width=model.head_width,
-        kind=kind,
+        options=options,
         num_classes=num_classes,
         **margins_of(config),
     )

@@ -51,13 +51,13 @@ class Vertical(nn.Module):
 
     Attributes:
       size: sizes of the network.
-      kind: settings shared by the layers. Features are not grouped by channel here, because every
-        input is from an earlier row.
+      options: settings shared by the layers. Features are not grouped by channel here, because
+        every input is from an earlier row.
       num_classes: number of classes of the label; 0 without labels.
     """
 
     size: GatedPixelCNNSizes
-    kind: CausalConvOptions
+    options: CausalConvOptions
     num_classes: int = 0
 
     @nn.compact
@@ -74,7 +74,9 @@ class Vertical(nn.Module):
             earlier calls.
         """
         size, width = self.size, 2 * self.size.width
-        conv = functools.partial(Conv, padding='VALID', form=self.kind.form, dtype=self.kind.dtype)
+        conv = functools.partial(
+            Conv, padding='VALID', form=self.options.form, dtype=self.options.dtype
+        )
         links, reach = [], Reach(size.margin, size.margin, size.margin)
         for layer in range(size.layers + 1):
             window = reach.window if layer else (size.first_margin, 2 * size.first_margin + 1)
@@ -92,13 +94,13 @@ class Horizontal(nn.Module):
     Attributes:
       outputs: number of outputs per channel of a pixel.
       size: sizes of the network.
-      kind: settings shared by the layers.
+      options: settings shared by the layers.
       num_classes: number of classes of the label; 0 without labels.
     """
 
     outputs: int
     size: GatedPixelCNNSizes
-    kind: CausalConvOptions
+    options: CausalConvOptions
     num_classes: int = 0
 
     @nn.compact
@@ -118,7 +120,7 @@ class Horizontal(nn.Module):
           pixel: the pixel, if only one is computed; the pixels before it come in earlier calls.
         """
         size, width = self.size, self.size.width
-        conv = functools.partial(CausalConv, kind=self.kind)
+        conv = functools.partial(CausalConv, options=self.options)
         h, skipped = None, 0.0
         for layer, link in enumerate(links):
             reach = Reach(0, size.margin if layer else size.first_margin, 0)
@@ -131,7 +133,7 @@ class Horizontal(nn.Module):
                 r = conv(width)(r, pixel)
                 h = r + h if layer else r  # the first layer's input is the image
         h = nn.relu(conv(size.head_width)(nn.relu(skipped), pixel))
-        return conv(self.kind.channels * self.outputs)(h, pixel)
+        return conv(self.options.channels * self.outputs)(h, pixel)
 
 
 def gated(h: Maps) -> NewMaps:
@@ -156,7 +158,7 @@ def gated_pixelcnn(vertical: Vertical, horizontal: Horizontal) -> PixelNetwork:
     """
     size, margin = vertical.size, vertical.size.first_margin
     at_least(1, 'model.blocks', size.layers)
-    check_sizes(size, 'width', 'head_width', least=vertical.kind.channels)
+    check_sizes(size, 'width', 'head_width', least=vertical.options.channels)
 
     def init(key, padded, label):
         keys = [jax.random.fold_in(key, i) for i in (0, 1)]
