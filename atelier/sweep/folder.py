@@ -152,21 +152,21 @@ def write_program(
     files.write_json(path, record)
 
 
-def parts_begun(folder: pathlib.Path, runs: Sequence[Run]) -> list[list[Run]]:
+def programs_begun(folder: pathlib.Path, runs: Sequence[Run]) -> list[list[Run]]:
     """Groups `runs` by the program that began to train them; those not begun form the last group.
 
     Members that trained together continue together, because they are at the same step, while other
     members may be at any step. If two programs share members, the smaller program began later and
     counts.
     """
-    remaining, parts = {run.folder.name: run for run in runs}, []
+    remaining, programs = {run.folder.name: run for run in runs}, []
     records = [_read(path) for path in (folder / 'programs').glob('*.json')]
     for names in sorted(
         (record.get('members', []) for record in records), key=lambda n: (len(n), n)
     ):
         if names and remaining.keys() >= {*names}:
-            parts.append([remaining.pop(name) for name in names])
-    return [*parts, *([list(remaining.values())] if remaining else [])]
+            programs.append([remaining.pop(name) for name in names])
+    return [*programs, *([list(remaining.values())] if remaining else [])]
 
 
 def chosen_form(path: pathlib.Path, device_kind: str) -> str | None:

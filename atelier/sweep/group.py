@@ -38,12 +38,14 @@ def train_together(
         disk is full.
       Stopped: after SIGTERM or SIGINT; the same call resumes.
     """
-    for part in sweep_folder.parts_begun(folder, runs):
-        _train_part(folder, part, devices)
+    for members in sweep_folder.programs_begun(folder, runs):
+        _train_program(folder, members, devices)
 
 
-def _train_part(folder: pathlib.Path, runs: Sequence[Run], devices: Sequence[jax.Device]) -> None:
-    """Trains runs in one program, or in smaller parts if it does not fit into memory."""
+def _train_program(
+    folder: pathlib.Path, runs: Sequence[Run], devices: Sequence[jax.Device]
+) -> None:
+    """Trains runs in one program, or in smaller ones if it does not fit into memory."""
     allow_files(FILES * len(runs))
     start, data = Start(runs[0]), runs[0].data.fingerprint()  # the same for all
     with contextlib.ExitStack() as stack:

@@ -86,14 +86,14 @@ def train(
       Stopped: after SIGTERM or SIGINT; the same call resumes.
     """
     index, count = shard
-    parts = plan.parts_of(sweep.groups, count)
-    own_parts = parts[index - 1 :: count]
-    members, programs = counted(len(sweep.runs), 'member'), counted(len(parts), 'program')
-    log.info('%s: %s, %s', sweep.folder, members, programs)
+    programs = plan.programs_of(sweep.groups, count)
+    own_programs = programs[index - 1 :: count]
+    counts = counted(len(sweep.runs), 'member'), counted(len(programs), 'program')
+    log.info('%s: %s, %s', sweep.folder, *counts)
     if count > 1:
-        log.info('shard %d of %d: %s', index, count, counted(sum(map(len, own_parts)), 'member'))
-    for part in own_parts:
-        train_together(sweep.folder, part, devices or jax.local_devices())
+        log.info('shard %d of %d: %s', index, count, counted(sum(map(len, own_programs)), 'member'))
+    for runs in own_programs:
+        train_together(sweep.folder, runs, devices or jax.local_devices())
     return summarize(sweep)
 
 

@@ -295,10 +295,10 @@ def test_programs_that_share_members(tmp_path):
         members = [by_name.get(name, runs[0]._replace(folder=tmp_path / name)) for name in names]
         sweep_folder.write_program(sweep_folder.program_file(tmp_path, members), members, 'cpu')
     (tmp_path / 'programs' / 'torn.json').write_text('{')
-    parts = sweep_folder.parts_begun(tmp_path, runs)
-    assert [''.join(run.folder.name for run in part) for part in parts] == ['ab', 'cde']
-    parts = sweep_folder.parts_begun(tmp_path, runs[1:])
-    assert [''.join(run.folder.name for run in part) for part in parts] == ['bcde']
+    programs = sweep_folder.programs_begun(tmp_path, runs)
+    assert [''.join(run.folder.name for run in members) for members in programs] == ['ab', 'cde']
+    programs = sweep_folder.programs_begun(tmp_path, runs[1:])
+    assert [''.join(run.folder.name for run in members) for members in programs] == ['bcde']
 
 
 def test_the_mean_is_of_finished_members():
