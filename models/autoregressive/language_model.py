@@ -62,6 +62,7 @@ def language_family(
         it.
       max_context: number of tokens that a token can depend on.
     """
+    context = f'{max_context} character' + 's' * (max_context != 1)
 
     def nats(weights, batch, rng):
         del rng
@@ -84,7 +85,7 @@ def language_family(
         abilities=(
             Sample(sample),
             Extend(extend),
-            LogProb(nats, 'exact', f'given at most {max_context} characters before'),
+            LogProb(nats, 'exact', f'given at most {context} before'),
         ),
     )
 
