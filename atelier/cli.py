@@ -204,5 +204,8 @@ def _in_one_line(values: flags.FlagValues) -> Iterator[None]:
     except flags.IllegalFlagValueError as error:
         raise UserError(cli_flags.wrong_value(error, values)) from error
     except (flags.Error, AttributeError, KeyError, TypeError, ValueError) as error:
-        message = error.args[0] if error.args else error
-        raise UserError(' '.join(str(message).split())) from error
+        message = ' '.join(str(error.args[0] if error.args else error).split())
+        without = re.fullmatch(r'Missing value for flag -*(\S+)', message)
+        raise UserError(
+            f'--{without[1]} needs a value: --{without[1]}=VALUE' if without else message
+        ) from error

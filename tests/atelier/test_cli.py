@@ -210,6 +210,12 @@ def test_a_wrong_value_says_what_to_give(complaint, flag, advice):
     assert line.startswith(f'{flag}: give {advice}')
 
 
+def test_a_flag_without_its_value(complaint):
+    config = '--config=configs/vae.py'
+    for flag in ('--workdir', '--config.train.steps'):
+        assert complaint(cli.parse, ['x', config, flag]) == f'{flag} needs a value: {flag}=VALUE'
+
+
 def test_a_wrong_value_may_be_long_and_have_line_breaks(complaint):
     config = '--config=configs/vae.py'
     line = complaint(cli.parse, ['x', config, '--config.train.steps=' + '9' * 5000])
