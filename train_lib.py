@@ -18,6 +18,7 @@ from tqdm import tqdm
 
 from atelier.core import devices as device_lib
 from atelier.core.game import State
+from atelier.core.types import num_parameters
 from atelier.errors import UserError
 from atelier.log import counted, log
 from atelier.multihost import processes
@@ -160,12 +161,13 @@ def announce(run: Run, state: State, num_devices: int) -> None:
 
 def description(run: Run, state: State) -> str:
     """Returns a description of the model and its training data."""
-    num_params = sum(x.size for x in jax.tree.leaves(state.params))
+    num_params = num_parameters(state.params)
     players = ', '.join(state.params)
+    examples = counted(run.data.size('train'), 'training example')
+    params = counted(num_params, 'parameter')
     held_out = [f'{name} {run.data.size(name):,}' for name in run.data.splits if name != 'train']
     data = '; '.join([', '.join(held_out), run.data.description])
-    examples = f'{run.data.size("train"):,} training examples ({data})'
-    return f'{num_params:,} parameters ({players}) on {examples}'
+    return f'{params} ({players}) on {examples} ({data})'
 
 
 def warn_of_settings(run: Run, step: int) -> None:

@@ -61,8 +61,7 @@ def parse(argv: list[str]) -> Command:
     application = cli_flags.application_of(mode)
     args = cli_flags.without('config', argv)
     typed = value_of('config', argv)
-    with _in_one_line():
-        _refuse_unknown_flags(args, mode, application, typed)
+    _refuse_unknown_flags(args, mode, application, typed)
     checkout.trust(*filter(None, (value_of('trust', argv) or '').split(',')))
     config_file = (
         None if mode == 'compare' else _config_file(typed, mode, value_of('workdir', argv))
@@ -72,7 +71,7 @@ def parse(argv: list[str]) -> Command:
     if config is not None:
         _check_names(args, config)
         default = config.to_dict()
-    with _in_one_line():
+    with _in_one_line(values):
         if application:
             cli_flags.define_options(values, mode, application)
         if config is not None:
@@ -114,7 +113,7 @@ def _config_file(typed: str | None, mode: str, workdir: str | None) -> checkout.
     if typed:
         return checkout.config_file(typed)
     if not workdir:
-        raise UserError('give --config=configs/NAME.py to train, or --workdir=RUN to use a run')
+        raise UserError(cli_flags.needed_folder(mode))
     from atelier.run import run_folder  # imports JAX: too slow for --help
     from atelier.sweep import folder as sweep_folder
 
@@ -135,10 +134,11 @@ def _refuse_unknown_flags(
       UserError: names the modes that have the flag, or the most similar flag.
     """
     values = cli_flags.define()
-    if application:
-        cli_flags.define_options(values, mode, application)
-    values.set_gnu_getopt(True)  # flags may follow the values of --config.FIELD
-    rest = values(args, known_only=True)
+    with _in_one_line(values):
+        if application:
+            cli_flags.define_options(values, mode, application)
+        values.set_gnu_getopt(True)  # flags may follow the values of --config.FIELD
+        rest = values(args, known_only=True)
     for previous, arg in zip(rest, rest[1:], strict=False):
         match = re.match(r'--?(?!config\.)([A-Za-z_][\w.]*)(=|$)', arg)
         if not match or re.fullmatch(r'--?config\.[^=]+', previous):
@@ -197,10 +197,15 @@ def _check_kinds(config, default: dict) -> None:
 
 
 @contextlib.contextmanager
-def _in_one_line() -> Iterator[None]:
+def _in_one_line(values: flags.FlagValues) -> Iterator[None]:
     """Turns the errors of flags into a `UserError` without line breaks."""
     try:
         yield
+    except flags.IllegalFlagValueError as error:
+        raise UserError(cli_flags.wrong_value(error, values)) from error
     except (flags.Error, AttributeError, KeyError, TypeError, ValueError) as error:
-        message = error.args[0] if error.args else error
-        raise UserError(' '.join(str(message).split())) from error
+        message = ' '.join(str(error.args[0] if error.args else error).split())
+        without = re.fullmatch(r'Missing value for flag -*(\S+)', message)
+        raise UserError(
+            f'--{without[1]} needs a value: --{without[1]}=VALUE' if without else message
+        ) from error

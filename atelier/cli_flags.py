@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from absl import flags
 from ml_collections import ConfigDict, config_flags
+from ml_collections.config_flags.tuple_parser import TupleParser
 
 from atelier import applications
 from atelier.checkout import ConfigFile
-from atelier.errors import UserError, did_you_mean
+from atelier.errors import A_RUN, UserError, did_you_mean, shortened
 
 if TYPE_CHECKING:
     from atelier.applications import Application
@@ -34,25 +35,25 @@ class Mode(NamedTuple):
 
 BUILT_IN = {
     'train': Mode(
-        'Train, then evaluate (the default); the same command continues a stopped run.',
+        'Trains a run, then evaluates it (the default); the same command continues it.',
         '--config=CONFIG [--config.FIELD=VALUE ...] [--workdir=RUN]',
         ('profile',),
         ('init_from', 'trust', *SEVERAL_PROCESSES),
     ),
     'evaluate': Mode(
-        'Evaluate a run on the whole test split.',
+        'Evaluates a run on the whole test split.',
         '--mode=evaluate --workdir=RUN [--config.eval.FIELD=VALUE ...]',
         (),
         ('trust', *SEVERAL_PROCESSES),
     ),
     'compare': Mode(
-        'Compare runs side by side: a table and their curves.',
+        'Compares runs: a table of their numbers, and their curves.',
         '--mode=compare --runs=RUN,RUN,...',
         ('runs',),
         ('trust',),
     ),
     'sweep': Mode(
-        'Train every combination of settings, as many as possible in one program.',
+        'Trains every combination of settings, as many as possible in one program.',
         '--mode=sweep --config=CONFIG --sweep=FIELD=VALUES [--sweep=...]',
         (
             *('sweep', 'sweep_random', 'sweep_shard'),
@@ -113,30 +114,49 @@ def define() -> flags.FlagValues:
     """Defines the flags of every command line, at their defaults."""
     values = flags.FlagValues()
     kwargs = dict(flag_values=values)
-    flags.DEFINE_string('mode', 'train', 'what to do', **kwargs)
-    flags.DEFINE_string('workdir', None, "the run's folder; runs/CONFIG-DATA by default", **kwargs)
-    flags.DEFINE_list('trust', [], 'your own config files that runs may use, FILE,FILE', **kwargs)
-    flags.DEFINE_string('init_from', None, 'a run whose weights a new run starts with', **kwargs)
-    flags.DEFINE_string('coordinator', '', 'HOST:PORT of the first of several processes', **kwargs)
-    flags.DEFINE_integer('num_processes', 1, 'with --coordinator: number of processes', **kwargs)
-    flags.DEFINE_integer('process_id', 0, 'with --coordinator: index of this process', **kwargs)
+    flags.DEFINE_string('mode', 'train', 'mode: what the command does', **kwargs)
+    flags.DEFINE_string('workdir', None, 'folder of the run; runs/CONFIG-DATA by default', **kwargs)
+    flags.DEFINE_list(
+        'trust', [], 'config files of your own that runs may name: FILE,FILE', **kwargs
+    )
+    flags.DEFINE_string(
+        'init_from', None, 'folder of a run whose weights a new run starts with', **kwargs
+    )
+    flags.DEFINE_string(
+        'coordinator', '', 'address of the first of several processes: HOST:PORT', **kwargs
+    )
+    flags.DEFINE_integer('num_processes', 1, 'number of processes, with --coordinator', **kwargs)
+    flags.DEFINE_integer(
+        'process_id', 0, 'index of this process, from 0, with --coordinator', **kwargs
+    )
     flags.DEFINE_bool(
-        'cluster',
-        False,
-        'take the three values above from the environment of the cluster',
+        'cluster', False, 'whether these three come from the environment of the cluster', **kwargs
+    )
+    flags.DEFINE_bool(
+        'profile', False, 'whether to record a trace of some steps in RUN/profile', **kwargs
+    )
+    flags.DEFINE_list('runs', [], 'folders of the runs to compare: RUN,RUN,...', **kwargs)
+    flags.DEFINE_multi_string(
+        'sweep', [], 'axis of the sweep: FIELD=VALUES; give one --sweep for each axis', **kwargs
+    )
+    flags.DEFINE_integer(
+        'sweep_random', 0, 'number of settings to draw from the axes that are ranges', **kwargs
+    )
+    flags.DEFINE_string(
+        'sweep_shard', '', 'part of the members to train: i/n, the i-th of n shards', **kwargs
+    )
+    launchers = ['', 'submitit', 'submitit-local']
+    flags.DEFINE_enum(
+        'launcher',
+        '',
+        launchers,
+        'scheduler that trains the shards as jobs: submitit | submitit-local',
         **kwargs,
     )
-    flags.DEFINE_bool('profile', False, 'record a trace of one dispatch in RUN/profile', **kwargs)
-    flags.DEFINE_list('runs', [], 'folders of runs, RUN,RUN,...', **kwargs)
-    flags.DEFINE_multi_string('sweep', [], 'a sweep axis, FIELD=VALUES', **kwargs)
-    flags.DEFINE_integer(
-        'sweep_random', 0, 'number of draws from the axes that are ranges', **kwargs
+    flags.DEFINE_integer('launcher_jobs', 1, 'number of jobs, with --launcher', **kwargs)
+    flags.DEFINE_multi_string(
+        'launcher_option', [], 'setting of submitit: NAME=VALUE; give one flag for each', **kwargs
     )
-    flags.DEFINE_string('sweep_shard', '', 'i/n: train only the i-th of n shards', **kwargs)
-    launchers = ['', 'submitit', 'submitit-local']
-    flags.DEFINE_enum('launcher', '', launchers, 'train the shards as jobs of a cluster', **kwargs)
-    flags.DEFINE_integer('launcher_jobs', 1, 'with --launcher: the number of jobs', **kwargs)
-    flags.DEFINE_multi_string('launcher_option', [], 'submitit option NAME=VALUE', **kwargs)
     return values
 
 
@@ -166,6 +186,55 @@ def define_options(values: flags.FlagValues, mode: str, application: 'Applicatio
         if name in values or name == 'config':
             raise UserError(f'--mode={mode}: every command has a flag --{name}: rename the option')
         kinds[kind](name, option.default, f'with --mode={mode}', flag_values=values)
+
+
+def needed_folder(mode: str) -> str:
+    """Returns the message for a command line with neither --config nor --workdir."""
+    if mode == 'train':
+        return (
+            'give --config=configs/NAME.py to train, such as --config=configs/vae.py, or '
+            '--workdir=RUN to continue a run; --help lists the configs and modes'
+        )
+    if mode == 'sweep':
+        return (
+            '--mode=sweep needs --config=configs/NAME.py, or --workdir=SWEEP to continue the sweep '
+            'in that folder'
+        )
+    return f'--mode={mode} needs --workdir=RUN, {A_RUN}'
+
+
+def wrong_value(error: flags.IllegalFlagValueError, values: flags.FlagValues) -> str:
+    """Returns the message for a value that a flag cannot have: what was typed and what to give.
+
+    absl's own message quotes Python, such as "invalid literal for int() with base 10: 'abc'".
+    """
+    typed = str(error).removesuffix(f': {error.__context__}').removeprefix('flag ')
+    name, _, value = typed.removeprefix('--').partition('=')
+    if 'as a ConfigDict' in str(error):
+        allowed = f'one field of the group, as in --{name}.FIELD=VALUE'
+    else:
+        allowed = _allowed(values[name].parser, value) if name in values else ''
+    value = value if len(value) < 80 else shortened(value)
+    text = f'--{name}={value}: give {allowed}' if allowed else str(error)
+    return ' '.join(text.split())
+
+
+def _allowed(parser: flags.ArgumentParser, value: str) -> str:
+    """Describes the values that a parser accepts; '' if it has its own message."""
+    match parser:
+        case flags.BooleanParser():
+            return 'True or False'
+        case flags.IntegerParser() if value.strip('+-').isdecimal():
+            return 'an integer with fewer digits'
+        case flags.IntegerParser():
+            return 'an integer'
+        case flags.FloatParser():
+            return 'a number'
+        case flags.EnumParser():
+            return f'one of {", ".join(filter(None, parser.enum_values))}'
+        case TupleParser():
+            return "values with commas between them, such as 1,2,3 or 'a','b'"
+    return ''
 
 
 def value_of(name: str, argv: list[str]) -> str | None:

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from atelier.applications import Application
 
 WIDTH = 100
+MAX_NAME = 60  # a longer name has a line of its own
+TITLES = {'gans': 'GANs'}
 PLACEHOLDERS = """\
 CONFIG  a file of the list below or of your own; CONFIG:DATA for other data,
         CONFIG:DATA,debug to see it run in seconds. --config=CONFIG --help shows its fields.
@@ -57,7 +59,7 @@ def _of_all(command: str) -> str:
     ]
     lines += _table({**{name: mode.summary for name, mode in BUILT_IN.items()}, **mode_lines})
     for family, paths in _by_family(checkout.configs()).items():
-        lines += ['', family.replace('_', ' ').capitalize()]
+        lines += ['', TITLES.get(family, family.replace('_', ' ').capitalize())]
         lines += _table({path: _first_line(checkout.ROOT / path) for path in paths})
     return '\n'.join([*lines, '', 'Common flags', *_flag_lines(BUILT_IN['train'].shared_flags)])
 
@@ -143,7 +145,9 @@ def _arguments(docstring: str) -> dict[str, str]:
 
 def _flag_lines(names: tuple[str, ...]) -> list[str]:
     values = cli_flags.define()
-    return _table({f'--{name}': values[name].help.split(';\n')[0] for name in names})
+    described = {f'--{name}': values[name].help.split(';\n')[0] for name in names}
+    # absl puts the choices before the text, which names them itself
+    return _table({flag: re.sub(r'^<.*?>: ', '', text) for flag, text in described.items()})
 
 
 def _table(rows: dict[str, str]) -> list[str]:
@@ -158,9 +162,12 @@ def _table(rows: dict[str, str]) -> list[str]:
 
 def _wrapped_table(rows: dict[str, str]) -> Iterator[str]:
     """Formats a name and a description per row; a long description continues on the next line."""
-    width = max(map(len, rows))
+    width = max((len(name) for name in rows if len(name) <= MAX_NAME), default=0)
     for name, description in rows.items():
         first, *others = textwrap.wrap(description, max(WIDTH - width - 4, 40)) or ['']
+        if len(name) > MAX_NAME:
+            yield from textwrap.wrap(name, WIDTH, initial_indent='  ', subsequent_indent='    ')
+            name = ''
         yield f'  {name:{width}}  {first}'.rstrip()
         yield from (' ' * (width + 4) + line for line in others)
 

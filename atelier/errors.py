@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import TypeVar
 
 T = TypeVar('T')
+A_RUN = 'the folder of a run that was trained before, such as runs/vae-digits'
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 FORBIDDEN = (
     errno.EACCES,
@@ -36,6 +37,17 @@ def shortened(value: object, longest: int = 80) -> str:
     short = reprlib.Repr()
     short.maxstring = short.maxother = short.maxlong = longest
     return short.repr(value)
+
+
+def short_repr(named_tuple: tuple) -> str:
+    """Returns a `repr` with the fields that differ from their defaults; long ones are cut."""
+    fields, defaults = named_tuple._asdict(), named_tuple._field_defaults
+    texts = [
+        f'{name}={shortened(value)}'
+        for name, value in fields.items()
+        if name not in defaults or value != defaults[name]
+    ]
+    return f'{type(named_tuple).__name__}({", ".join(texts)})'
 
 
 def first_line(error: Exception) -> str:

@@ -1,16 +1,17 @@
 """The logger `atelier`, which writes lines to the terminal."""
 
+import contextlib
 import copy
 import logging
 import sys
 import unicodedata
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, SupportsIndex
 
 log = logging.getLogger('atelier')
 
 
-def counted(n: int, noun: str) -> str:
+def counted(n: SupportsIndex, noun: str) -> str:
     """Returns a number with its noun, such as '1 program' or '2,000 programs'."""
     return f'{n:,} {noun}' + ('' if n == 1 else 's')
 
@@ -57,6 +58,24 @@ class Formatter(logging.Formatter):
 def _escaped_argument(argument: Any) -> Any:
     is_number = hasattr(argument, '__float__')
     return argument if is_number or isinstance(argument, Lines) else escaped(str(argument))
+
+
+@contextlib.contextmanager
+def warnings_only() -> Iterator[None]:
+    """Logs only warnings in this context, such as while an evaluation trains its own classifier."""
+    level = log.level
+    log.setLevel(max(level, logging.WARNING))
+    try:
+        yield
+    finally:
+        log.setLevel(level)
+
+
+def listed(names: Sequence[str], most: int = 4) -> str:
+    """Returns names with commas between them; of more than `most`, the first and a count."""
+    if len(names) <= most:
+        return ', '.join(names)
+    return f'{", ".join(names[: most - 1])} and {len(names) - most + 1:,} more'
 
 
 def log_to_terminal() -> None:

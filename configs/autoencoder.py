@@ -45,11 +45,12 @@ def get_config(argument: str | None = None) -> ConfigDict:
     config.model = ConfigDict(
         dict(
             latent_dim=32,  # dimensions of the code
-            hidden_sizes=(512,),  # layers of the encoder; the decoder has them in reverse order
-            activation='relu',  # relu | tanh | gelu | silu | softplus | leaky_relu
-            code_activation='none',  # none | sigmoid | relu | tanh | ...
+            # units of the encoder's layers; the decoder has them in reverse order
+            hidden_sizes=(512,),
+            activation='relu',  # activation: relu | tanh | gelu | silu | softplus | leaky_relu
+            code_activation='none',  # activation of the code: none | sigmoid | one of activation
             tied=False,  # whether the decoder uses the encoder's weights, transposed
-            # squared_error (1/2 ||x - x^||^2) | cross_entropy (for data in an interval)
+            # loss: squared_error (1/2 ||x - x^||^2) | cross_entropy (for data in an interval)
             loss='squared_error',
             corruption='none',  # noise on the input: none | gaussian | masking | salt_and_pepper
             # penalty on ||dh/dx||^2: none | exact | probes | auto (exact for small codes)
@@ -57,7 +58,7 @@ def get_config(argument: str | None = None) -> ConfigDict:
             contraction_probes=4,  # number of random probes that estimate the penalty
         )
     )
-    # standard deviation if gaussian, else the fraction of corrupted values
+    # standard deviation of gaussian noise, else the fraction of corrupted values
     config.hypers.corruption = 0.5
     config.hypers.contraction = 0.1  # weight of the penalty
     config.hypers.decay_steps = 20_000.0
@@ -69,7 +70,7 @@ def get_config(argument: str | None = None) -> ConfigDict:
         best_metric='squared_error',
         best_mode='min',
     )
-    config.eval.corruption = 0.5  # like hypers.corruption, but used for the reported errors
+    config.eval.corruption = 0.5  # corruption of x in the reported errors, as hypers.corruption
     config.update(DATA.get(config.data.name, {}))
     if debug:
         shrink(config)

@@ -23,6 +23,6 @@ build = dcgan.build
 def get_config(argument: str | None = None) -> ConfigDict:
     """Returns the `DATA[,debug]` config; DATA is any source of labelled images or signals."""
     config = dcgan.get_config(argument)
-    # how the discriminator uses the class: projection | embedding
+    # use of the class by the discriminator: projection | embedding
     config.model.conditioning = 'projection'
     return config

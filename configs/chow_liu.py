@@ -23,7 +23,8 @@ def get_config(argument: str | None = None) -> ConfigDict:
         dict(
             # pseudo-examples added to each pair of dimensions, spread evenly over its joint levels
             pseudo_count=1.0,
-            forgetting=1.0,  # 1: average all minibatches; 0: use only the last one
+            # exponent of the decay of a minibatch's weight; 1: mean of all; 0: the last one only
+            forgetting=1.0,
         )
     )
     fitted.fit_once(config)

@@ -35,9 +35,9 @@ def get_config(argument: str | None = None) -> ConfigDict:
         dict(
             channels=(32, 64),  # channels of the stride-2 convolutions; (): fully connected
             kernel_size=4,  # height and width of a kernel
-            hidden_sizes=(128,),  # dense layers; the last one gives the features
-            activation='relu',  # relu | tanh | gelu | silu | softplus | leaky_relu
-            batch_norm=True,  # batch norm after each convolution and dense layer
+            hidden_sizes=(128,),  # units of the dense layers; the last one gives the features
+            activation='relu',  # activation: relu | tanh | gelu | silu | softplus | leaky_relu
+            batch_norm=True,  # whether batch norm follows each convolution and dense layer
             dropout=0.3,  # dropout rate of the features in training
             shift=2,  # largest random translation in training, in pixels
         )

@@ -21,6 +21,6 @@ def get_config(argument: str | None = None) -> ConfigDict:
     config.model.update(
         contraction='auto',
         code_activation='sigmoid',
-        tied=True,  # otherwise larger decoder weights would undo the contraction
+        tied=True,  # whether weights are shared: larger decoder weights would undo the contraction
     )
     return config

@@ -35,12 +35,14 @@ def get_config(argument: str | None = None) -> ConfigDict:
     with config.unlocked():
         del config.model.tied
         config.model.update(
-            body='pooling',  # pooling (max-pooling, and upsampling by repetition) | strides
+            # change of resolution: pooling (max-pooling, and upsampling by repetition) | strides
+            body='pooling',
             channels=(32, 32),  # channels of each stage; each stage halves the resolution
             kernel_size=3,  # height and width of a kernel
-            conv_form='auto',  # matmul | lax | auto (the faster one on this backend)
+            # form of convolutions: matmul | lax | auto (the faster one on this backend)
+            conv_form='auto',
             latent_dim=0,  # size of a dense bottleneck; 0: the last feature maps are the code
-            hidden_sizes=(),  # dense layers between convolutions and bottleneck
+            hidden_sizes=(),  # units of the dense layers between convolutions and bottleneck
             code_activation='none',
         )
         if name == 'digits':

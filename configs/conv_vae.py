@@ -26,8 +26,9 @@ def get_config(argument: str | None = None) -> ConfigDict:
         config.model.update(
             channels=(16, 32),  # channels of each stage; each stage halves the resolution
             kernel_size=4,  # height and width of a kernel
-            conv_form='auto',  # matmul | lax | auto (the faster one on this backend)
-            hidden_sizes=(256,),  # dense layers between convolutions and latents
+            # form of convolutions: matmul | lax | auto (the faster one on this backend)
+            conv_form='auto',
+            hidden_sizes=(256,),  # units of the dense layers between convolutions and latents
             activation='silu',
         )
         if name != 'digits':

@@ -43,14 +43,18 @@ def get_config(argument: str | None = None) -> ConfigDict:
     with config.unlocked():
         del config.model.maxout_pieces
         config.model.update(
-            channels=(32, 128),  # generator, finest stage first; each stage doubles the resolution
+            # channels of the generator, finest stage first; each stage doubles the resolution
+            channels=(32, 128),
             discriminator_channels=(32, 128),  # channels of each stage; each halves the resolution
             kernel_size=4,  # height and width of a kernel
-            conv_form='auto',  # matmul | lax | auto (the faster one on this backend)
-            hidden_sizes=(),  # dense layers before the generator's convolutions
-            # dense layers after the discriminator's convolutions; the last one gives the features
+            # form of convolutions: matmul | lax | auto (the faster one on this backend)
+            conv_form='auto',
+            hidden_sizes=(),  # units of the dense layers before the generator's convolutions
+            # units of the dense layers after the discriminator's convolutions; the last gives the
+            # features
             discriminator_hidden_sizes=(256,),
-            penalty='r1',  # none | gradient_penalty | r1 | r2
+            # penalty on the gradient of the discriminator: none | gradient_penalty | r1 | r2
+            penalty='r1',
         )
         config.hypers.update(
             learning_rate=1e-3,

@@ -56,23 +56,25 @@ def get_config(argument: str | None = None) -> ConfigDict:
     config, debug = common.begin(argument)
     config.model = ConfigDict(
         dict(
-            network='auto',  # unet | mlp | auto (an MLP for vectors, else a U-Net)
+            network='auto',  # network: unet | mlp | auto (an MLP for vectors, else a U-Net)
             channels=(64, 128, 128),  # channels at each resolution of the U-Net, the finest first
             blocks=2,  # blocks per resolution of the U-Net, on the way down and on the way up
             attention=(1, 2),  # resolutions with attention; 0: the finest
             patch=1,  # side, in pixels, of the U-Net's input patches; 2 is about twice as fast
-            conv_form='auto',  # matmul | lax | auto (the faster one on this backend)
+            # form of convolutions: matmul | lax | auto (the faster one on this backend)
+            conv_form='auto',
             width=256,  # units of the MLP
-            mlp_blocks=3,  # residual blocks of the MLP
+            mlp_blocks=3,  # number of residual blocks of the MLP
             num_waves=0,  # Fourier features per dimension of x as inputs of the MLP; an even number
             is_conditional=True,  # whether the model is conditional on the labels, if there are any
             label_dropout=0.1,  # fraction of training examples without their label, for guidance
-            # linear | cosine | log_linear | learned | discrete | discrete_cosine | straight |
-            # exploding
+            # noise schedule: linear | cosine | log_linear | learned | discrete | discrete_cosine |
+            # straight | exploding
             schedule='cosine',
-            prediction='v',  # eps | x | v | velocity | edm
+            prediction='v',  # output of the network: eps | x | v | velocity | edm
             weighting='output',  # loss weights: output (none) | simple | min_snr | bound | edm
-            times='uniform',  # times in training: uniform | log_normal (sigma as in Karras et al.)
+            # distribution of times in training: uniform | log_normal (sigma as in Karras et al.)
+            times='uniform',
         )
     )
     config.hypers.update(
@@ -85,22 +87,24 @@ def get_config(argument: str | None = None) -> ConfigDict:
         checkpoint_every=1000,
     )
     config.eval.update(
-        likelihood='bound',  # bound | ode (for real-valued or dequantised data)
-        num_times=100,  # diffusion times drawn per example for the bound
-        ode_steps=50,  # steps of the ODE likelihood
-        ode_probes=1,  # random probes of the divergence; 0: exact
+        # log-likelihood to report: bound | ode (for real-valued or dequantised data)
+        likelihood='bound',
+        num_times=100,  # number of diffusion times drawn per example for the bound
+        ode_steps=50,  # number of steps of the ODE likelihood
+        ode_probes=1,  # number of random probes of the divergence; 0: exact
         sampler=ConfigDict(
             dict(
-                # ancestral | ddim | dpm_solver_2 | dpm_solver_pp_2m | heun | euler
+                # sampler: ancestral | ddim | dpm_solver_2 | dpm_solver_pp_2m | heun | euler
                 name='dpm_solver_pp_2m',
-                steps=20,  # sampling steps; dpm_solver_2 and heun evaluate the network twice a step
+                # number of sampling steps; dpm_solver_2 and heun evaluate the network twice a step
+                steps=20,
                 # grid of times: time | half_log_snr | karras | auto (set by sampler and schedule)
                 grid='auto',
                 guidance=1.0,  # weight of classifier-free guidance; 1: none
-                eta=0.0,  # ddim: amount of noise, 0 (none) to 1 (ancestral)
-                churn=0.0,  # heun: S_churn of Karras et al.; 0: no noise
-                clip=True,  # clip the predicted x to the data's interval
-                resamples=10,  # inpainting (RePaint): how often each step is repeated
+                eta=0.0,  # amount of noise, for ddim: 0 (none) to 1 (ancestral)
+                churn=0.0,  # S_churn of Karras et al., for heun; 0: no noise
+                clip=True,  # whether the predicted x is clipped to the data's interval
+                resamples=10,  # number of times that inpainting repeats each step (RePaint)
             )
         ),
     )
@@ -171,6 +175,6 @@ def unet_of(config: ConfigDict, spec: Spec, num_classes: int) -> UNet:
         blocks=model.blocks,
         attention=tuple(model.attention),
         num_classes=num_classes,
-        kind=UNetOptions(dtype=common.precision(config), **common.conv_form(config)),
+        options=UNetOptions(dtype=common.precision(config), **common.conv_form(config)),
         patch=model.patch,
     )

@@ -35,7 +35,7 @@ def get_config(argument: str | None = None) -> ConfigDict:
     config.model.update(
         patch=4,  # side of a token's patch, in pixels
         width=256,  # dimensions of a token
-        blocks=6,  # transformer blocks
+        blocks=6,  # number of transformer blocks
         heads=4,  # attention heads per block, a divisor of the width
     )
     config.model.update(DATA.get(config.data.name, {}))

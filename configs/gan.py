@@ -42,34 +42,40 @@ def get_config(argument: str | None = None) -> ConfigDict:
     config.model = ConfigDict(
         dict(
             latent_dim=64,  # dimensions of the noise z
-            hidden_sizes=(256, 256),  # layers of the generator
-            discriminator_hidden_sizes=(256, 256),  # its layers; the last one gives the features
-            activation='relu',  # generator: relu | tanh | gelu | silu | softplus | leaky_relu
-            discriminator_activation='leaky_relu',  # discriminator: the same choices as activation
-            maxout_pieces=1,  # discriminator: units per maxout; 1: no maxout
-            norm='batch',  # generator: none | batch
-            discriminator_norm='none',  # discriminator: none | batch | spectral
+            hidden_sizes=(256, 256),  # units of the generator's layers
+            # units of the discriminator's layers; the last one gives the features
+            discriminator_hidden_sizes=(256, 256),
+            # activation of the generator: relu | tanh | gelu | silu | softplus | leaky_relu
+            activation='relu',
+            # activation of the discriminator, with the choices of activation
+            discriminator_activation='leaky_relu',
+            maxout_pieces=1,  # units per maxout of the discriminator; 1: no maxout
+            norm='batch',  # normalization in the generator: none | batch
+            # normalization in the discriminator: none | batch | spectral
+            discriminator_norm='none',
             init_std=0.0,  # initial standard deviation of all kernels; 0: LeCun
             packing=1,  # examples that the discriminator judges together
-            conditioning='none',  # discriminator: none | projection | embedding
-            # minimax | non_saturating | least_squares | hinge | wasserstein
+            # use of the class by the discriminator: none | projection | embedding
+            conditioning='none',
+            # loss: minimax | non_saturating | least_squares | hinge | wasserstein
             loss='non_saturating',
-            penalty='none',  # none | gradient_penalty | r1 | r2
-            feature_matching=False,  # add feature matching to the generator's loss
-            discriminator_turns=1,  # turns per step, each on its own minibatch
-            generator_turns=1,  # turns per step
-            alternating=False,  # each step trains only one player; see hypers.*_steps
+            # penalty on the gradient of the discriminator: none | gradient_penalty | r1 | r2
+            penalty='none',
+            feature_matching=False,  # whether feature matching is added to the generator's loss
+            discriminator_turns=1,  # turns of the discriminator per step, each on its own minibatch
+            generator_turns=1,  # turns of the generator per step
+            alternating=False,  # whether each step trains only one player; see hypers.*_steps
         )
     )
     config.hypers.update(
-        learning_rate=2e-4,  # of the discriminator
-        learning_rate_generator=2e-4,  # of the generator
+        learning_rate=2e-4,  # learning rate of the discriminator
+        learning_rate_generator=2e-4,  # learning rate of the generator
         adam_beta1=0.5,
         ema_half_life=10_000.0,
         penalty=10.0,  # weight of the penalty
         feature_matching=1.0,  # weight of the distance between mean features
-        discriminator_steps=1.0,  # if alternating: consecutive steps of the discriminator
-        generator_steps=1.0,  # if alternating: consecutive steps of the generator
+        discriminator_steps=1.0,  # consecutive steps of the discriminator, if alternating
+        generator_steps=1.0,  # consecutive steps of the generator, if alternating
     )
     config.train.update(steps=20_000, batch_size=96, evaluate_every=1000, checkpoint_every=1000)
     config.update(DATA.get(config.data.name, {}))

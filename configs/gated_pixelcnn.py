@@ -19,7 +19,12 @@ from configs import pixelcnn
 from configs.shared import common
 from models.autoregressive.autoregressive import AutoregressiveParts, autoregressive
 from models.autoregressive.causal_conv import CausalConvOptions
-from models.autoregressive.gated_pixelcnn import Horizontal, Size, Vertical, gated_pixelcnn
+from models.autoregressive.gated_pixelcnn import (
+    GatedPixelCNNSizes,
+    Horizontal,
+    Vertical,
+    gated_pixelcnn,
+)
 from models.autoregressive.raster_scan import PixelNetwork
 
 
@@ -42,10 +47,14 @@ def parts_of(config: ConfigDict, spec: Spec) -> AutoregressiveParts:
     return pixelcnn.parts_of(config, spec, gated)
 
 
-def gated(config: ConfigDict, size: int, kind: CausalConvOptions, num_classes: int) -> PixelNetwork:
+def gated(
+    config: ConfigDict, size: int, options: CausalConvOptions, num_classes: int
+) -> PixelNetwork:
     """Returns both stacks, with `size` output parameters per channel."""
     model, margins = config.model, pixelcnn.margins_of(config)
-    own = Size(layers=model.blocks, width=model.width, head_width=model.head_width, **margins)
+    own = GatedPixelCNNSizes(
+        layers=model.blocks, width=model.width, head_width=model.head_width, **margins
+    )
     return gated_pixelcnn(
-        Vertical(own, kind, num_classes), Horizontal(size, own, kind, num_classes)
+        Vertical(own, options, num_classes), Horizontal(size, own, options, num_classes)
     )

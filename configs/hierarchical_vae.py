@@ -40,18 +40,20 @@ def get_config(argument: str | None = None) -> ConfigDict:
     config.model = ConfigDict(
         dict(
             latent_dims=(100, 50),  # dimensions of z_1, z_2, ..., one number per stochastic layer
-            hidden_sizes=(200, 100),  # units of the networks below z_1, between z_1 and z_2, ...
+            # units of the networks below z_1, between z_1 and z_2, and so on
+            hidden_sizes=(200, 100),
             hidden_layers=2,  # hidden layers per network
-            activation='tanh',  # relu | tanh | gelu | silu | softplus | leaky_relu
-            inference='bottom_up',  # bottom_up | top_down (the ladder VAE)
-            # bernoulli | binomial | categorical | gaussian | discretized_logistic_mixture | auto
+            activation='tanh',  # activation: relu | tanh | gelu | silu | softplus | leaky_relu
+            inference='bottom_up',  # order of inference: bottom_up | top_down (the ladder VAE)
+            # distribution of x: bernoulli | binomial | categorical | gaussian |
+            # discretized_logistic_mixture | auto
             observation='auto',
-            mixture_components=2,  # components of discretized_logistic_mixture
+            mixture_components=2,  # number of components of discretized_logistic_mixture
         )
     )
     config.hypers.update(
         beta=1.0,  # weight of the KL; 1: the evidence lower bound
-        kl_warmup_steps=0.0,  # steps over which the weight rises from 0 to beta; 0: no warm-up
+        kl_warmup_steps=0.0,  # number of steps over which the weight rises from 0 to beta; 0: none
         free_nats=0.0,  # KL in nats below which a layer's cost is constant
         learning_rate_end=1e-5,
         decay_steps=50_000.0,
@@ -64,8 +66,10 @@ def get_config(argument: str | None = None) -> ConfigDict:
         best_metric='elbo_nats',
     )
     config.eval.update(
-        num_importance_samples=500,  # importance samples of the log-likelihood (IWAE bound)
-        importance_chunk=50,  # importance samples computed at a time; saves memory
+        # number of importance samples of the log-likelihood (IWAE bound)
+        num_importance_samples=500,
+        # number of importance samples computed at a time; fewer need less memory
+        importance_chunk=50,
     )
     config.update(DATA.get(config.data.name, {}))
     if debug:

@@ -32,11 +32,12 @@ def get_config(argument: str | None = None) -> ConfigDict:
     config, debug = common.begin(argument)
     config.model = ConfigDict(
         dict(
-            hidden_sizes=(500,),  # hidden layers of the masked network
-            activation='relu',  # relu | tanh | gelu | silu | softplus | leaky_relu
-            # bernoulli | binomial | categorical | gaussian | discretized_logistic_mixture | auto
+            hidden_sizes=(500,),  # units of the hidden layers of the masked network
+            activation='relu',  # activation: relu | tanh | gelu | silu | softplus | leaky_relu
+            # distribution of x: bernoulli | binomial | categorical | gaussian |
+            # discretized_logistic_mixture | auto
             observation='auto',
-            mixture_components=2,  # components of discretized_logistic_mixture
+            mixture_components=2,  # number of components of discretized_logistic_mixture
             order='raster',  # order of the dimensions: raster | random
             num_orders=1,  # number of orders, each with its own masks; the model is their mixture
         )

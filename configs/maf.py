@@ -29,9 +29,10 @@ def get_config(argument: str | None = None) -> ConfigDict:
     """Returns the `DATA[,debug]` config; DATA is any source: digits, mnist, checkerboard, ..."""
     config, debug = flows.begin(argument)
     config.model.update(
-        direction='density',  # what takes a single pass: density (MAF) | samples (IAF)
-        hidden_sizes=(512, 512),  # hidden layers of the network of each autoregressive layer
-        steps=5,  # flow steps: actnorm, autoregressive layer, reversal
+        direction='density',  # result of a single pass: density (MAF) | samples (IAF)
+        # units of the hidden layers of each autoregressive layer's network
+        hidden_sizes=(512, 512),
+        steps=5,  # number of flow steps, each of actnorm, an autoregressive layer and a reversal
     )
     config.model.update(MODELS.get(config.data.name, {}))
     if debug:

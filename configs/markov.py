@@ -28,13 +28,15 @@ def get_config(argument: str | None = None) -> ConfigDict:
     text_models.add_text(config)
     config.model = ConfigDict(
         dict(
-            order=4,  # characters of context
+            order=4,  # number of characters of context
         )
     )
     fitted.fit_once(config)
     config.data.update(
-        num_pieces=config.train.batch_size,  # pieces of the training text, one per row of the batch
-        valid_share=0.0,  # validation fraction of the training part; 0: train on all of it
+        # number of pieces of the training text, one per row of the batch
+        num_pieces=config.train.batch_size,
+        # fraction of the training part for validation; 0: train on all of it
+        valid_share=0.0,
     )
     return config.lock()
 

@@ -40,14 +40,15 @@ def get_config(argument: str | None = None) -> ConfigDict:
     config.model = ConfigDict(
         dict(
             num_components=20,  # number of components
-            components='auto',  # categorical (Bernoulli for binary data) | gaussian | auto
+            # kind of component: categorical (Bernoulli for binary data) | gaussian | auto
+            components='auto',
             covariance='full',  # covariance of a Gaussian: full | diagonal | tied (one for all)
             # categorical: pseudo-examples of each level, added to a component; Gaussian:
             # pseudo-examples around its mean, with variance 1/12 if x has a known interval, else 1;
             # 0: maximum likelihood
             pseudo_count=0.1,
             variance_floor=1e-4,  # smallest variance of a Gaussian, for normalized x
-            # minibatch t enters with weight (t + 1)^-forgetting; 0: EM on each minibatch;
+            # exponent of the weight (t + 1)^-forgetting of minibatch t; 0: EM on each minibatch;
             # above 0.5: online EM, for large data
             forgetting=0.0,
         )

@@ -23,13 +23,16 @@ def get_config(argument: str | None = None) -> ConfigDict:
     config, debug = fitted.begin(argument)
     config.model = ConfigDict(
         dict(
-            components='auto',  # categorical (Bernoulli for binary data) | gaussian | auto
+            # kind of component: categorical (Bernoulli for binary data) | gaussian | auto
+            components='auto',
             # categorical: pseudo-examples of each level, added to a class (1: Laplace's rule);
             # Gaussian: pseudo-examples around its mean, with variance 1/12 if x has a known
             # interval, else 1; 0: maximum likelihood
             pseudo_count=1.0,
             variance_floor=1e-4,  # smallest variance of a Gaussian, for normalized x
-            forgetting=1.0,  # 1: average all minibatches; 0: use only the last one
+            # exponent of the weight (t + 1)^-forgetting of minibatch t; 1: mean of all minibatches;
+            # 0: the last one only
+            forgetting=1.0,
         )
     )
     fitted.fit_once(config)

@@ -35,7 +35,8 @@ def get_config(argument: str | None = None) -> ConfigDict:
         )
         config.train.update(
             steps=400_000,
-            batch_size=208,  # 104 packs (paper: 100), a whole number on each of 8 devices
+            # examples in 104 packs (paper: 100), a whole number on each of 8 devices
+            batch_size=208,
             steps_per_dispatch=1000,
             log_every=100,
             evaluate_every=20_000,

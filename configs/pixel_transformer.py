@@ -33,14 +33,16 @@ def get_config(argument: str | None = None) -> ConfigDict:
     config.model = ConfigDict(
         dict(
             width=64,  # dimensions of a token
-            blocks=4,  # transformer blocks
+            blocks=4,  # number of transformer blocks
             heads=4,  # attention heads per block, a divisor of the width
             # initial standard deviation of the embeddings; with 0.3 the model overfits
             embedding_deviation=0.02,
             dropout=0.0,  # dropout rate of embedded tokens and block outputs in training
-            is_rotary=False,  # rotary position embedding; False: a learned table of positions
+            # whether positions are embedded by rotation; False: by a learned table
+            is_rotary=False,
             is_tied=False,  # whether the embedding shares the weights of the output layer
-            is_conditional=False,  # model p(x | label), with class-conditional samples
+            # whether the model is p(x | label), with class-conditional samples
+            is_conditional=False,
         )
     )
     config.hypers.update(decay_steps=20_000.0, warmup_steps=200.0)
@@ -51,7 +53,8 @@ def get_config(argument: str | None = None) -> ConfigDict:
         checkpoint_every=1000,
         best_metric='log_prob_nats',
     )
-    config.eval.batch_size = 100  # attention stores a weight for every pair of pixels
+    # number of examples at a time; attention stores a weight for every pair of pixels
+    config.eval.batch_size = 100
     config.update(DATA.get(config.data.name, {}))
     if debug:
         common.shrink(config)

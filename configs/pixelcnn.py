@@ -40,16 +40,19 @@ def get_config(argument: str | None = None) -> ConfigDict:
     config, debug = common.begin(argument)
     config.model = ConfigDict(
         dict(
-            blocks=5,  # residual blocks
+            blocks=5,  # number of residual blocks
             width=16,  # features of a convolution, divided among the image channels
             head_width=32,  # features of the last hidden layer
             first_kernel_size=7,  # height and width of the first convolution
             kernel_size=3,  # height and width of all other convolutions
-            conv_form='auto',  # matmul | lax | auto (the faster one on this backend)
-            # bernoulli | binomial | categorical | gaussian | discretized_logistic_mixture | auto
+            # form of convolutions: matmul | lax | auto (the faster one on this backend)
+            conv_form='auto',
+            # distribution of x: bernoulli | binomial | categorical | gaussian |
+            # discretized_logistic_mixture | auto
             observation='auto',
-            mixture_components=2,  # components of discretized_logistic_mixture
-            is_conditional=False,  # model p(x | label), which classifies by Bayes' rule
+            mixture_components=2,  # number of components of discretized_logistic_mixture
+            # whether the model is p(x | label), which classifies by Bayes' rule
+            is_conditional=False,
         )
     )
     config.hypers.update(decay_steps=20_000.0, learning_rate_end=1e-4)
@@ -83,11 +86,11 @@ def parts_of(
     """Returns the network and its sampling steps; `network_of` replaces the plain PixelCNN."""
     needs.images(config, spec, 'use configs/made.py')
     model, num_classes = config.model, common.num_classes_of(config, spec)
-    kind = CausalConvOptions(
+    options = CausalConvOptions(
         spec.image_shape[2], dtype=common.precision(config), **common.conv_form(config)
     )
     observation = observation_for(model.observation, spec, model.mixture_components)
-    network = (network_of or plain)(config, observation.size, kind, num_classes)
+    network = (network_of or plain)(config, observation.size, options, num_classes)
     return raster_scan_parts(network, observation, spec, model.is_conditional)
 
 
@@ -100,7 +103,9 @@ def margins_of(config: ConfigDict) -> dict:
     )
 
 
-def plain(config: ConfigDict, size: int, kind: CausalConvOptions, num_classes: int) -> PixelNetwork:
+def plain(
+    config: ConfigDict, size: int, options: CausalConvOptions, num_classes: int
+) -> PixelNetwork:
     """Returns the PixelCNN, with `size` output parameters per channel."""
     model = config.model
     network = PixelCNN(
@@ -108,7 +113,7 @@ def plain(config: ConfigDict, size: int, kind: CausalConvOptions, num_classes: i
         blocks=model.blocks,
         width=model.width,
         head_width=model.head_width,
-        kind=kind,
+        options=options,
         num_classes=num_classes,
         **margins_of(config),
     )

@@ -22,7 +22,8 @@ def get_config(argument: str | None = None) -> ConfigDict:
         dict(
             latent_dim=16,  # dimensions of z
             variance_floor=1e-6,  # smallest noise variance, for normalized x
-            forgetting=1.0,  # 1: average all minibatches; 0: use only the last one
+            # exponent of the decay of a minibatch's weight; 1: mean of all; 0: the last one only
+            forgetting=1.0,
         )
     )
     fitted.fit_once(config)

@@ -35,8 +35,9 @@ def get_config(argument: str | None = None) -> ConfigDict:
             factor=FACTORS.get(config.data.name, 4),  # downsampling factor of each side
             channels=(64, 64, 64, 64),  # channels of all convolutions but the last
             kernel_size=3,  # height and width of a kernel
-            activation='relu',  # relu | tanh | gelu | silu | softplus | leaky_relu
-            conv_form='auto',  # matmul | lax | auto (the faster one on this backend)
+            activation='relu',  # activation: relu | tanh | gelu | silu | softplus | leaky_relu
+            # form of convolutions: matmul | lax | auto (the faster one on this backend)
+            conv_form='auto',
         )
     )
     config.hypers.update(decay_steps=20_000.0, clip_norm=1.0, ema_half_life=10_000.0)

@@ -71,16 +71,18 @@ def get_config(argument: str | None = None) -> ConfigDict:
     config.model = ConfigDict(
         dict(
             latent_dim=40,  # dimensions of z
-            hidden_sizes=(400, 400),  # layers of the encoder; the decoder has them in reverse order
-            activation='silu',  # relu | tanh | gelu | silu | softplus | leaky_relu
-            # bernoulli | binomial | categorical | gaussian | discretized_logistic_mixture | auto
+            # units of the encoder's layers; the decoder has them in reverse order
+            hidden_sizes=(400, 400),
+            activation='silu',  # activation: relu | tanh | gelu | silu | softplus | leaky_relu
+            # distribution of x: bernoulli | binomial | categorical | gaussian |
+            # discretized_logistic_mixture | auto
             observation='auto',
-            mixture_components=2,  # components of discretized_logistic_mixture
+            mixture_components=2,  # number of components of discretized_logistic_mixture
         )
     )
     config.hypers.update(
         beta=1.0,  # weight of the KL; 1: the evidence lower bound
-        kl_warmup_steps=0.0,  # steps over which the weight rises from 0 to beta; 0: no warm-up
+        kl_warmup_steps=0.0,  # number of steps over which the weight rises from 0 to beta; 0: none
         free_nats=0.0,  # KL in nats below which a dimension's cost is constant
         learning_rate_end=1e-5,
         decay_steps=50_000.0,
@@ -93,8 +95,10 @@ def get_config(argument: str | None = None) -> ConfigDict:
         best_metric='elbo_nats',
     )
     config.eval.update(
-        num_importance_samples=500,  # importance samples of the log-likelihood (IWAE bound)
-        importance_chunk=50,  # importance samples computed at a time; fewer save memory
+        # number of importance samples of the log-likelihood (IWAE bound)
+        num_importance_samples=500,
+        # number of importance samples computed at a time; fewer need less memory
+        importance_chunk=50,
     )
     config.update(DATA.get(config.data.name, {}))
     if debug:

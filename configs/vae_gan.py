@@ -47,11 +47,12 @@ def get_config(argument: str | None = None) -> ConfigDict:
         config.model.update(
             latent_dim=min(16, config.model.latent_dim),  # dimensions of z; 2 in the debug variant
             norm='batch',  # normalization in encoder and decoder: none | batch
-            loss='non_saturating',  # decoder's GAN term: non_saturating | minimax (Algorithm 1)
+            # GAN loss of the decoder: non_saturating | minimax (Algorithm 1)
+            loss='non_saturating',
         )
         config.hypers.update(
-            learning_rate=1e-3,  # of the encoder and the decoder
-            learning_rate_discriminator=2e-4,  # of the discriminator
+            learning_rate=1e-3,  # learning rate of the encoder and the decoder
+            learning_rate_discriminator=2e-4,  # learning rate of the discriminator
             decay_steps=0.0,
             gamma=1.0,  # weight of the feature reconstruction in the decoder's loss
             beta=0.02,  # weight of the KL in the encoder's loss

@@ -38,20 +38,23 @@ def get_config(argument: str | None = None) -> ConfigDict:
             codebook_dim=64,  # dimensions of an entry
             channels=(64, 128),  # channels of each stage of stride 2; (): fully connected networks
             kernel_size=4,  # height and width of a kernel
-            conv_form='auto',  # matmul | lax | auto (the faster one on this backend)
+            # form of convolutions: matmul | lax | auto (the faster one on this backend)
+            conv_form='auto',
             block_channels=(32, 32),  # hidden channels of each residual block
-            hidden_sizes=(256, 256),  # fully connected networks only
-            num_positions=8,  # fully connected networks only: codes per example
-            activation='relu',  # relu | tanh | gelu | silu | softplus | leaky_relu
-            # bernoulli | binomial | categorical | gaussian | discretized_logistic_mixture | auto
+            # units of the encoder's layers, if the networks are fully connected
+            hidden_sizes=(256, 256),
+            num_positions=8,  # codes per example, if the networks are fully connected
+            activation='relu',  # activation: relu | tanh | gelu | silu | softplus | leaky_relu
+            # distribution of x: bernoulli | binomial | categorical | gaussian |
+            # discretized_logistic_mixture | auto
             observation='auto',
-            mixture_components=2,  # components of discretized_logistic_mixture
+            mixture_components=2,  # number of components of discretized_logistic_mixture
         )
     )
     config.hypers.update(
         beta=1.0,  # weight of the commitment loss; 0.1 to 2 in the paper
         codebook_decay=0.99,  # decay of the moving averages per step
-        restart_below=0.1,  # reset codes used less than this fraction of uniform use; 0: never
+        restart_below=0.1,  # fraction of uniform use below which a code is reset; 0: never
         learning_rate_end=1e-5,
         decay_steps=31_000.0,
     )

@@ -37,6 +37,7 @@ apidoc_modules = [
 ]
 
 site_pages.write_root_pages(DOCS)
+site_pages.write_module_pages(DOCS)
 jax.Array.__name__ = 'Array'  # the name in signatures, which jaxtyping copies
 
 

@@ -4,6 +4,7 @@ The pages at the root (README.md, ...) become pages of the site. Docstrings are 
 Google's sections; Sphinx reads reStructuredText, where `*event` would begin an emphasis.
 """
 
+import itertools
 import pathlib
 import re
 from typing import NamedTuple
@@ -42,6 +43,8 @@ reliability
 :caption: Reference
 
 configs
+api/main
+api/train_lib
 api/atelier/modules
 api/losses/modules
 api/models/modules
@@ -65,6 +68,9 @@ reporting
 LINK = re.compile(r'(\]\(|src=")(?!https?:|#|mailto:)([^)"#]+)')
 TUPLE_FIELD = type(NamedTuple('Example', [('field', int)]).field)
 PACKAGES = ('atelier', 'configs', 'losses', 'models')
+MODULES = ('main', 'train_lib')  # at the root, each a page of the API reference
+# one or more backticks, text without space at its ends, and as many backticks
+CODE = re.compile(r'(?<!`)(`+)(?![`\s])(.+?)(?<![`\s])\1(?!`)', re.DOTALL)
 SECTIONS = re.compile(r'(Args|Returns|Yields|Raises|Example|Examples|Note):$')
 
 
@@ -73,6 +79,14 @@ def write_root_pages(docs: pathlib.Path) -> None:
     for name, page in ROOT_PAGES.items():
         text = LINK.sub(_link_from_docs, (docs.parent / name).read_text())
         (docs / page).write_text(text + (CONTENTS if page == 'index.md' else ''))
+
+
+def write_module_pages(docs: pathlib.Path) -> None:
+    """Writes the pages of the root's modules, which belong to no package, into docs/api."""
+    (docs / 'api').mkdir(exist_ok=True)
+    for name in MODULES:
+        text = f'{name}\n{"=" * len(name)}\n\n.. automodule:: {name}\n   :members:\n'
+        (docs / 'api' / f'{name}.rst').write_text(text)
 
 
 def _link_from_docs(match: re.Match) -> str:
@@ -108,14 +122,15 @@ def skip_if_from_elsewhere(app, what, name, obj, skip, options) -> bool | None:
     if not module:
         return None
     is_passed_on = isinstance(obj, type) and module != app.env.ref_context.get('py:module', module)
-    return True if is_passed_on or module.split('.')[0] not in PACKAGES else None
+    is_ours = module.split('.')[0] in PACKAGES + MODULES
+    return True if is_passed_on or not is_ours else None
 
 
 def to_restructured_text(lines: list[str]) -> list[str]:
     """Returns a docstring in reStructuredText; Google's sections stay as they are.
 
-    Prose and sections are escaped. A paragraph with indentation, a table or a list of fields
-    (`name: description`) keeps its lines as a literal block.
+    Prose and sections are escaped. A paragraph with indentation, a table, commands (`python ...`)
+    or a list of fields (`name: description`) keeps its lines as a literal block.
     """
     converted, in_section = [], False
     for paragraph in re.split(r'\n\s*\n', '\n'.join(lines).strip('\n')):
@@ -124,23 +139,41 @@ def to_restructured_text(lines: list[str]) -> list[str]:
         if _has_layout(block) and not in_section:
             converted += ['.. code-block:: text', '', *(f'    {line}' for line in block)]
         else:
-            converted += map(_escape, block)
+            converted += _escape(block)
         converted.append('')
     return converted
 
 
 def _has_layout(block: list[str]) -> bool:
     """Returns whether the line breaks of a paragraph carry meaning."""
-    are_fields = all(re.match(r'\s|[a-z]\w*(, \w+)*: ', line) for line in block)
-    return are_fields or any(re.match(r'\s|\||[-*] |\d+\. ', line) for line in block)
+    are_lines = all(re.match(r'\s|python |[a-z]\w*(, \w+)*: ', line) for line in block)
+    return are_lines or any(re.match(r'\s|\||[-*] |\d+\. ', line) for line in block)
 
 
-def _escape(line: str) -> str:
-    """Escapes the marks of reStructuredText outside of `code`; examples stay as they are."""
-    if line.lstrip().startswith('>>>'):
-        return line
-    parts = line.split('`')
-    parts[::2] = [re.sub(r'([*|\\]|_\b|\b_)', r'\\\1', part) for part in parts[::2]]
+def _escape(block: list[str]) -> list[str]:
+    """Escapes the marks of reStructuredText outside of `code`; examples stay as they are.
+
+    Code may go on in the next line and may have several backticks; a backtick alone is escaped.
+    """
+    escaped = []
+    is_example = lambda line: line.lstrip().startswith('>>>')
+    for are_examples, group in itertools.groupby(block, is_example):
+        lines = list(group)
+        escaped += lines if are_examples else _escape_prose('\n'.join(lines)).split('\n')
+    return escaped
+
+
+def _escape_prose(text: str) -> str:
+    parts, end = [], 0
+    for code in CODE.finditer(text):
+        before, end = text[end : code.start()], code.end()
+        parts += [_escape_marks(before), code.group()]
+    parts.append(_escape_marks(text[end:]))
+    # markup has to stand apart from letters: `\ ` is a space that is not shown
     parts[2::2] = [f'\\ {part}' if re.match(r'[\w(]', part) else part for part in parts[2::2]]
     parts[:-1:2] = [f'{part}\\ ' if re.search(r'\w$', part) else part for part in parts[:-1:2]]
-    return '`'.join(parts)
+    return ''.join(parts)
+
+
+def _escape_marks(text: str) -> str:
+    return re.sub(r'([*|\\`]|_\b|\b_)', r'\\\1', text)

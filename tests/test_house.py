@@ -70,6 +70,36 @@ def test_links_of_the_pages_exist():
         assert not missing, page
 
 
+def test_headings_that_links_name_exist():
+    """`page.md#heading` and `#heading`: the heading in small letters, with dashes for spaces."""
+    count = 0
+    for page in [*ROOT.glob('*.md'), *ROOT.glob('docs/**/*.md')]:
+        for target, heading in re.findall(r'\]\(([^)#:\s]*)#([^)\s]+)\)', page.read_text()):
+            other = page.parent / target if target else page
+            assert heading in headings(other.read_text()), (page, target, heading)
+            count += 1
+    assert count > 3
+
+
+def headings(text: str) -> set[str]:
+    """The names by which links reach the headings of a page."""
+    titles = re.findall(r'^#+ (.+)$', re.sub(r'```.*?```', '', text, flags=re.DOTALL), re.MULTILINE)
+    return {re.sub(r'[^\w -]', '', title.lower()).replace(' ', '-') for title in titles}
+
+
+def test_links_to_other_sites_are_well_formed():
+    """They are not opened: no test needs a network."""
+    links = [
+        (page.name, link)
+        for page in [*ROOT.glob('*.md'), *ROOT.glob('docs/**/*.md')]
+        for link in re.findall(r'\w+://[^\s)>"`]+', page.read_text())
+    ]
+    assert links
+    for name, link in links:
+        host = r'(?!example|localhost)[\w-]+(\.[\w-]+)+'
+        assert re.fullmatch(rf'https://{host}(/[\w./%#?=&~-]*[\w/])?', link), (name, link)
+
+
 def test_the_root_has_few_files():
     """The root has at most three Python files, and no unexpected files or folders."""
     tracked = files_of_git(ROOT, '--cached')

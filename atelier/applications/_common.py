@@ -16,7 +16,7 @@ from atelier import files
 from atelier.core.randomness import Stream, key_for
 from atelier.data.dataset import Dataset, Spec
 from atelier.errors import UserError
-from atelier.log import log
+from atelier.log import counted, log
 from atelier.paths import user_path
 from atelier.report import image_grids
 from atelier.run import config_values, limits, run_folder
@@ -71,8 +71,8 @@ def check_split(run: Run, split: str, least: int, why: str) -> None:
     """
     if run.data.size(split) < least:
         raise UserError(
-            f'the {split} split of {run.data.name} has {run.data.size(split)} examples, fewer than '
-            f'{least}: {why}'
+            f'the {split} split of {run.data.name} has {counted(run.data.size(split), "example")}, '
+            f'fewer than {least}: {why}'
         )
 
 

@@ -20,7 +20,7 @@ from atelier.errors import UserError
 from atelier.evaluation.compression import bits_back, file_format, image_formats, range_coder
 from atelier.evaluation.evaluate import condition_suffix, likelihood_description
 from atelier.evaluation.per_example.over_examples import over_examples
-from atelier.log import log
+from atelier.log import counted, log
 from atelier.report import image_grids
 from atelier.run import restore
 from atelier.run.experiment import Run
@@ -95,7 +95,7 @@ def apply(run: Run, num_images: int, seed: int, name: str) -> dict[str, np.ndarr
         name = name.replace(NAME, f'{NAME}-likelihood', 1)
     path = _common.save(trained, name, arrays, results)
     if image_grids.is_image(spec):
-        _draw(run, arrays, path)
+        _save_figure(run, arrays, path)
     return arrays
 
 
@@ -115,7 +115,8 @@ def compute(
     with files.whole(path) as file:
         file.write(content)
     encoded_at = time.perf_counter()
-    log.info('%d test examples coded in %.1f seconds: %s', len(x), encoded_at - start, path)
+    coded = counted(len(x), 'test example')
+    log.info('%s coded in %.1f seconds: %s', coded, encoded_at - start, path)
     _check_same(_decoded_elsewhere(run, path), x, labels)
     log.info('decoded without loss in %.1f seconds', time.perf_counter() - encoded_at)
     arrays = {
@@ -253,9 +254,8 @@ def _results(
 
 def _log(run: Run, results: dict[str, Any], weights: str) -> None:
     """Logs a table of bits."""
-    log.info(
-        '\n%d test examples, compressed with the model of the %s', results['num_examples'], weights
-    )
+    coded = counted(results['num_examples'], 'test example')
+    log.info('\n%s, compressed with the model of the %s', coded, weights)
     excess = 100 * (results['measured_bits'] / results['reported_bits'] - 1)
     label_note = f', and {results["label_bits"]:.2f} of the label' if results['label_bits'] else ''
     rows = {
@@ -280,7 +280,7 @@ def _log(run: Run, results: dict[str, Any], weights: str) -> None:
         log.info('%.2f %% of the file are the initial bits of bits-back coding', percent)
 
 
-def _draw(run: Run, arrays: dict[str, np.ndarray], path: pathlib.Path) -> None:
+def _save_figure(run: Run, arrays: dict[str, np.ndarray], path: pathlib.Path) -> None:
     """Draws images from the fewest to the most bits, and below each the bits of its pixels."""
     totals = arrays['bits'].reshape(len(arrays['x']), -1).sum(1) + arrays.get('code_bits', 0)
     indices = np.linspace(0, len(totals) - 1, min(COLUMNS, len(totals))).round().astype(int)

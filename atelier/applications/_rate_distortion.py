@@ -15,9 +15,9 @@ from atelier.errors import UserError
 from atelier.evaluation.codes.encoding import decoder, encoded, split_codes, tokens
 from atelier.evaluation.compression.jpeg import coded
 from atelier.evaluation.examples.image_quality import half_squared_error
-from atelier.evaluation.latents.pca import Components, principal_components
+from atelier.evaluation.latents.pca import PrincipalComponents, principal_components
 from atelier.evaluation.samples.features import coordinates
-from atelier.log import log
+from atelier.log import counted, log
 from atelier.report import image_grids
 from atelier.run import restore
 from atelier.run.experiment import Run
@@ -69,13 +69,13 @@ def apply(run: Run, quality_step: int, name: str) -> dict[str, np.ndarray]:
     arrays = compute(trained, quality_step)
     results = {'num_examples': run.data.size('test'), **_results(arrays)}
     log.info(
-        'codes of %d dimensions, computed by the model of the %s',
-        arrays['dims'][-1],
+        'codes of %s, computed by the model of the %s',
+        counted(arrays['dims'][-1], 'dimension'),
         trained.weights,
     )
     _log(results)
     path = _common.save(trained, name, arrays, results)
-    _draw(run, arrays, path)
+    _save_figure(run, arrays, path)
     return arrays
 
 
@@ -148,7 +148,7 @@ def _errors(
     return tuple(map(np.asarray, errors))
 
 
-def _extremes(basis: Components, rows: Rows) -> tuple[np.ndarray, np.ndarray]:
+def _extremes(basis: PrincipalComponents, rows: Rows) -> tuple[np.ndarray, np.ndarray]:
     """The smallest and the largest coordinate along each axis."""
     scores = basis.rotate(rows)
     return scores.min(0), scores.max(0)
@@ -217,7 +217,7 @@ def _log(results: dict[str, Any]) -> None:
         log.info('as codebook indices: %.2f bytes, %.4f', tokens['bytes'], tokens['error'])
 
 
-def _draw(run: Run, arrays: dict[str, np.ndarray], path: pathlib.Path) -> None:
+def _save_figure(run: Run, arrays: dict[str, np.ndarray], path: pathlib.Path) -> None:
     """Draws error against bytes, on logarithmic axes."""
     from matplotlib.figure import Figure
 

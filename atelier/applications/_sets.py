@@ -12,6 +12,7 @@ from atelier.errors import UserError, about
 from atelier.evaluation.codes.encoding import codes_from_prior, decoded, encoded
 from atelier.evaluation.examples import strokes
 from atelier.evaluation.samples.features import from_classifier
+from atelier.log import counted
 from atelier.report import image_grids
 from atelier.run.restore import TrainedRun
 
@@ -66,9 +67,9 @@ def examples_of(trained: TrainedRun, split: str, key, n: int) -> EncodedExamples
     if codes_of(run.family).encode is None:
         codes = codes_from_prior(run, state, key, n, devices)
         x = decoded(run, state, codes, devices)
-        return EncodedExamples(codes, x, None, None, f'{n:,} codes of the prior')
+        return EncodedExamples(codes, x, None, None, f'{counted(n, "code")} of the prior')
     inputs = {name: array[:n] for name, array in run.data.splits[split].items()}
-    description = f'{len(inputs["x"]):,} examples of the {split} split'
+    description = f'{counted(len(inputs["x"]), "example")} of the {split} split'
     codes, x = encoded(run, state, inputs, devices)
     return EncodedExamples(codes, x, inputs.get('label'), run.data.spec.num_classes, description)
 

@@ -1,4 +1,4 @@
-"""Anomaly scores: of test examples, another data set, or your own image."""
+"""Scores how anomalous test examples, another data set, or your own image are."""
 
 import math
 import pathlib
@@ -15,7 +15,7 @@ from atelier.evaluation.examples.anomaly_score import chosen_score, description_
 from atelier.evaluation.examples.auroc import auroc
 from atelier.evaluation.examples.outliers import another_data_set, image_as_data
 from atelier.evaluation.samples.sampling import preprocessed
-from atelier.log import log
+from atelier.log import counted, log
 from atelier.report import image_grids
 from atelier.run import restore
 from atelier.run.experiment import Run
@@ -49,10 +49,10 @@ def apply(
 
     Args:
       run: of a family with `log_prob` or `reconstruct`.
-      score: nll, reconstruction, or auto, which is the first of the two that the family has.
+      score: the score: nll, reconstruction, or auto, the first of the two that the family has.
       outliers: name of another data set, of the same shape and levels.
-      outliers_path: path of those data, as config.data.path.
-      outliers_data_dir: folder of those data, as config.data.data_dir.
+      outliers_path: path of the other data set, as config.data.path.
+      outliers_data_dir: folder of the other data set, as config.data.data_dir.
       picture: path of an image, light and dark as in the data (MNIST: white on black).
       num_images: number of most anomalous, and of least anomalous, test examples to show.
 
@@ -80,7 +80,7 @@ def apply(
     parts = [score, outliers, pathlib.Path(picture).stem]
     file = '-'.join(['anomaly', *(part.replace('/', '-') for part in parts if part)]) + paths
     path = _common.save(trained, file, arrays, {'score': description, **_headline(arrays)})
-    _draw(run, arrays, _panels(trained, arrays, num_images), description, outliers, path)
+    _save_figure(run, arrays, _panels(trained, arrays, num_images), description, outliers, path)
     return arrays
 
 
@@ -118,7 +118,10 @@ def _scores(trained: TrainedRun, data: Dataset, name: str) -> np.ndarray:
     score = scorer(trained.run, data, name, trained.devices)
     scores = score(trained.state, data.splits['test']['x'])
     if np.isnan(scores).any():
-        raise UserError(f'{np.isnan(scores).sum()} scores are nan: try the other --score')
+        raise UserError(
+            f'{np.isnan(scores).sum()} of {counted(len(scores), "score")} are NaN: try the '
+            'other --score'
+        )
     return scores
 
 
@@ -146,17 +149,18 @@ def _log(
     """Logs what was scored, and the comparisons."""
     n, num_novel = len(arrays['score']), arrays['is_novel'].sum()
     num_known = n - num_novel
-    log.info('%d test examples, scored by the model of the %s: %s', n, trained.weights, description)
-    auroc_of = '%s: AUROC %.4f +- %.4f, %d against %d test examples'
+    scored, known = counted(n, 'test example'), counted(num_known, 'test example')
+    log.info('%s, scored by the model of the %s: %s', scored, trained.weights, description)
+    auroc_of = '%s: AUROC %.4f +- %.4f, %d against %s'
     if 'novel_auroc' in arrays:
         name = f'classes left out of training ({_left_out(trained.run)})'
-        log.info(auroc_of, name, *arrays['novel_auroc'], num_novel, num_known)
+        log.info(auroc_of, name, *arrays['novel_auroc'], num_novel, known)
     if 'outlier_auroc' in arrays:
         num_outliers, name = len(arrays['outlier_score']), comparison.outliers.description
-        log.info(auroc_of, name, *arrays['outlier_auroc'], num_outliers, num_known)
+        log.info(auroc_of, name, *arrays['outlier_auroc'], num_outliers, known)
     if 'picture_score' in arrays:
-        values = arrays['picture_score'], arrays['picture_percentile'], num_known
-        log.info('the picture: score %.2f, above %.1f %% of %d test examples', *values)
+        values = arrays['picture_score'], arrays['picture_percentile'], known
+        log.info('the picture: score %.2f, above %.1f %% of %s', *values)
 
 
 def _left_out(run: Run) -> str:
@@ -195,7 +199,7 @@ def _panels(
     return panels
 
 
-def _draw(
+def _save_figure(
     run: Run,
     arrays: dict[str, np.ndarray],
     panels: dict[str, np.ndarray],

@@ -1,4 +1,4 @@
-"""Classification of the test split: accuracy and calibration."""
+"""Classifies the test split; reports accuracy and calibration."""
 
 import pathlib
 from typing import Any
@@ -26,7 +26,7 @@ MAX_AREA = 600  # marker area of a bin with all examples
 
 
 def apply(run: Run, beside: str = '', num_bins: int = 15) -> dict[str, np.ndarray]:
-    """Classifies the test split; reports accuracy and calibration.
+    """Predicts a class for every test example, with the probability of each class.
 
     A generative model of p(x | label) classifies by Bayes' rule. The temperature that divides the
     logits is fitted on the validation split.
@@ -60,7 +60,7 @@ def apply(run: Run, beside: str = '', num_bins: int = 15) -> dict[str, np.ndarra
     name = f'classify{_common.path_suffix(beside=beside)}{changed}'
     path = _common.save(trained[0], name, arrays, {'runs': metrics})
     _log(metrics)
-    _draw(arrays, metrics, num_bins, path)
+    _save_figure(arrays, metrics, num_bins, path)
     return arrays
 
 
@@ -145,7 +145,7 @@ def _log(runs: dict[str, dict[str, Any]]) -> None:
             log.info('%-40s' + ' %17s' * len(row), row_title, *map(text, row))
 
 
-def _draw(
+def _save_figure(
     arrays: dict[str, np.ndarray],
     runs: dict[str, dict[str, Any]],
     num_bins: int,

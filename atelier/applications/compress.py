@@ -1,4 +1,4 @@
-"""Lossless coding by likelihood, or reconstruction error against code size."""
+"""Codes test images without loss, or measures reconstruction error against code size."""
 
 import numpy as np
 
@@ -28,11 +28,11 @@ def apply(
     Args:
       run: of a family with `conditionals`, or with `encode` and `decode`.
       num_images: number of test images to code without loss, at most all.
-      seed: selects the images to code without loss.
+      seed: seed that selects the images to code without loss.
       quality_step: step between the JPEG qualities 1, 1 + step, ... up to 95; for coding by codes
         only.
-      by: 'likelihood', 'codes', or 'auto', which means likelihood if the family has `conditionals`,
-        otherwise codes.
+      by: way of coding: likelihood, codes, or auto, which is likelihood if the family has
+        `conditionals`, otherwise codes.
 
     Returns:
       The arrays of `_lossless.apply` or `_rate_distortion.apply`.

@@ -1,4 +1,4 @@
-"""Latent directions, such as between two classes, applied to images in steps."""
+"""Moves images along a latent direction, such as from one class to another."""
 
 import pathlib
 from typing import NamedTuple
@@ -21,7 +21,7 @@ from atelier.core.family import codes_of
 from atelier.core.randomness import Stream, key_for
 from atelier.errors import UserError
 from atelier.evaluation.codes.encoding import decoded, latents
-from atelier.log import log
+from atelier.log import counted, log
 from atelier.report import image_grids
 from atelier.run import restore
 from atelier.run.experiment import Run
@@ -80,16 +80,16 @@ def apply(
       run: of a family with `decode`, and `encode` or `prior`.
       source: class at the start of the direction.
       target: class at the end of the direction.
-      attribute: label for two classes; or intensity (the mean of x), thickness or slant of strokes
-        (`atelier.evaluation.examples.strokes`). The direction of an attribute leads from the
-        quarter of the examples with its smallest values to the quarter with its largest.
+      attribute: what the direction changes: label, intensity (the mean of x), or thickness or slant
+        of strokes (`atelier.evaluation.examples.strokes`). The direction of an attribute leads from
+        the quarter of the examples with its smallest values to the quarter with its largest.
       label: class of the images to change. Below 0, images of any class are changed.
       low: first value of s.
       high: last value of s.
       num_steps: number of evenly spaced values of s.
       num_images: number of images to change, each a row of the figure.
       num_codes: maximum number of codes from which the two sets are taken.
-      seed: selects the images and draws the codes of the prior.
+      seed: seed that selects the images and draws the codes of the prior.
 
     Returns:
       direction [latent], steps [steps], codes [images, steps, latent], x [images, steps, *event]
@@ -115,7 +115,7 @@ def apply(
     path = _common.save(trained, _file_name(ends, label, seed) + changed, arrays)
     if image_grids.is_image(run.data.spec):
         title = f'{attribute.capitalize()} from {ends.name}, by {sets.description}'
-        _draw(run, arrays, title, path)
+        _save_figure(run, arrays, title, path)
     return arrays
 
 
@@ -194,9 +194,8 @@ def _file_name(ends: Ends, label: int, seed: int) -> str:
 def _log(trained: TrainedRun, arrays: dict[str, np.ndarray], sets: TwoSets, attribute: str) -> None:
     """Logs the sizes of the two sets and, for an attribute, its mean at the first and last step."""
     sizes = f'{len(sets.source):,} and {len(sets.target):,} of {sets.description}'
-    log.info(
-        '%s; %d images, changed by the model of the %s', sizes, len(arrays['x']), trained.weights
-    )
+    changed = counted(len(arrays['x']), 'image')
+    log.info('%s; %s, changed by the model of the %s', sizes, changed, trained.weights)
     if attribute == 'label':
         return
     first, last = (
@@ -208,7 +207,7 @@ def _log(trained: TrainedRun, arrays: dict[str, np.ndarray], sets: TwoSets, attr
     log.info('mean %s: %s, %s', attribute, first, last)
 
 
-def _draw(run: Run, arrays: dict[str, np.ndarray], title: str, path: pathlib.Path) -> None:
+def _save_figure(run: Run, arrays: dict[str, np.ndarray], title: str, path: pathlib.Path) -> None:
     """Draws a row per image: its steps, and before them the image if it was encoded."""
     x, columns = arrays['x'], [f'{step:+.3g}' if step else '0' for step in arrays['steps']]
     if codes_of(run.family).encode is not None:

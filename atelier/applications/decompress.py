@@ -12,7 +12,7 @@ from atelier.core.abilities import Conditionals
 from atelier.data.dataset import Dataset
 from atelier.errors import UserError
 from atelier.evaluation.compression import bits_back, file_format, range_coder
-from atelier.log import log
+from atelier.log import counted, log
 from atelier.paths import user_path
 from atelier.report import image_grids
 from atelier.run import limits, restore, run_folder
@@ -53,7 +53,7 @@ def apply(run: Run, file: str = '') -> dict[str, np.ndarray]:
 
     Args:
       run: of a family with `Conditionals` or `BitsBack`. Its weights coded the file.
-      file: written by --mode=compress; by default RUN/applications/compress.bin.
+      file: path of a file of --mode=compress; by default RUN/applications/compress.bin.
 
     Returns:
       x [n, *event], discrete values, and label [n] if the file holds labels.
@@ -72,8 +72,8 @@ def apply(run: Run, file: str = '') -> dict[str, np.ndarray]:
     except ValueError as error:
         raise file_format.damaged(path) from error
     log.info(
-        '%d examples of %s, decompressed with the model of the %s',
-        len(arrays['x']),
+        '%s of %s, decompressed with the model of the %s',
+        counted(len(arrays['x']), 'example'),
         path,
         trained.weights,
     )
@@ -148,7 +148,8 @@ def _check_sizes(
     size = re.match(r'(\d{1,15}) examples', data.get('test', ''))
     if size and header.num_examples > int(size[1]):
         raise UserError(
-            f'{path} declares {header.num_examples} examples, and {folder} has {size[1]} to test'
+            f'{path} declares {counted(header.num_examples, "example")}, and {folder} has '
+            f'{size[1]} to test'
         )
     limits.check_examples(str(path), header.num_examples, header.spec)
 

@@ -1,4 +1,4 @@
-"""Denoises test examples; PSNR and SSIM before and after."""
+"""Denoises test examples; reports PSNR and SSIM before and after."""
 
 import pathlib
 from collections.abc import Callable, Sequence
@@ -17,7 +17,7 @@ from atelier.data.corruption import NOISES
 from atelier.errors import UserError
 from atelier.evaluation.evaluate import summary
 from atelier.evaluation.per_example.over_examples import over_examples
-from atelier.log import log
+from atelier.log import counted, log
 from atelier.report import image_grids
 from atelier.run import restore
 from atelier.run.experiment import Run
@@ -48,12 +48,12 @@ def apply(
     Args:
       run: of a family with `reconstruct` or `denoise`. `denoise` removes only gaussian noise, up to
         the largest level that the model covers.
-      noise: 'gaussian' adds noise of standard deviation `level`. 'masking' sets each value to 0
-        with probability `level`. 'salt_and_pepper' sets each value, with that probability, to the
-        smallest or the largest.
-      levels: noise levels, comma-separated, each with its own rows in the figure.
+      noise: kind of noise: gaussian adds noise whose standard deviation is the level; masking sets
+        each value to 0 with the level as probability; salt_and_pepper sets each value, with that
+        probability, to the smallest or the largest.
+      levels: noise levels, with commas between them, each with its own rows in the figure.
       num_images: number of images in the figure.
-      seed: of the noise and of the choice of images. The noise depends on the seed, the level and
+      seed: seed of the choice of images and of the noise, which depends on the seed, the level and
         the example alone.
 
     Returns:
@@ -74,13 +74,16 @@ def apply(
     arrays = compute(trained, noise, strengths, index, seed)
     results, n = _results(arrays, noise), run.data.size('test')
     log.info(
-        '%d test examples with %s noise, denoised by the model of the %s', n, noise, trained.weights
+        '%s with %s noise, denoised by the model of the %s',
+        counted(n, 'test example'),
+        noise,
+        trained.weights,
     )
     changed = _common.changed_options(apply, levels=levels)
     path = _common.save(trained, f'denoise-{noise}-seed-{seed}{changed}', arrays, results)
     _log(results['levels'])
     if image_grids.is_image(run.data.spec):
-        _draw(run, arrays, noise, path)
+        _save_figure(run, arrays, noise, path)
     return arrays
 
 
@@ -221,7 +224,7 @@ def _log(levels: list[dict[str, Any]]) -> None:
         log.info('%8g %17s %8s %11s %8s', row['level'], *columns)
 
 
-def _draw(run: Run, arrays: dict[str, np.ndarray], noise: str, path: pathlib.Path) -> None:
+def _save_figure(run: Run, arrays: dict[str, np.ndarray], noise: str, path: pathlib.Path) -> None:
     """Draws for each level a row of noisy, a row of denoised and a row of clean images."""
     names, rows = [], []
     for i, level in enumerate(arrays['levels']):

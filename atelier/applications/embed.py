@@ -1,4 +1,4 @@
-"""Codes of a data set, and how well they predict its classes."""
+"""Writes the codes of a data set, and measures how well they predict its classes."""
 
 import pathlib
 from typing import Any, NamedTuple
@@ -12,7 +12,7 @@ from atelier.evaluation.codes.encoding import encoded, latents
 from atelier.evaluation.evaluate import summary
 from atelier.evaluation.samples.features import coordinates
 from atelier.evaluation.samples.neighbours import nearest
-from atelier.log import log
+from atelier.log import counted, log
 from atelier.run import restore
 from atelier.run.experiment import Run
 from atelier.run.restore import TrainedRun
@@ -44,7 +44,7 @@ def apply(run: Run, num_neighbours: int = 5, num_codes: int = 10_000) -> dict[st
     Args:
       run: of a family with `encode`.
       num_neighbours: number of voting neighbours; a tie goes to the class of the nearest.
-      num_codes: both classifiers learn from the first `num_codes` training codes at most.
+      num_codes: largest number of training codes, the first ones, that both classifiers learn from.
 
     Returns:
       train_codes [n, latent] and test_codes [m, latent]; with labels, train_label [n], test_label
@@ -75,7 +75,7 @@ def apply(run: Run, num_neighbours: int = 5, num_codes: int = 10_000) -> dict[st
     changed = _common.changed_options(apply, num_neighbours=num_neighbours, num_codes=num_codes)
     path = _common.save(trained, f'embed{changed}', arrays, results)
     if not reason:
-        _draw(arrays, run.data.spec.num_classes, path)
+        _save_figure(arrays, run.data.spec.num_classes, path)
     return arrays
 
 
@@ -143,7 +143,7 @@ def by_probe(data: Labelled) -> Labels:
         probe = LogisticRegression(max_iter=MAX_STEPS)
         probe.fit(standardize(data.train), data.train_label)
     if probe.n_iter_.max() >= MAX_STEPS:
-        log.info('the linear probe did not converge in %d steps', MAX_STEPS)
+        log.info('the linear probe did not converge in %s', counted(MAX_STEPS, 'step'))
     return probe.predict(standardize(data.test))
 
 
@@ -156,7 +156,10 @@ def _log(trained: TrainedRun, arrays: dict[str, np.ndarray]) -> None:
     """Logs the number of codes, and the classes that training left out."""
     n, m = len(arrays['train_codes']), len(arrays['test_codes'])
     log.info(
-        '%d training and %d test codes, computed by the model of the %s', n, m, trained.weights
+        'codes of %s and %s, computed by the model of the %s',
+        counted(n, 'training example'),
+        counted(m, 'test example'),
+        trained.weights,
     )
     if trained.run.data.spec.left_out:
         classes = ', '.join(map(str, trained.run.data.spec.left_out))
@@ -166,13 +169,13 @@ def _log(trained: TrainedRun, arrays: dict[str, np.ndarray]) -> None:
 def _log_accuracies(results: dict[str, Any]) -> None:
     """Logs a table with a row per classifier."""
     n, k = results['num_train'], results['num_neighbours']
-    log.info('test accuracy, fitted on %d examples: %12s %8s', n, 'codes', 'x itself')
-    for name, title in (('neighbours', f'{k} nearest neighbours'), ('probe', 'linear probe')):
+    log.info('test accuracy, fitted on %s: %12s %8s', counted(n, 'example'), 'codes', 'x itself')
+    for name, title in (('neighbours', counted(k, 'nearest neighbour')), ('probe', 'linear probe')):
         means = [results['accuracy'][f'{name}_of_{source}']['mean'] for source in ('codes', 'x')]
         log.info('  %-45s %.4f   %.4f', title, *means)
 
 
-def _draw(arrays: dict[str, np.ndarray], num_classes: int, path: pathlib.Path) -> None:
+def _save_figure(arrays: dict[str, np.ndarray], num_classes: int, path: pathlib.Path) -> None:
     """Draws the confusion matrix of the linear probe on codes."""
     from matplotlib.figure import Figure
 

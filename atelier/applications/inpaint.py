@@ -1,4 +1,4 @@
-"""Fills in hidden parts of test examples several times; PSNR and SSIM."""
+"""Fills in hidden parts of test examples several times; reports PSNR and SSIM."""
 
 import math
 import pathlib
@@ -17,7 +17,7 @@ from atelier.core.randomness import Stream, key_for
 from atelier.evaluation.evaluate import summary
 from atelier.evaluation.per_example.over_examples import over_examples
 from atelier.evaluation.samples.sampling import preprocessed
-from atelier.log import log
+from atelier.log import counted, log
 from atelier.report import image_grids
 from atelier.run import restore
 from atelier.run.experiment import Run
@@ -41,7 +41,7 @@ def apply(
     num_examples: int = 200,
     seed: int = 0,
 ) -> dict[str, np.ndarray]:
-    """Fills in the hidden part of test examples, several times.
+    """Completes test examples from their known part, and compares with the truth.
 
     A class-conditional model gets the label. The completions, their mean and, as a baseline, the
     mean of x over the training split are compared with the truth on the hidden part alone. Even for
@@ -52,14 +52,14 @@ def apply(
 
     Args:
       run: of a family with `inpaint`.
-      mask: the hidden part: left, right, top, bottom, centre, random, or the path of an .npy array
-        that is true where x is hidden.
+      mask: hidden part: left, right, top, bottom, centre, random, or the path of an .npy array that
+        is true where x is hidden.
       share: fraction of positions (pixels of an image) that a random mask hides.
       num_images: number of images to keep and show.
       num_completions: number of completions per example.
       num_examples: number of test examples, in an order drawn from the seed; 0: all, in the order
         of the split.
-      seed: of the completions, the random masks, the order of the examples and the choice of
+      seed: seed of the completions, the random masks, the order of the examples and the choice of
         images. A completion also depends on its own index and on its example's position in that
         order.
 
@@ -92,14 +92,14 @@ def apply(
     file = f'inpaint-{name}-seed-{seed}{changed}'
     path = _common.save(trained, file, arrays, results)
     log.info(
-        '%d test examples, %.0f %% of each hidden, filled in by the model of the %s',
-        len(order),
+        '%s, %.0f %% of each hidden, filled in by the model of the %s',
+        counted(len(order), 'test example'),
         100 * hidden.mean(),
         trained.weights,
     )
     _log(methods)
     if image_grids.is_image(run.data.spec):
-        _draw(run, arrays, name, path)
+        _save_figure(run, arrays, name, path)
     return arrays
 
 
@@ -151,7 +151,7 @@ def _completions(
     fill = over_examples(ability.fill, data, size, trained.devices)
     completions = []
     for i in range(count):
-        log.info('completion %d of %d for %d test examples', i + 1, count, len(x))
+        log.info('completion %d of %d for %s', i + 1, count, counted(len(x), 'test example'))
         key = key_for(jax.random.PRNGKey(seed), Stream.SAMPLE, i)
         completions.append(fill(trained.state, key, inputs, len(x)))
     if count > 1 and np.array_equal(completions[0], completions[1]):
@@ -213,7 +213,7 @@ def _log(methods: dict[str, dict[str, Any]]) -> None:
         log.info('%24s %18s %18s %8s', *row)
 
 
-def _draw(run: Run, arrays: dict[str, np.ndarray], name: str, path: pathlib.Path) -> None:
+def _save_figure(run: Run, arrays: dict[str, np.ndarray], name: str, path: pathlib.Path) -> None:
     """Draws rows of images: the known part, the completions, the truth."""
     x, completions = arrays['x'], np.swapaxes(arrays['completions'], 0, 1)
     low, high = run.data.spec.interval or (x.min(), x.max())

@@ -1,4 +1,4 @@
-"""Images along linear and spherical paths between two codes."""
+"""Decodes images along linear and spherical paths between two codes."""
 
 import pathlib
 
@@ -37,7 +37,7 @@ def apply(
       run: of a family with `decode`, and `encode` or `prior`.
       num_pairs: number of pairs, each with a linear and, below it, a spherical row in the figure.
       num_points: number of points on a path, including its ends.
-      seed: of the pairs.
+      seed: seed of the pairs.
 
     Returns:
       codes [pairs, 2 paths, points, latent], x [pairs, 2, points, *event] and, with an encoder,
@@ -62,7 +62,7 @@ def apply(
     changed = _common.changed_options(apply, num_points=num_points)
     path = _common.save(trained, f'interpolate-seed-{seed}{changed}', arrays)
     if image_grids.is_image(run.data.spec):
-        _draw(run, arrays, f'Paths between {source}', path)
+        _save_figure(run, arrays, f'Paths between {source}', path)
     return arrays
 
 
@@ -122,7 +122,7 @@ def _paths(ends: np.ndarray, num_points: int, dims: int) -> np.ndarray:
     return codes.astype(np.float32)
 
 
-def _draw(run: Run, arrays: dict[str, np.ndarray], title: str, path: pathlib.Path) -> None:
+def _save_figure(run: Run, arrays: dict[str, np.ndarray], title: str, path: pathlib.Path) -> None:
     """Draws a row per path; with an encoder, it starts and ends with the images themselves."""
     x = arrays['x']
     columns = [f'{t:.3g}' for t in np.linspace(0, 1, x.shape[2])]

@@ -1,4 +1,4 @@
-"""The latent space in a plane: test codes, and a grid of decoded images."""
+"""Draws the latent space in a plane: test codes, and a grid of decoded images."""
 
 import pathlib
 from typing import NamedTuple
@@ -16,7 +16,7 @@ from atelier.errors import UserError, about
 from atelier.evaluation.codes.encoding import codes_from_prior, decoded, encoded, split_codes
 from atelier.evaluation.latents.pca import principal_components
 from atelier.evaluation.samples.sampling import check_labels
-from atelier.log import log
+from atelier.log import counted, log
 from atelier.report import image_grids
 from atelier.run import restore
 from atelier.run.experiment import Run
@@ -80,11 +80,12 @@ def apply(run: Run, num_points: int = 15, label: int = 0) -> dict[str, np.ndarra
     if is_class_conditional(run.family):
         name, position = f'latent_map-of-{label}', f'{position}, as class {label}'
     description = _axes_description(arrays['shares'], arrays['origin'].size)
-    message = '%d codes of the %s: %s; grid points %s'
-    log.info(message, len(arrays['codes']), trained.weights, description, position)
+    codes = counted(len(arrays['codes']), 'code')
+    message = '%s of the %s: %s; grid points %s'
+    log.info(message, codes, trained.weights, description, position)
     changed = _common.changed_options(apply, num_points=num_points)
     path = _common.save(trained, f'{name}{changed}', arrays)
-    _draw(run, arrays, f'Codes of the test split\n{description}', position, path)
+    _save_figure(run, arrays, f'Codes of the test split\n{description}', position, path)
     return arrays
 
 
@@ -162,7 +163,7 @@ def _full_codes(run: Run, grid: np.ndarray, dims: int, label: int) -> np.ndarray
 
 def _axes_description(shares: np.ndarray, latent: int) -> str:
     if latent <= 2:
-        return f'{latent} dimensions, plotted directly'
+        return f'{counted(latent, "dimension")}, plotted directly'
     first, second = 100 * shares
     return (
         f'2 principal components of {latent} dimensions, {first:.0f} % and {second:.0f} % of '
@@ -170,7 +171,7 @@ def _axes_description(shares: np.ndarray, latent: int) -> str:
     )
 
 
-def _draw(
+def _save_figure(
     run: Run, arrays: dict[str, np.ndarray], title: str, position: str, path: pathlib.Path
 ) -> None:
     """Draws the codes on the left and, for images, the decoded grid on the right."""

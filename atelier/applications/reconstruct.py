@@ -1,4 +1,4 @@
-"""Test examples and their reconstructions, with the squared error."""
+"""Draws test examples and their reconstructions; reports the squared error."""
 
 import pathlib
 
@@ -10,7 +10,7 @@ from atelier.core.randomness import Stream, key_for
 from atelier.evaluation.evaluate import summary
 from atelier.evaluation.examples.image_quality import half_squared_error
 from atelier.evaluation.samples.sampling import reconstructor
-from atelier.log import log
+from atelier.log import counted, log
 from atelier.report import image_grids
 from atelier.run import restore
 from atelier.run.experiment import Run
@@ -27,8 +27,8 @@ def apply(run: Run, num_images: int = 16, seed: int = 0) -> dict[str, np.ndarray
 
     Args:
       run: of a family with `reconstruct`.
-      num_images: number of images to keep.
-      seed: selects these images.
+      num_images: number of images to keep and show.
+      seed: seed that selects these images.
 
     Returns:
       index [images] in the test split, x and reconstruction [images, *event] in the data's units,
@@ -50,15 +50,15 @@ def apply(run: Run, num_images: int = 16, seed: int = 0) -> dict[str, np.ndarray
         'half_squared_error': error[index],
     }
     log.info(
-        '%d test examples, reconstructed by the model of the %s: 1/2 squared error %.4f',
-        n,
+        '%s, reconstructed by the model of the %s: 1/2 squared error %.4f',
+        counted(n, 'test example'),
         trained.weights,
         error.mean(),
     )
     results = {'num_examples': n, 'half_squared_error': summary(error)}
     path = _common.save(trained, f'reconstruct-seed-{seed}', arrays, results)
     if image_grids.is_image(run.data.spec):
-        _draw(run, arrays, path)
+        _save_figure(run, arrays, path)
     return arrays
 
 
@@ -72,7 +72,7 @@ def compute(trained: TrainedRun) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return x, reconstruction, half_squared_error(x, reconstruction, run.data.spec)
 
 
-def _draw(run: Run, arrays: dict[str, np.ndarray], path: pathlib.Path) -> None:
+def _save_figure(run: Run, arrays: dict[str, np.ndarray], path: pathlib.Path) -> None:
     """Draws rows of images, each above the row of their reconstructions."""
     spec, rows = run.data.spec, (arrays['x'], arrays['reconstruction'])
     columns = min(len(arrays['x']), COLUMNS)

@@ -1,4 +1,4 @@
-"""Saliency maps of a classifier: input gradients and Grad-CAM."""
+"""Draws saliency maps of a classifier: input gradients and Grad-CAM."""
 
 import pathlib
 from collections.abc import Callable
@@ -14,7 +14,7 @@ from atelier.core.abilities import Classify
 from atelier.core.randomness import Stream, key_for
 from atelier.errors import UserError
 from atelier.evaluation.per_example.over_examples import over_examples
-from atelier.log import log
+from atelier.log import counted, log
 from atelier.report import image_grids
 from atelier.run import restore
 from atelier.run.experiment import Run
@@ -52,13 +52,14 @@ def apply(run: Run, index: int = 0, num_images: int = 4, label: int = -1) -> dic
     trained = restore.load(run)
     rows = np.arange(index, min(index + num_images, run.data.size('test')))
     arrays = compute(trained, rows, label)
-    log.info('%d test images, explained for the model of the %s', len(rows), trained.weights)
+    explained = counted(len(rows), 'test image')
+    log.info('%s, explained for the model of the %s', explained, trained.weights)
     if 'activation' not in arrays:
         log.info('no class activation: the classifier has no convolutions or no `feature_maps`')
     name = f'saliency-{index}' + (_common.suffix(label=label) if label >= 0 else '')
     path = _common.save(trained, name, arrays)
     if image_grids.is_image(run.data.spec):
-        _draw(run, arrays, path)
+        _save_figure(run, arrays, path)
     return arrays
 
 
@@ -135,7 +136,7 @@ def strongest(slope: Float[np.ndarray, 'n *event']) -> Float[np.ndarray, 'n heig
     return magnitude.max(-1) if magnitude.ndim == 4 else magnitude
 
 
-def _draw(run: Run, arrays: dict[str, np.ndarray], path: pathlib.Path) -> None:
+def _save_figure(run: Run, arrays: dict[str, np.ndarray], path: pathlib.Path) -> None:
     """Draws a row per image: the image, the gradient, and the image under the activation map."""
     from matplotlib.figure import Figure
 

@@ -1,4 +1,4 @@
-"""Samples from a trained model: an .npz, with a PNG grid or a .txt."""
+"""Draws samples from a trained model: an .npz, with a PNG grid or a .txt."""
 
 import math
 
@@ -13,7 +13,7 @@ from atelier.core.randomness import Stream, key_for
 from atelier.errors import UserError, about
 from atelier.evaluation.codes.prior_draws import decoded_draws
 from atelier.evaluation.samples.sampling import check_labels, sampler
-from atelier.log import escaped, log
+from atelier.log import counted, escaped, log
 from atelier.report import image_grids, texts
 from atelier.run import restore
 from atelier.run.experiment import Run
@@ -36,7 +36,7 @@ def apply(run: Run, num_samples: int = 64, seed: int = 0, labels: str = '') -> n
     Args:
       run: of a family with `sample`, or with `encode` and `decode`.
       num_samples: number of samples.
-      seed: of the samples.
+      seed: seed of the samples.
       labels: classes through which the samples cycle, such as '7' or '0,1,2'; 'all' means all
         classes in the training data; empty: random classes.
 
@@ -55,8 +55,8 @@ def apply(run: Run, num_samples: int = 64, seed: int = 0, labels: str = '') -> n
     path = run.folder / 'samples' / f'{name}{_common.settings_suffix(run)}.npz'
     files.write_arrays(path, {'x': x, **({} if label is None else {'label': label})})
     log.info(
-        '%d samples drawn from the model of the %s%s: %s',
-        num_samples,
+        '%s drawn from the model of the %s%s: %s',
+        counted(num_samples, 'sample'),
         trained.weights,
         origin,
         path,

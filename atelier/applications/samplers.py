@@ -17,7 +17,7 @@ from atelier.core.randomness import Stream, key_for
 from atelier.errors import UserError
 from atelier.evaluation.samples.sample_quality import against_data, chosen_features
 from atelier.evaluation.samples.sampling import sampler
-from atelier.log import log
+from atelier.log import counted, log
 from atelier.report import image_grids
 from atelier.run import restore
 from atelier.run.experiment import Run
@@ -43,9 +43,9 @@ def apply(
 
     Args:
       run: of a family with `trajectory`, which samples in steps.
-      samplers: samplers and their numbers of steps, NAME:STEPS,...
+      samplers: samplers and their numbers of steps, NAME:STEPS,NAME:STEPS,...
       num_samples: number of samples per sampler in the figure.
-      seed: of the samples in the figure.
+      seed: seed of the samples in the figure.
 
     Returns:
       x [samplers, samples, *event] in the data's units; name, steps and evaluations (of the
@@ -86,8 +86,8 @@ def compute(
         evaluations = run.family.ability(Trajectory).evaluations
         rows.append({'name': name, 'steps': steps, 'evaluations': evaluations, **values})
         measured = ', '.join(f'{m} {values[m]:.4g}' for m in values if m in MEASURES) or 'sampled'
-        message = '%18s %5d steps, %5d evaluations: %s'
-        log.info(message, name, steps, evaluations, measured)
+        budget = counted(steps, 'step'), counted(evaluations, 'evaluation')
+        log.info('%18s %11s, %17s: %s', name, *budget, measured)
     return np.stack(samples), rows
 
 

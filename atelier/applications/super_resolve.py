@@ -1,4 +1,4 @@
-"""Super-resolution of reduced test images; PSNR, SSIM and consistency."""
+"""Enlarges reduced test images; reports PSNR, SSIM and consistency."""
 
 import pathlib
 from collections.abc import Callable, Sequence
@@ -17,7 +17,7 @@ from atelier.data.low_resolution import enlarged, reduced
 from atelier.evaluation.evaluate import summary
 from atelier.evaluation.examples.image_quality import psnr
 from atelier.evaluation.per_example.over_examples import over_examples
-from atelier.log import log
+from atelier.log import counted, log
 from atelier.report import image_grids
 from atelier.run import restore
 from atelier.run.experiment import Run
@@ -50,7 +50,8 @@ def apply(
       num_examples: number of test examples, in an order drawn from the seed, at most all.
       num_samples: samples per example of a stochastic model; 'model' is the first.
       num_images: number of images in the figure.
-      seed: of the order and of the samples, which depend on the seed and the index in the order.
+      seed: seed of the order and of the samples, which depend on the seed and the index in that
+        order.
 
     Returns:
       index [n] in the test split; nearest_psnr_db [n], nearest_ssim [n], nearest_consistency_db
@@ -79,16 +80,16 @@ def apply(
         'methods': _summary(measures),
     }
     log.info(
-        '%d of %d test examples, enlarged by the model of the %s',
+        '%d of %s, enlarged by the model of the %s',
         len(index),
-        run.data.size('test'),
+        counted(run.data.size('test'), 'test example'),
         trained.weights,
     )
     changed = _common.changed_options(apply, num_examples=num_examples, num_samples=num_samples)
     path = _common.save(trained, f'super_resolve-seed-{seed}{changed}', arrays, results)
     _log(results)
     if image_grids.is_image(run.data.spec):
-        _draw(run, arrays, results, path)
+        _save_figure(run, arrays, results, path)
     return arrays
 
 
@@ -195,7 +196,7 @@ def _title(method: str, results: dict[str, Any]) -> str:
     return METHODS[method].format(results['num_samples'])
 
 
-def _draw(
+def _save_figure(
     run: Run, arrays: dict[str, np.ndarray], results: dict[str, Any], path: pathlib.Path
 ) -> None:
     """Draws rows of images: the input, its enlargement by each method, and the truth."""

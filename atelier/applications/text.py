@@ -1,4 +1,4 @@
-"""Text from a language model, with or without a prompt, printed and as .txt."""
+"""Writes text with a language model, after a prompt or without; also as a .txt."""
 
 import pathlib
 
@@ -59,7 +59,7 @@ def apply(
       prompt: beginning of each text.
       num_characters: number of characters drawn after it.
       num_samples: number of texts.
-      seed: of the draws.
+      seed: seed of the draws.
 
     Returns:
       The texts, each starting with the prompt.

@@ -1,4 +1,4 @@
-"""Sampling step by step: the noisy x_t, and the model's estimate of x."""
+"""Shows sampling step by step: the noisy x_t, and the model's estimate of x."""
 
 import pathlib
 
@@ -12,7 +12,7 @@ from atelier.core.abilities import Trajectory
 from atelier.core.randomness import Stream, key_for
 from atelier.data.dataset import Spec
 from atelier.evaluation.per_example.over_examples import over_examples
-from atelier.log import log
+from atelier.log import counted, log
 from atelier.report import image_grids
 from atelier.run import restore
 from atelier.run.experiment import Run
@@ -31,8 +31,8 @@ def apply(
       num_samples: number of samples, each with two rows in the figure: x_t, then the model's x.
       num_points: number of steps to keep, evenly spaced, including the first and the last; at most
         all.
-      seed: of the samples.
-      labels: of the samples, as in --mode=sample.
+      seed: seed of the samples.
+      labels: classes of the samples, as in --mode=sample.
 
     Returns:
       step [points], counted from 1; x_t and x [samples, points, *event] in the data's units. They
@@ -51,9 +51,9 @@ def apply(
     trained = restore.load(run)
     arrays, num_steps = compute(trained, inputs, num_samples, num_points, seed)
     log.info(
-        '%d samples, drawn in %d steps from the model of the %s',
-        num_samples,
-        num_steps,
+        '%s, drawn in %s from the model of the %s',
+        counted(num_samples, 'sample'),
+        counted(num_steps, 'step'),
         trained.weights,
     )
     options = _common.changed_options(apply, labels=labels.replace(',', '-'), num_points=num_points)

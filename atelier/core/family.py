@@ -44,6 +44,12 @@ class Family:
                 f'type {" and ".join(duplicates)}'
             )
 
+    def __repr__(self) -> str:
+        """Short, for notebooks: the players of each turn and the types of the abilities."""
+        turns = ', '.join('+'.join(turn.players) for turn in self.turns)
+        abilities = ', '.join(type(ability).__name__ for ability in self.abilities)
+        return f'Family(turns: {turns}; abilities: {abilities or "none"})'
+
     def ability(self, kind: type[Ability]) -> Ability | None:
         """Returns the family's ability of this type, or None."""
         return next((ability for ability in self.abilities if type(ability) is kind), None)

@@ -15,7 +15,7 @@ from flax import struct
 from jaxtyping import Array
 
 from atelier.core.randomness import Rng
-from atelier.core.types import Batch, Tree, Weights
+from atelier.core.types import Batch, Tree, Weights, player_sizes
 
 Hypers = dict[str, Array]  # float32 scalars, traced
 Metrics = dict[str, Array]  # scalars, or arrays with one value per example
@@ -103,6 +103,10 @@ class State(struct.PyTreeNode):
     opt: dict[str, Tree]
     ema: dict[str, Tree]  # moving average of params
     hypers: dict[str, Tree]  # float32 scalars
+
+    def __repr__(self) -> str:
+        """Short, for notebooks and tracebacks: the step and the size of each player."""
+        return f'State(step={self.step}, {player_sizes(self.params)})'
 
     @property
     def weights(self) -> Weights:

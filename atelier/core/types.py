@@ -2,8 +2,11 @@
 
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
+import jax
 import optax
 from jaxtyping import Array
+
+from atelier.log import counted
 
 Tree = Any  # a pytree of arrays; unchecked, because JAX also puts other objects into pytrees
 # 'x': events, as the data set's Spec describes them; 'label' and 'factors' if the data have them
@@ -19,6 +22,21 @@ class Weights(NamedTuple):
 
     params: dict[str, Tree]
     extra: dict[str, Tree]
+
+    def __repr__(self) -> str:
+        """Short, for notebooks: the size of each player."""
+        return f'Weights({player_sizes(self.params)})'
+
+
+def num_parameters(params: Tree) -> int:
+    """Returns the number of values in a pytree of arrays."""
+    return sum(leaf.size for leaf in jax.tree.leaves(params))
+
+
+def player_sizes(params: dict[str, Tree]) -> str:
+    """Returns the number of parameters of each player, as 'encoder: 20 parameters, ...'."""
+    sizes = {player: num_parameters(tree) for player, tree in params.items()}
+    return ', '.join(f'{player}: {counted(n, "parameter")}' for player, n in sizes.items())
 
 
 @runtime_checkable  # tests check every annotation while they run

@@ -219,7 +219,8 @@ def _valid_values(x: object, name: str) -> np.ndarray:
 
 def _as_float32(x: np.ndarray, name: str) -> np.ndarray:
     if not np.isfinite(x).all():
-        raise UserError(f'{name} holds {np.sum(~np.isfinite(x))} values that are not finite')
+        count = np.sum(~np.isfinite(x))
+        raise UserError(f'{name} has values that are not finite: {count:,} of {x.size:,}')
     largest = np.abs(x).max()
     if largest > np.finfo(np.float32).max:
         raise UserError(f'{name} goes up to {largest:.3g}, more than float32 holds: scale it')
@@ -262,7 +263,7 @@ def _num_classes(labels: list[np.ndarray], path: pathlib.Path) -> int:
         free = int(used[below - 1]) + 1 if below else 0
         raise UserError(
             f'label of {path}: there would be {num_classes:,} classes, because of the label '
-            f'{used[below]}, but only {len(used)} have examples: remove these examples, or number '
+            f'{used[below]}, but examples of only {len(used)}: remove these examples, or number '
             f'their class {free} (--config.data.without_classes={free} keeps it out of training)'
         )
     return num_classes

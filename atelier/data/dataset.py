@@ -16,7 +16,7 @@ from atelier.data.left_out import leave_out
 from atelier.data.modes import Modes
 from atelier.data.moments import moments
 from atelier.data.splits import check_rule, hold_out
-from atelier.errors import UserError, choose
+from atelier.errors import UserError, choose, short_repr
 
 POINTS = ('ring', 'grid', 'eight_gaussians', 'moons', 'checkerboard')  # sources of toy points
 SOURCES = ('digits', 'static_mnist', 'shapes', 'arrays', 'folder', 'text', *POINTS)
@@ -43,6 +43,8 @@ class Spec(NamedTuple):
     std: float | tuple[float, ...] = 1.0
     left_out: tuple[int, ...] = ()
     symbols: str | None = None
+
+    __repr__ = short_repr  # for notebooks
 
     @property
     def known_classes(self) -> tuple[int, ...]:

@@ -23,6 +23,7 @@ from jaxtyping import Integer
 
 from atelier.data.dataset import Dataset, Spec
 from atelier.errors import UserError, at_least, reading
+from atelier.log import counted
 from atelier.paths import user_path
 
 TRAIN_SHARE = 0.9
@@ -64,7 +65,7 @@ def load(
     shortest = min(sizes, key=sizes.get)
     if sizes[shortest] < context:
         raise UserError(
-            f'{name} has {len(text):,} characters, of which the {shortest} split gets '
+            f'{name} has {counted(len(text), "character")}, of which the {shortest} split gets '
             f'{sizes[shortest]}: fewer than config.data.context={context}'
         )
     tokens, symbols = _tokenized(text, name)
@@ -176,7 +177,7 @@ def _tokenized(text: str, name: str) -> tuple[Symbols, str]:
     points = np.frombuffer(text.encode('utf-32-le'), np.uint32)
     known = np.unique(points[: _end_of_training(len(points))])
     if len(known) < 2:
-        raise UserError(f'{name} has {len(known)} different characters in its first nine tenths')
+        raise UserError(f'the first nine tenths of {name} repeat one character')
     tokens = np.minimum(np.searchsorted(known, points), len(known) - 1)
     unknown = np.flatnonzero(known[tokens] != points)
     if len(unknown):

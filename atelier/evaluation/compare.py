@@ -1,6 +1,7 @@
 """`--mode=compare`: compares runs in a table and plots their validation metrics."""
 
 import pathlib
+import re
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
@@ -161,7 +162,7 @@ def _warn_if_not_comparable(columns: list[Column]) -> None:
         ('features of samples', {str(samples.get('features')) for samples in compared}),
         ('numbers of samples', {str(samples.get('num_samples')) for samples in compared}),
         ('data', {_data_identity(e) for e in evaluated}),
-        ('kinds of log_prob', {str(e.get('log_prob')) for e in evaluated}),
+        ('kinds of log_prob', {_log_prob_kind(e) for e in evaluated}),
     ):
         if len(values) > 1:
             log.warning(
@@ -173,6 +174,11 @@ def _data_identity(evaluation: dict[str, Any]) -> str:
     """Returns the fingerprint of the evaluated data or, if it was not stored, their description."""
     data = evaluation.get('data', {})
     return str(data.get('examined', data.get('description')))
+
+
+def _log_prob_kind(evaluation: dict[str, Any]) -> str:
+    """Returns the description of the likelihood; earlier versions wrote '1 probes' in it."""
+    return re.sub(r'\b1 (time|step|probe|character)s\b', r'1 \1', str(evaluation.get('log_prob')))
 
 
 def _plot_curves(columns: list[Column], path: pathlib.Path) -> None:

@@ -23,7 +23,7 @@ from atelier.evaluation.per_example.over_examples import over_examples, per_dime
 from atelier.evaluation.per_example.values_file import checksum_of_values, write_values
 from atelier.evaluation.samples.features import FeatureFunction, from_function
 from atelier.evaluation.samples.sample_quality import can_compare, chosen_features, sample_quality
-from atelier.log import log
+from atelier.log import counted, log
 from atelier.multihost import processes
 from atelier.run import config_values, provenance, restore
 from atelier.run.experiment import Run
@@ -203,7 +203,8 @@ def summary(values: np.ndarray) -> dict[str, float | None]:
 def show(result: dict[str, Any], run: Run) -> None:
     """Logs a short table of the results and the paths of all outputs."""
     data = result['data']
-    log.info('\n%s split of %s (%d examples)', data['split'], data['description'], data['examples'])
+    examples = counted(data['examples'], 'example')
+    log.info('\n%s split of %s (%s)', data['split'], data['description'], examples)
     for name, value in result['values'].items():
         if value['mean'] is None:
             log.warning('%s is not finite for some examples', name)
@@ -226,11 +227,12 @@ def _show_samples(samples: dict[str, Any]) -> None:
     if not samples:
         return
     suffix = f' in features of {samples["features"]}' if samples['features'] else ''
-    log.info('%d samples, compared with as many real examples%s', samples['num_samples'], suffix)
+    compared = counted(samples['num_samples'], 'sample')
+    log.info('%s, compared with as many real examples%s', compared, suffix)
     formatted = lambda value: '-' if value is None else f'{value:.4f}'
     for name, value in samples['values'].items():
         columns = formatted(value['samples']), formatted(value['floor'])
-        note = f'  ({value["num_taught"]:,} samples)' if 'num_taught' in value else ''
+        note = f'  ({counted(value["num_taught"], "sample")})' if 'num_taught' in value else ''
         log.info('  %-30s %10s  real: %s%s', name, *columns, note)
 
 

@@ -36,7 +36,7 @@ def check_integers(config: ConfigDict) -> None:
     for name, value in flatten(config.to_dict()).items():
         group = name.split('.')[0]
         if group == 'model' and isinstance(value, list) and len(value) > MAX_LAYERS:
-            raise UserError(f'config.{name} has {len(value):,} entries, above {MAX_LAYERS:,}')
+            raise UserError(f'config.{name} has more than {MAX_LAYERS:,} entries: {len(value):,}')
         for each in value if isinstance(value, list) else [value]:
             largest = LARGEST.get(group, math.inf)
             if isinstance(each, int) and abs(each) > largest:

@@ -22,9 +22,9 @@ from ml_collections import ConfigDict
 from atelier import files, leftovers
 from atelier.checkout import ConfigFile, recorded
 from atelier.data.dataset import Dataset
-from atelier.errors import UserError, reading, shortened, writing
+from atelier.errors import A_RUN, UserError, reading, shortened, writing
 from atelier.leftovers import is_leftover
-from atelier.log import log
+from atelier.log import counted, log
 from atelier.paths import user_path
 from atelier.run import stored_values
 from atelier.run.config_values import (
@@ -61,10 +61,7 @@ def load(folder: pathlib.Path) -> dict[str, Any]:
     with reading(path):
         is_file = path.is_file()
     if not is_file:
-        if (folder / 'sweep.json').is_file():
-            raise UserError(f'{folder} is a sweep: name one of the runs in it')
-        problem = 'is not a run: it has no config.json' if folder.exists() else 'does not exist'
-        raise UserError(f'{folder} {problem}; train one with --config=configs/NAME.py')
+        raise UserError(f'{folder} {_why_not_a_run(folder)}')
     files.refuse_links(folder)
     record = read_record(path, RECORD, dict.fromkeys(('id', 'init_from', 'devices', 'data')))
     if not isinstance(record['data'], dict):
@@ -72,6 +69,22 @@ def load(folder: pathlib.Path) -> dict[str, Any]:
     elif not all(isinstance(text, str) for text in record['data'].values()):
         raise stored_values.damaged(path, f'data is {shortened(record["data"])}')
     return {name: record[name] for name in RECORD}
+
+
+def _why_not_a_run(folder: pathlib.Path) -> str:
+    """Says what a folder without config.json is, and what to type instead of it."""
+    if not folder.exists():
+        return f'does not exist: give {A_RUN}, or train one with --config=configs/NAME.py'
+    if not folder.is_dir():
+        return f'is a file: give {A_RUN}'
+    if (folder / 'sweep.json').is_file():
+        return 'is a sweep: name one of the runs in it'
+    why = 'exists and is not a run: it has no config.json'
+    with reading(folder):
+        runs = sorted(path.parent for path in folder.glob('*/config.json'))
+    if runs:
+        return f'{why}; name one of the runs in it, such as {runs[0]}'
+    return f'{why}; give {A_RUN}, or train one with --config=configs/NAME.py'
 
 
 def init_from_path(init_from: str | pathlib.Path | None) -> str | None:
@@ -153,11 +166,8 @@ def write_config(run: Run, num_devices: int, data: dict[str, str] | None = None)
             )
         before = record['devices']
         if before not in (None, num_devices):
-            log.info(
-                'on %d devices, before on %d: results agree to rounding',
-                num_devices,
-                before,
-            )
+            now = counted(num_devices, 'device')
+            log.info('on %s, before on %d: results agree to rounding', now, before)
     else:
         record = {'source': run.config_file.source(), 'git': git_hash()}
     record.update(run.config_file._asdict(), values=with_whole_paths(values), data=data)

@@ -43,7 +43,11 @@ def load(folder: pathlib.Path) -> dict[str, Any]:
     path = folder / NAME
     with reading(path):
         if not path.is_file():
-            raise UserError(f'{folder} is not a sweep: it has no {NAME}')
+            problem = f'is not a sweep: it has no {NAME}' if folder.exists() else 'does not exist'
+            raise UserError(
+                f'{folder} {problem}; give the folder of a sweep, or start one with '
+                '--mode=sweep --config=configs/NAME.py'
+            )
     _refuse_links(folder)
     names = ('path', 'argument', 'values', *_REQUEST_FLAGS)
     record = config_values.read_record(path, names, {})
@@ -161,21 +165,21 @@ def write_program(
     files.write_json(path, record)
 
 
-def parts_begun(folder: pathlib.Path, runs: Sequence[Run]) -> list[list[Run]]:
+def programs_begun(folder: pathlib.Path, runs: Sequence[Run]) -> list[list[Run]]:
     """Groups `runs` by the program that began to train them; those not begun form the last group.
 
     Members that trained together continue together, because they are at the same step, while other
     members may be at any step. If two programs share members, the smaller one began later, and its
     group is returned.
     """
-    remaining, parts = {run.folder.name: run for run in runs}, []
+    remaining, programs = {run.folder.name: run for run in runs}, []
     records = [_read(path) for path in (folder / 'programs').glob('*.json')]
     for names in sorted(
         (record.get('members', []) for record in records), key=lambda n: (len(n), n)
     ):
         if names and remaining.keys() >= {*names}:
-            parts.append([remaining.pop(name) for name in names])
-    return [*parts, *([list(remaining.values())] if remaining else [])]
+            programs.append([remaining.pop(name) for name in names])
+    return [*programs, *([list(remaining.values())] if remaining else [])]
 
 
 def chosen_form(path: pathlib.Path, device_kind: str) -> str | None:

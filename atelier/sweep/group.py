@@ -11,7 +11,7 @@ import jax
 from atelier import checkout, files
 from atelier.core.game import State
 from atelier.errors import UserError
-from atelier.log import log
+from atelier.log import counted, listed, log
 from atelier.run import run_folder
 from atelier.run.experiment import Run
 from atelier.run.restore import Start
@@ -38,12 +38,14 @@ def train_together(
         disk is full.
       Stopped: after SIGTERM or SIGINT; the same call resumes.
     """
-    for part in sweep_folder.parts_begun(folder, runs):
-        _train_part(folder, part, devices)
+    for members in sweep_folder.programs_begun(folder, runs):
+        _train_program(folder, members, devices)
 
 
-def _train_part(folder: pathlib.Path, runs: Sequence[Run], devices: Sequence[jax.Device]) -> None:
-    """Trains runs in one program, or in smaller parts if it does not fit into memory."""
+def _train_program(
+    folder: pathlib.Path, runs: Sequence[Run], devices: Sequence[jax.Device]
+) -> None:
+    """Trains runs in one program, or in smaller ones if it does not fit into memory."""
     allow_files(FILES * len(runs))
     start, data = Start(runs[0]), runs[0].data.fingerprint()  # the same for all
     with contextlib.ExitStack() as stack:
@@ -52,7 +54,8 @@ def _train_part(folder: pathlib.Path, runs: Sequence[Run], devices: Sequence[jax
         ]
         states, step = begin_together(members)
         if step is None:
-            log.info('finished: %s', ', '.join(run.folder.name for run in runs))
+            names = listed([run.folder.name for run in runs])
+            log.info('finished: %s', names)
             return
         path = sweep_folder.program_file(folder, runs)
         form = sweep_folder.chosen_form(path, devices[0].device_kind)
@@ -64,7 +67,7 @@ def _train_part(folder: pathlib.Path, runs: Sequence[Run], devices: Sequence[jax
             return
     del states
     size = compiled.max_members
-    log.info('memory holds %d members at once: the others train afterwards', size)
+    log.info('memory holds %s at once: the others train afterwards', counted(size, 'member'))
     for i in range(0, len(runs), size):
         train_together(folder, runs[i : i + size], devices)
 
@@ -132,6 +135,7 @@ def _train(
 ) -> None:
     """Runs the training loop for members whose program is compiled."""
     runs = [member.run for member in members]
+    names = listed([run.folder.name for run in runs])
     validation = CompiledValidation(runs[0], devices)
     for member in members:
         if not member.is_done(0):
@@ -140,12 +144,21 @@ def _train(
     def on_choice(form: str, seconds: dict[str, float]) -> None:
         """Records the form before its result is used, so that a resumed run has the same form."""
         times = ', '.join(f'{name} {s:.3g} s' for name, s in seconds.items())
-        log.info('members in the form %r (%s for %d steps)', form, times, compiled.num_steps)
+        steps = counted(compiled.num_steps, 'step')
+        log.info('%s: in the form %r (%s took %s)', names, form, steps, times)
         sweep_folder.write_program(path, runs, devices[0].device_kind, form, seconds)
 
     train_lib, train = checkout.train_lib(), runs[0].config.train
     description = train_lib.description(runs[0], states[0])
-    log.info('each %s; batch %d, steps %d to %d', description, train.batch_size, step, train.steps)
+    log.info(
+        '%s: %s%s; batch %d, steps %d to %d',
+        names,
+        'each ' if len(runs) > 1 else '',
+        description,
+        train.batch_size,
+        step,
+        train.steps,
+    )
     train_lib.warn_of_settings(runs[0], step)
     with side_by_side(runs, step, compiled, devices, on_choice) as program:
         placed = compiled.layout.place(states)

@@ -7,7 +7,7 @@ from typing import Any
 
 from atelier.checkout import ROOT
 from atelier.errors import UserError, writing
-from atelier.log import log
+from atelier.log import counted, log
 from atelier.sweep.axes import MAX_SETTINGS
 
 LOCAL = 'submitit-local'
@@ -97,4 +97,6 @@ def _wait(jobs: list) -> None:
     if failed:
         job, error = failed[0]
         last = str(error).strip().split('\n')[-1]
-        raise UserError(f'{len(failed)} of {len(jobs)} jobs failed; {last} ({job.paths.stderr})')
+        raise UserError(
+            f'{len(failed)} of {counted(len(jobs), "job")} failed; {last} ({job.paths.stderr})'
+        )

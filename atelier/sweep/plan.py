@@ -77,14 +77,14 @@ def groups_of(runs: dict[str, Run]) -> list[list[Run]]:
     return list(groups.values())
 
 
-def parts_of(groups: list[list[Run]], num_shards: int) -> list[list[Run]]:
-    """Splits the groups further if there are fewer groups than shards."""
-    pieces = -(-num_shards // len(groups))
-    parts = []
+def programs_of(groups: list[list[Run]], num_shards: int) -> list[list[Run]]:
+    """Returns the members of each program: a group, split if there are fewer groups than shards."""
+    num_per_group = -(-num_shards // len(groups))
+    programs = []
     for group in groups:
-        size = -(-len(group) // pieces)
-        parts += [group[i : i + size] for i in range(0, len(group), size)]
-    return parts
+        size = -(-len(group) // num_per_group)
+        programs += [group[i : i + size] for i in range(0, len(group), size)]
+    return programs
 
 
 def shard_of(text: str) -> tuple[int, int]:

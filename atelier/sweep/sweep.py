@@ -87,14 +87,14 @@ def train(
       Stopped: after SIGTERM or SIGINT; the same call resumes.
     """
     index, count = shard
-    parts = plan.parts_of(sweep.groups, count)
-    own_parts = parts[index - 1 :: count]
-    members, programs = counted(len(sweep.runs), 'member'), counted(len(parts), 'program')
-    log.info('%s: %s, %s', sweep.folder, members, programs)
+    programs = plan.programs_of(sweep.groups, count)
+    own_programs = programs[index - 1 :: count]
+    counts = counted(len(sweep.runs), 'member'), counted(len(programs), 'program')
+    log.info('%s: %s, %s', sweep.folder, *counts)
     if count > 1:
-        log.info('shard %d of %d: %s', index, count, counted(sum(map(len, own_parts)), 'member'))
-    for part in own_parts:
-        train_together(sweep.folder, part, devices or jax.local_devices())
+        log.info('shard %d of %d: %s', index, count, counted(sum(map(len, own_programs)), 'member'))
+    for runs in own_programs:
+        train_together(sweep.folder, runs, devices or jax.local_devices())
     return summarize(sweep)
 
 
@@ -111,7 +111,7 @@ def summarize(sweep: Sweep) -> list[dict[str, Any]]:
     failed = [row['member'] for row in rows if row['status'] == 'failed']
     if len(failed) == len(rows):
         reason = sweep_folder.failure_of(sweep.folder / failed[0])
-        raise UserError(f'all {len(rows)} members failed; {failed[0]}: {reason}')
+        raise UserError(f'all of {counted(len(rows), "member")} failed; {failed[0]}: {reason}')
     return rows
 
 

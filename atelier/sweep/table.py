@@ -117,7 +117,7 @@ def show(
         return
     for line in _lines(by_setting(rows, fields, metric), fields, metric):
         log.info('%s', line)
-    _draw(folder / 'sweep.png', rows, fields, metric)
+    _save_figure(folder / 'sweep.png', rows, fields, metric)
     log.info('numbers: %s', path)
     log.info('picture: %s', folder / 'sweep.png')
 
@@ -134,7 +134,9 @@ def _lines(summaries: list[Row], fields: Sequence[str], metric: Metric) -> list[
     return aligned(table) + ([f'and {more} more'] if more > 0 else [])
 
 
-def _draw(path: pathlib.Path, rows: Sequence[Row], fields: Sequence[str], metric: Metric) -> None:
+def _save_figure(
+    path: pathlib.Path, rows: Sequence[Row], fields: Sequence[str], metric: Metric
+) -> None:
     """Draws a panel per axis: every member, and the mean at each value."""
     from matplotlib.figure import Figure  # slow import, which other modes do not need
 

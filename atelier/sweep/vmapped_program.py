@@ -97,11 +97,11 @@ def compiled_for(
     }
     budget = MEMORY_SHARE * min(map(device_lib.memory_bytes, layout.devices))
     log.info(
-        '%s, %d on each of %s: %s of %.1f GB available',
+        '%s on %s, at most %d on each; memory of a device: %s, and %.1f GB are available',
         counted(layout.num_members, 'member'),
-        layout.rows,
         counted(len(layout.devices), f'{layout.devices[0].platform} device'),
-        ', '.join(f'{each} takes {size / 1e9:.2f} GB' for each, size in needed.items()),
+        layout.rows,
+        ', '.join(f'{each} needs {size / 1e9:.2f} GB' for each, size in needed.items()),
         budget / MEMORY_SHARE / 1e9,
     )
     if layout.rows == 1 or min(needed.values()) <= budget:  # one member cannot be divided

@@ -10,6 +10,7 @@ from atelier.core.game import neighbours_together
 from atelier.errors import UserError, about, at_least, choose
 from atelier.evaluation.evaluate import check_evaluation
 from atelier.evaluation.samples.features import classifier_for
+from atelier.log import counted
 from atelier.run.experiment import Run
 from atelier.run.limits import check_examples
 from atelier.run.restore import fitting_weights
@@ -66,10 +67,10 @@ def check_seed(config: ConfigDict) -> None:
 def _check_batch(batch_size: int, n: int, name: str, num_devices: int) -> None:
     at_least(1, 'train.batch_size', batch_size)
     if batch_size > n:
+        largest = max(num_devices, n // num_devices * num_devices)
         raise UserError(
-            f'config.train.batch_size={batch_size} is larger than the {n} training examples of '
-            f'{name}: --config.train.batch_size={max(num_devices, n // num_devices * num_devices)} '
-            'is the largest'
+            f'config.train.batch_size={batch_size} is larger than the training split of {name}, '
+            f'which has {counted(n, "example")}: --config.train.batch_size={largest} is the largest'
         )
     if batch_size % num_devices:
         near = num_devices * max(1, batch_size // num_devices)
@@ -82,7 +83,7 @@ def _check_batch(batch_size: int, n: int, name: str, num_devices: int) -> None:
 def _check_share(local: int, together: int) -> None:
     if local % together:
         raise UserError(
-            f'the model needs {together} consecutive examples on one device, but the {local} '
-            f'examples of a device are not a multiple of {together}: change '
+            f'the model needs {together} consecutive examples on one device, but a device has '
+            f'{counted(local, "example")}, not a multiple of {together}: change '
             'config.train.batch_size or the number of devices'
         )

@@ -18,6 +18,7 @@ from atelier.core.randomness import Stream, identity, key_for, rng_for
 from atelier.core.types import Batch, Optimizer
 from atelier.data import shuffle
 from atelier.data.dataset import Dataset
+from atelier.log import counted
 from atelier.run.experiment import Run
 from atelier.training.input_pipeline import feed, is_streamed, max_steps
 
@@ -161,7 +162,7 @@ def suggest_cadences(config, start: int = 0) -> str | None:
         return None
     near = {name: best * max(1, round(config[name] / best)) for name in names}
     suggestions = [f'train.{name}={near[name]}' for name in names if near[name] != config[name]]
-    short = f'a dispatch has only {length} of at most {best} steps'
+    short = f'a dispatch has only {counted(length, "step")} of at most {best}'
     if start % best:
         return f'{short}, because the run continues from step {start}'
     return f'{short}; set {", ".join(suggestions)} to reach that'

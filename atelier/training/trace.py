@@ -7,7 +7,7 @@ import jax
 
 from atelier.core.game import State
 from atelier.errors import writing
-from atelier.log import log
+from atelier.log import counted, log
 from atelier.training.dispatch import Program
 
 NAME = 'profile'
@@ -34,9 +34,8 @@ def traced(program: Program, folder: pathlib.Path, steps_left: int) -> Program:
         with writing(trace_folder), jax.profiler.trace(trace_folder, create_perfetto_trace=True):
             result = jax.block_until_ready(program.dispatch(state))
         files = sorted(trace_folder.rglob('perfetto_trace.json.gz'))
-        log.info(
-            'a trace of %d steps: %s, to open at ui.perfetto.dev', program.num_steps, files[-1]
-        )
+        steps = counted(program.num_steps, 'step')
+        log.info('a trace of %s: %s, to open at ui.perfetto.dev', steps, files[-1])
         return result
 
     return program._replace(dispatch=dispatch)

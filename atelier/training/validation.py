@@ -96,7 +96,7 @@ class Watch:
         self._warn(
             {**means, **{f'train/{k}': float(np.mean(v)) for k, v in (report or {}).items()}}
         )
-        self._draw(state, step)
+        self._save_pictures(state, step)
         if not run.config.train.best_metric:
             return memory
         value = means[run.config.train.best_metric]
@@ -119,7 +119,7 @@ class Watch:
             log.warning('%s%s', self._log_prefix, warnings[problem])
         self._reported = set(warnings)
 
-    def _draw(self, state: State, step: int) -> None:
+    def _save_pictures(self, state: State, step: int) -> None:
         """Saves samples, from the same noise every time, and reconstructed validation images."""
         run, spec = self._run, self._run.data.spec
         folder, n = run.folder / 'samples', run.config.eval.num_pictures

@@ -32,40 +32,43 @@ def common_config() -> ConfigDict:
     config.seed = 0  # seed of the initial weights, the batches and all noise
     config.data = ConfigDict(
         dict(
-            name='digits',  # the source; set by DATA in --config=configs/NAME.py:DATA
+            name='digits',  # name of the data source; set by DATA in --config=configs/NAME.py:DATA
             data_dir='',  # folder of the source's files; '': the source's default
-            path='',  # the user's own file or folder, for sources that take one
-            image_shape=(),  # (height, width, channels) to scale and crop to; (): unchanged
-            # which rule makes the splits that arrays and folders lack: content | order
+            path='',  # path of the user's own file or folder, for sources that take one
+            image_shape=(),  # (height, width, channels) to scale and crop images to; (): unchanged
+            # rule that makes the splits that arrays and folders lack: content | order
             split_by='content',
-            held_out_share=0.1,  # share of the examples in each split that is made by content
-            num_valid=0,  # validation examples, if a split is made by order; 0: automatic
+            held_out_share=0.1,  # fraction of the examples in each split that is made by content
+            num_valid=0,  # size of the validation split, if it is made by order; 0: automatic
             without_classes=(),  # classes left out of all but the test split (--mode=anomaly)
-            binarize='none',  # none | threshold | stochastic (redrawn each time an example is used)
-            dequantize='none',  # none | uniform
-            placement='auto',  # where the training split is: device | stream (from the host) | auto
+            # rule that makes x binary: none | threshold | stochastic (redrawn each time x is used)
+            binarize='none',
+            dequantize='none',  # noise added to the levels of x: none | uniform
+            placement='auto',  # place of the training split: device | stream (from the host) | auto
         )
     )
     config.model = ConfigDict()
     config.hypers = ConfigDict(  # traced scalars: changing one never recompiles
         dict(
-            learning_rate=1e-3,  # highest value, after the warm-up
-            learning_rate_end=0.0,  # final value of the cosine decay
-            warmup_steps=0.0,  # steps of linear warm-up
+            learning_rate=1e-3,  # highest learning rate, after the warm-up
+            learning_rate_end=0.0,  # learning rate at the end of the cosine decay
+            warmup_steps=0.0,  # number of steps of linear warm-up; 0: none
             decay_steps=0.0,  # step at which the cosine decay ends; 0: no decay
             clip_norm=0.0,  # largest gradient norm of each player; 0: no clipping
             adam_beta1=0.9,  # decay of the mean gradient
             adam_beta2=0.999,  # decay of the mean squared gradient
-            adam_eps=1e-8,  # added to the root of the mean squared gradient
-            weight_decay=0.0,  # decoupled (AdamW), multiplied by the learning rate; 0: none
+            adam_eps=1e-8,  # constant added to the root of the mean squared gradient
+            weight_decay=0.0,  # weight decay (AdamW), multiplied by the learning rate; 0: none
             ema_half_life=0.0,  # half-life of averaged weights, in examples; 0: no weight averaging
         )
     )
     config.train = ConfigDict(
         dict(
-            steps=1000,  # total number; a finished run continues if this is increased
-            batch_size=96,  # examples, a multiple of the number of devices; 0: all training data
-            # upper limit; the actual number divides steps, evaluate_every and checkpoint_every
+            steps=1000,  # total number of steps; a finished run continues if it is increased
+            # examples in a batch, a multiple of the number of devices; 0: all training data
+            batch_size=96,
+            # most steps in one compiled call; the actual number divides steps, evaluate_every and
+            # checkpoint_every
             steps_per_dispatch=100,
             log_every=1,  # steps between lines of metrics.jsonl
             evaluate_every=100,  # steps between validations with sample images
@@ -73,15 +76,15 @@ def common_config() -> ConfigDict:
             best_metric='',  # validation metric whose best checkpoint is kept
             best_mode='max',  # whether the best value is the largest or smallest: max | min
             patience=0,  # validations without improvement before stopping; 0: never stop
-            optimizer='adam',  # adam | muon (on dense kernels; Adam on all else)
+            optimizer='adam',  # optimizer: adam | muon (on dense kernels; Adam on all else)
             precision='float32',  # precision of matrix products: float32 | bfloat16
         )
     )
     config.eval = ConfigDict(
         dict(
-            batch_size=500,  # examples computed at a time
-            weights='best',  # which checkpoint to evaluate: best | last
-            num_pictures=64,  # images in a grid
+            batch_size=500,  # number of examples computed at a time
+            weights='best',  # checkpoint to evaluate: best | last
+            num_pictures=64,  # number of images in a grid
             classifier='',  # folder of the run whose features compare samples with data
         )
     )

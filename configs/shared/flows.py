@@ -39,11 +39,11 @@ def begin(argument: str | None) -> tuple[ConfigDict, bool]:
     config.model = ConfigDict(
         dict(
             alpha=0.05,  # logit margin, below 1/2: x is squeezed into (alpha, 1 - alpha)
-            transform='affine',  # affine | spline
-            scale_bound=2.0,  # affine: bound on the absolute log scale
-            bins=16,  # spline: number of bins
-            tail_bound=4.0,  # spline: the identity outside [-tail_bound, tail_bound]
-            activation='relu',  # relu | tanh | gelu | silu | softplus | leaky_relu
+            transform='affine',  # transform of a dimension: affine | spline
+            scale_bound=2.0,  # bound on the absolute log scale of an affine transform
+            bins=16,  # number of bins of a spline
+            tail_bound=4.0,  # half-width of a spline's interval, outside which it is the identity
+            activation='relu',  # activation: relu | tanh | gelu | silu | softplus | leaky_relu
         )
     )
     if config.data.name in LEVELS:
@@ -64,13 +64,14 @@ def of_couplings(argument: str | None, models: dict[str, dict]) -> ConfigDict:
     """Returns a coupling flow's config; `models`: model fields by data set, '' for any other."""
     config, debug = begin(argument)
     config.model.update(
-        network='auto',  # mlp | conv | auto (conv for images, else mlp)
-        hidden_sizes=(128, 128),  # layers of the MLP
+        network='auto',  # network: mlp | conv | auto (conv for images, else mlp)
+        hidden_sizes=(128, 128),  # units of the MLP's layers
         channels=64,  # channels of the convolutions
-        blocks=1,  # residual blocks of the convolutional network
-        conv_form='auto',  # matmul | lax | auto (the faster one on this backend)
+        blocks=1,  # number of residual blocks of the convolutional network
+        # form of convolutions: matmul | lax | auto (the faster one on this backend)
+        conv_form='auto',
         scales=2,  # scales of an image; each but the last factors out half of its dimensions
-        steps=4,  # flow steps: per scale for images, in total for vectors
+        steps=4,  # number of flow steps: per scale for images, in total for vectors
     )
     config.model.update(models.get(config.data.name, models.get('', {})))
     if debug:

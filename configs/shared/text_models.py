@@ -14,9 +14,9 @@ def add_text(config: ConfigDict) -> None:
     )
     config.eval.sampler = ConfigDict(
         dict(
-            temperature=1.0,  # divides the logits; 0: always the most likely token
-            top_k=0,  # sample from this many most likely tokens; 0: from all
-            top_p=1.0,  # sample from the smallest set with this total probability; 1: from all
+            temperature=1.0,  # divisor of the logits; 0: always the most likely token
+            top_k=0,  # number of most likely tokens to draw from; 0: all
+            top_p=1.0,  # total probability of the most likely tokens to draw from; 1: all
         )
     )
 

@@ -11,7 +11,7 @@ def transformer_of(config: ConfigDict, spec: Spec, num_classes: int = 0) -> Tran
     """Returns the transformer for discrete data, conditional on a label if num_classes > 0."""
     model = config.model
     return Transformer(
-        symbols=spec.levels,
+        vocab_size=spec.levels,
         length=spec.num_dims,
         width=model.width,
         blocks=model.blocks,

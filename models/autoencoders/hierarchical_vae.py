@@ -50,7 +50,7 @@ class HierarchicalNetworks(NamedTuple):
     spec: Spec
 
 
-class Layer(NamedTuple):
+class InferredLayer(NamedTuple):
     """Inference result for one z_i; q and p are conditioned on the inferred z of other layers."""
 
     q: Gaussian
@@ -100,7 +100,7 @@ def log_ratio(q: Gaussian, p: Gaussian, z) -> Float[Array, 'batch']:
     return elbo.diagonal_gaussian_log_prob(z, *q) - elbo.diagonal_gaussian_log_prob(z, *p)
 
 
-def bottom_up(nets: HierarchicalNetworks, apply: Apply, x, pick: Pick) -> list[Layer]:
+def bottom_up(nets: HierarchicalNetworks, apply: Apply, x, pick: Pick) -> list[InferredLayer]:
     """q(z_1 | x) q(z_2 | z_1) ... q(z_L | z_L-1): Burda et al. 2015, equation 2.
 
     Only the top layer's KL has a closed form. Below it, z_i+1 is drawn given z_i, so p(z_i | z_i+1)
@@ -117,11 +117,11 @@ def bottom_up(nets: HierarchicalNetworks, apply: Apply, x, pick: Pick) -> list[L
         is_top = layer == len(inferred)
         p = generative(nets, apply, layer, None if is_top else inferred[layer][1], len(x))
         kl = elbo.kl_diagonal_gaussians(*q, *p) if is_top else log_ratio(q, p, z)
-        layers.append(Layer(q, p, z, kl))
+        layers.append(InferredLayer(q, p, z, kl))
     return layers
 
 
-def top_down(nets: HierarchicalNetworks, apply: Apply, x, pick: Pick) -> list[Layer]:
+def top_down(nets: HierarchicalNetworks, apply: Apply, x, pick: Pick) -> list[InferredLayer]:
     """q(z_L | x) ... q(z_1 | z_2, x): a deterministic pass up, then sampling from z_L down.
 
     Each q(z_i | z_i+1, x) is the precision-weighted product of the encoder's Gaussian for z_i and
@@ -140,7 +140,7 @@ def top_down(nets: HierarchicalNetworks, apply: Apply, x, pick: Pick) -> list[La
         if above is not None:
             q = precision_weighted(q, p)
         above = pick(layer, q)
-        layers.append(Layer(q, p, above, elbo.kl_diagonal_gaussians(*q, *p)))
+        layers.append(InferredLayer(q, p, above, elbo.kl_diagonal_gaussians(*q, *p)))
     return layers[::-1]
 
 

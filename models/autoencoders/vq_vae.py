@@ -49,7 +49,7 @@ class VQVAENetworks(NamedTuple):
     spec: Spec
 
 
-class Pass(NamedTuple):
+class VQVAEOutputs(NamedTuple):
     """Results of a forward pass through encoder, codebook and decoder."""
 
     encoded: Maps  # encoder output, before quantisation
@@ -72,16 +72,16 @@ def codebook_of(extra) -> Codebook:
     return Codebook(**extra['model']['codebook'])
 
 
-def forward(nets: VQVAENetworks, params, codebook: Codebook, x: Events) -> Pass:
+def forward(nets: VQVAENetworks, params, codebook: Codebook, x: Events) -> VQVAEOutputs:
     """Section 3.2: a pass whose gradient at the decoder's input goes unchanged to the encoder."""
     encoded = encode(nets, params, x)
     codes = codebooks.nearest(jax.lax.stop_gradient(encoded), codebook.embedding)
     decoder_input = quantization.straight_through(encoded, codebook.embedding[codes])
-    return Pass(encoded, codes, decode(nets, params, decoder_input))
+    return VQVAEOutputs(encoded, codes, decode(nets, params, decoder_input))
 
 
 def terms_of(
-    nets: VQVAENetworks, codebook: Codebook, outputs: Pass, x: Events
+    nets: VQVAENetworks, codebook: Codebook, outputs: VQVAEOutputs, x: Events
 ) -> dict[str, Float[Array, 'batch']]:
     """Terms of each example: -log p(x | codes), the cost of its codes, and the quantisation error.
 

@@ -110,14 +110,14 @@ class CausalConv(nn.Module):
 
     Attributes:
       features: channels of the output, in `parts` equal parts that each contain all groups.
-      kind: settings shared by the layers.
+      options: settings shared by the layers.
       reach: reach of a window; the default is that of a 1 x 1 convolution.
       is_first: whether the input is the image itself, which needs mask A.
       parts: number of equal parts of the output.
     """
 
     features: int
-    kind: CausalConvOptions
+    options: CausalConvOptions
     reach: Reach = Reach(0, 0, 0)
     is_first: bool = False
     parts: int = 1
@@ -127,8 +127,8 @@ class CausalConv(nn.Module):
         """Returns the maps of all pixels, or those of the given pixel."""
         mask = causal_mask(
             self.reach,
-            groups_of(x.shape[-1], self.kind.channels),
-            np.tile(groups_of(self.features // self.parts, self.kind.channels), self.parts),
+            groups_of(x.shape[-1], self.options.channels),
+            np.tile(groups_of(self.features // self.parts, self.options.channels), self.parts),
             self.is_first,
         )
         return Conv(
@@ -136,8 +136,8 @@ class CausalConv(nn.Module):
             self.reach.window,
             padding='VALID',
             mask=None if mask.all() else mask,
-            dtype=self.kind.dtype,
-            form=self.kind.form if pixel is None else 'matmul',  # one window: a matrix product
+            dtype=self.options.dtype,
+            form=self.options.form if pixel is None else 'matmul',  # one window: a matrix product
             name='conv',
         )(x)
 

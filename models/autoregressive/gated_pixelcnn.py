@@ -29,7 +29,7 @@ NewMaps = Float[Array, 'batch new_rows new_columns new_features']
 Links = tuple[Float[Array, 'batch height width twice_width'], ...]
 
 
-class Size(NamedTuple):
+class GatedPixelCNNSizes(NamedTuple):
     """The sizes of a gated PixelCNN.
 
     layers: number of layers after the first one.
@@ -51,13 +51,13 @@ class Vertical(nn.Module):
 
     Attributes:
       size: sizes of the network.
-      kind: settings shared by the layers. Features are not grouped by channel here, because every
-        input is from an earlier row.
+      options: settings shared by the layers. Features are not grouped by channel here, because
+        every input is from an earlier row.
       num_classes: number of classes of the label; 0 without labels.
     """
 
-    size: Size
-    kind: CausalConvOptions
+    size: GatedPixelCNNSizes
+    options: CausalConvOptions
     num_classes: int = 0
 
     @nn.compact
@@ -74,7 +74,9 @@ class Vertical(nn.Module):
             rows above it.
         """
         size, width = self.size, 2 * self.size.width
-        conv = functools.partial(Conv, padding='VALID', form=self.kind.form, dtype=self.kind.dtype)
+        conv = functools.partial(
+            Conv, padding='VALID', form=self.options.form, dtype=self.options.dtype
+        )
         links, reach = [], Reach(size.margin, size.margin, size.margin)
         for layer in range(size.layers + 1):
             window = reach.window if layer else (size.first_margin, 2 * size.first_margin + 1)
@@ -92,13 +94,13 @@ class Horizontal(nn.Module):
     Attributes:
       outputs: number of outputs per channel of a pixel.
       size: sizes of the network.
-      kind: settings shared by the layers.
+      options: settings shared by the layers.
       num_classes: number of classes of the label; 0 without labels.
     """
 
     outputs: int
-    size: Size
-    kind: CausalConvOptions
+    size: GatedPixelCNNSizes
+    options: CausalConvOptions
     num_classes: int = 0
 
     @nn.compact
@@ -118,7 +120,7 @@ class Horizontal(nn.Module):
           pixel: the pixel, if only one is computed; earlier calls compute the pixels before it.
         """
         size, width = self.size, self.size.width
-        conv = functools.partial(CausalConv, kind=self.kind)
+        conv = functools.partial(CausalConv, options=self.options)
         h, skipped = None, 0.0
         for layer, link in enumerate(links):
             reach = Reach(0, size.margin if layer else size.first_margin, 0)
@@ -131,7 +133,7 @@ class Horizontal(nn.Module):
                 r = conv(width)(r, pixel)
                 h = r + h if layer else r  # the first layer's input is the image
         h = nn.relu(conv(size.head_width)(nn.relu(skipped), pixel))
-        return conv(self.kind.channels * self.outputs)(h, pixel)
+        return conv(self.options.channels * self.outputs)(h, pixel)
 
 
 def gated(h: Maps) -> NewMaps:
@@ -140,7 +142,7 @@ def gated(h: Maps) -> NewMaps:
     return jnp.tanh(value) * nn.sigmoid(gate)
 
 
-class Memory(NamedTuple):
+class StackCaches(NamedTuple):
     """The caches of both stacks, and the vertical stack's outputs for the current row."""
 
     vertical_cache: dict
@@ -155,7 +157,7 @@ def gated_pixelcnn(vertical: Vertical, horizontal: Horizontal) -> PixelNetwork:
     """
     size, margin = vertical.size, vertical.size.first_margin
     at_least(1, 'model.blocks', size.layers)
-    check_sizes(size, 'width', 'head_width', least=vertical.kind.channels)
+    check_sizes(size, 'width', 'head_width', least=vertical.options.channels)
 
     def init(key, padded, label):
         keys = [jax.random.fold_in(key, i) for i in (0, 1)]
@@ -180,7 +182,7 @@ def gated_pixelcnn(vertical: Vertical, horizontal: Horizontal) -> PixelNetwork:
         links, updates = vertical.apply(variables, window, label, pixel, mutable=['cache'])
         return updates.get('cache', {}), links
 
-    def in_row(params, memory: Memory, padded, label, pixel: Pixel):
+    def in_row(params, memory: StackCaches, padded, label, pixel: Pixel):
         window = window_at(padded, pixel.row + margin, pixel.column, 1, margin + 1)
         links = tuple(window_at(link, 0, pixel.column, 1, 1) for link in memory.links)
         variables = {'params': params['horizontal'], 'cache': memory.horizontal_cache}
@@ -194,11 +196,11 @@ def gated_pixelcnn(vertical: Vertical, horizontal: Horizontal) -> PixelNetwork:
 
         def first_memory():
             cache, links = new_row(params, {}, padded, label, start)
-            return in_row(params, Memory(cache, links, {}), padded, label, start)[0]
+            return in_row(params, StackCaches(cache, links, {}), padded, label, start)[0]
 
         return jax.tree.map(lambda a: jnp.zeros(a.shape, a.dtype), jax.eval_shape(first_memory))
 
-    def step(params, memory: Memory, padded, label, pixel: Pixel):
+    def step(params, memory: StackCaches, padded, label, pixel: Pixel):
         cache, links = jax.lax.cond(
             pixel.column == 0,
             lambda cache, links: new_row(params, cache, padded, label, pixel),

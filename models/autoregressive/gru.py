@@ -65,13 +65,13 @@ class GRU(nn.Module):
     """Layers of gated units over embedded tokens.
 
     Attributes:
-      symbols: size of the vocabulary.
+      vocab_size: size of the vocabulary.
       width: units of a layer, and dimension of the embedding.
       layers: number of layers; the inputs of a layer are the states of the layer before.
       dtype: data type of the products.
     """
 
-    symbols: int
+    vocab_size: int
     width: int
     layers: int
     dtype: DTypeLike = jnp.float32
@@ -83,20 +83,20 @@ class GRU(nn.Module):
 
     def setup(self):
         """Creates embedding, layers and head; the embedding's last row is the start token."""
-        self.table = nn.Embed(self.symbols + 1, self.width)
+        self.table = nn.Embed(self.vocab_size + 1, self.width)
         self.stack = [Layer(self.width, self.dtype) for _ in range(self.layers)]
-        self.head = nn.Dense(self.symbols, dtype=self.dtype)
+        self.head = nn.Dense(self.vocab_size, dtype=self.dtype)
 
-    def __call__(self, x: Int[Array, 'batch length']) -> Float[Array, 'batch length symbols']:
+    def __call__(self, x: Int[Array, 'batch length']) -> Float[Array, 'batch length vocab']:
         """Returns the logits of each token given the ones before it; the last token is not read."""
-        previous = jnp.pad(x[:, :-1], ((0, 0), (1, 0)), constant_values=self.symbols)
+        previous = jnp.pad(x[:, :-1], ((0, 0), (1, 0)), constant_values=self.vocab_size)
         return self._advance(self.initial_states(len(x)), previous)[1]
 
     def step(
         self, states: States, previous: Int[Array, 'batch'], i: Int[Array, ''] | int
-    ) -> tuple[States, Float[Array, 'batch symbols']]:
+    ) -> tuple[States, Float[Array, 'batch vocab']]:
         """Reads token i - 1, `previous`; returns the new states and the logits of token i."""
-        previous = jnp.where(i > 0, previous, self.symbols)
+        previous = jnp.where(i > 0, previous, self.vocab_size)
         states, logits = self._advance(states, previous[:, None])
         return states, logits[:, 0]
 

@@ -62,6 +62,7 @@ def language_family(
         it.
       max_context: largest number of earlier tokens that a token depends on.
     """
+    context = f'{max_context} character' + 's' * (max_context != 1)
 
     def nats(weights, batch, rng):
         del rng
@@ -84,12 +85,12 @@ def language_family(
         abilities=(
             Sample(sample),
             Extend(extend),
-            LogProb(nats, 'exact', f'given at most {max_context} characters before'),
+            LogProb(nats, 'exact', f'given at most {context} before'),
         ),
     )
 
 
-def log_softmax_at(logits: Float[Array, 'batch length symbols'], x: LogProbs) -> LogProbs:
+def log_softmax_at(logits: Float[Array, 'batch length vocab'], x: LogProbs) -> LogProbs:
     """Returns the log softmax of the logits at the tokens x, one value per token."""
     index = x.astype(jnp.int32)[..., None]
     largest = jnp.max(logits, -1, keepdims=True)

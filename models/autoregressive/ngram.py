@@ -33,11 +33,11 @@ MAX_CODES = 2**31 - 1
 Contexts = list[Int[Array, '*positions']]
 
 
-class Level(NamedTuple):
+class NGramTable(NamedTuple):
     """The n-grams of one length: contexts of n - 1 tokens, each with the token that follows.
 
     codes: the n-grams' codes, sorted and padded with `NONE`. A code is the index of the context
-      times the number of symbols, plus the last token.
+      times the size of the vocabulary, plus the last token.
     counts: c(h, x) of each n-gram.
     totals, kinds: c(h) and T(h), by the context's index.
     """
@@ -63,7 +63,7 @@ def markov(spec: Spec, order: int, draws: SamplingOptions) -> Family:
 
     def token_log_probs(weights, batch):
         x = batch['x'].astype(jnp.int32)
-        return log_probs(_levels_of(weights), x, x[..., None], spec.levels)[..., 0]
+        return log_probs(_tables_of(weights), x, x[..., None], spec.levels)[..., 0]
 
     def fit(weights, batch, rng, step, hypers):
         del step, hypers
@@ -76,7 +76,7 @@ def markov(spec: Spec, order: int, draws: SamplingOptions) -> Family:
     def parameters(weights, batch, order_index):
         x, candidates = batch['x'].astype(jnp.int32), jnp.arange(spec.levels)
         candidates = jnp.broadcast_to(candidates, (*x.shape, spec.levels))
-        return log_probs(_levels_of(weights), x, candidates, spec.levels)
+        return log_probs(_tables_of(weights), x, candidates, spec.levels)
 
     steps = _steps(order, spec.levels)
     parts = text_parts(spec, init=init, parameters=parameters, steps=steps)
@@ -93,52 +93,54 @@ def _tokens_and_mask(
     return x, jnp.arange(x.shape[1]) >= first
 
 
-def _as_weights(levels: list[Level]) -> Weights:
+def _as_weights(tables: list[NGramTable]) -> Weights:
     """Returns counts as parameters, which may be averaged, and codes, which may not, as `extra`."""
-    named = {str(n): level._asdict() for n, level in enumerate(levels)}
-    codes = {n: level.pop('codes') for n, level in named.items()}
+    named = {str(n): table._asdict() for n, table in enumerate(tables)}
+    codes = {n: table.pop('codes') for n, table in named.items()}
     return Weights({'model': named}, {'model': codes})
 
 
-def _levels_of(weights: Weights) -> list[Level]:
+def _tables_of(weights: Weights) -> list[NGramTable]:
     counts, codes = weights.params['model'], weights.extra['model']
-    return [Level(codes=codes[str(n)], **counts[str(n)]) for n in range(len(counts))]
+    return [NGramTable(codes=codes[str(n)], **counts[str(n)]) for n in range(len(counts))]
 
 
 def count_ngrams(
     x: Int[Array, 'pieces length'],
     is_counted: Bool[Array, 'pieces length'],
     order: int,
-    symbols: int,
-) -> list[Level]:
+    vocab_size: int,
+) -> list[NGramTable]:
     """Counts the n-grams that end at a counted token, for n = 1, ..., order + 1.
 
     In each piece, at least `order` tokens precede the first counted token, unless the piece begins
     the text.
 
     Raises:
-      UserError: the number of tokens times `symbols` exceeds `MAX_CODES`, the largest code.
+      UserError: the number of tokens times `vocab_size` exceeds `MAX_CODES`, the largest
+        code.
     """
-    if x.size * symbols > MAX_CODES:
+    if x.size * vocab_size > MAX_CODES:
         raise UserError(
-            f'{x.size:,} tokens with a vocabulary of {symbols} are too many to count: '
-            f'give a text of at most {MAX_CODES // symbols:,} tokens'
+            f'{x.size:,} tokens with a vocabulary of {vocab_size} are too many to count: '
+            f'give a text of at most {MAX_CODES // vocab_size:,} tokens'
         )
-    levels, contexts, num_contexts = [], jnp.zeros_like(x), 1
+    tables, contexts, num_contexts = [], jnp.zeros_like(x), 1
     for _ in range(order + 1):
-        codes = jnp.where(contexts < 0, -1, contexts * symbols + x)
+        codes = jnp.where(contexts < 0, -1, contexts * vocab_size + x)
         counted = jnp.where(is_counted & (contexts >= 0), codes, NONE)
-        size = min(num_contexts * symbols, x.size)
+        size = min(num_contexts * vocab_size, x.size)
         distinct, counts = jnp.unique(counted, size=size, fill_value=NONE, return_counts=True)
         counts = jnp.where(distinct == NONE, 0, counts).astype(jnp.float32)
-        prefixes = distinct // symbols  # those of padding are out of range, and their counts are 0
+        # those of padding are out of range, and their counts are 0
+        prefixes = distinct // vocab_size
         sum_by_context = lambda values, prefixes=prefixes, n=num_contexts: jax.ops.segment_sum(
             values, prefixes, n
         )
         kinds = (counts > 0).astype(jnp.float32)
-        levels.append(Level(distinct, counts, sum_by_context(counts), sum_by_context(kinds)))
+        tables.append(NGramTable(distinct, counts, sum_by_context(counts), sum_by_context(kinds)))
         contexts, num_contexts = _as_contexts(_index_of(distinct, codes)), size
-    return levels
+    return tables
 
 
 def _index_of(
@@ -154,43 +156,43 @@ def _as_contexts(indices: Int[Array, 'rows length']) -> Int[Array, 'rows length'
     return jnp.pad(indices[:, :-1], ((0, 0), (1, 0)), constant_values=-1)
 
 
-def _extend(level: Level, contexts, x, symbols: int):
+def _extend(table: NGramTable, contexts, x, vocab_size: int):
     """Returns the index of each context extended by the next token."""
-    return _index_of(level.codes, jnp.where(contexts < 0, -1, contexts * symbols + x))
+    return _index_of(table.codes, jnp.where(contexts < 0, -1, contexts * vocab_size + x))
 
 
 def log_probs(
-    levels: list[Level],
+    tables: list[NGramTable],
     x: Int[Array, 'rows length'],
     candidates: Int[Array, 'rows length candidates'],
-    symbols: int,
+    vocab_size: int,
 ) -> Float[Array, 'rows length candidates']:
     """Returns log p of each candidate at each position, given the tokens before it in its row."""
     contexts = [jnp.zeros_like(x)]
-    for level in levels[:-1]:
-        contexts.append(_as_contexts(_extend(level, contexts[-1], x, symbols)))
-    return interpolated(levels, contexts, candidates, symbols)
+    for table in tables[:-1]:
+        contexts.append(_as_contexts(_extend(table, contexts[-1], x, vocab_size)))
+    return interpolated(tables, contexts, candidates, vocab_size)
 
 
 def interpolated(
-    levels: list[Level],
+    tables: list[NGramTable],
     contexts: Contexts,
     candidates: Int[Array, '*positions candidates'],
-    symbols: int,
+    vocab_size: int,
 ) -> Float[Array, '*positions candidates']:
     """Returns log p of each candidate after its contexts, by the module docstring's equation."""
-    p = jnp.full(candidates.shape, 1 / symbols)
-    for level, context in zip(levels, contexts, strict=True):
+    p = jnp.full(candidates.shape, 1 / vocab_size)
+    for table, context in zip(tables, contexts, strict=True):
         context = context[..., None]
-        index = _extend(level, context, candidates, symbols)
-        count = jnp.where(index < 0, 0.0, level.counts[index])
-        total = jnp.where(context < 0, 0.0, level.totals[context])
-        kinds = level.kinds[context]
+        index = _extend(table, context, candidates, vocab_size)
+        count = jnp.where(index < 0, 0.0, table.counts[index])
+        total = jnp.where(context < 0, 0.0, table.totals[context])
+        kinds = table.kinds[context]
         p = jnp.where(total > 0, (count + kinds * p) / jnp.where(total > 0, total + kinds, 1.0), p)
     return jnp.log(p)
 
 
-def _steps(order: int, symbols: int) -> Steps:
+def _steps(order: int, vocab_size: int) -> Steps:
     """Evaluates token by token; the memory holds the contexts' indices."""
 
     def begin(weights, given, order_index):
@@ -199,12 +201,12 @@ def _steps(order: int, symbols: int) -> Steps:
         return [jnp.zeros_like(absent), *[absent] * order]
 
     def step(weights, contexts, i, previous):
-        levels, previous = _levels_of(weights), previous.astype(jnp.int32)
-        pairs = zip(levels[:-1], contexts[:-1], strict=True)
-        longer = [_extend(level, context, previous, symbols) for level, context in pairs]
+        tables, previous = _tables_of(weights), previous.astype(jnp.int32)
+        pairs = zip(tables[:-1], contexts[:-1], strict=True)
+        longer = [_extend(table, context, previous, vocab_size) for table, context in pairs]
         longer = [jnp.where(i > 0, *pair) for pair in zip(longer, contexts[1:], strict=True)]
         contexts = [contexts[0], *longer]
-        candidates = jnp.broadcast_to(jnp.arange(symbols), (len(previous), symbols))
-        return contexts, interpolated(levels, contexts, candidates, symbols)
+        candidates = jnp.broadcast_to(jnp.arange(vocab_size), (len(previous), vocab_size))
+        return contexts, interpolated(tables, contexts, candidates, vocab_size)
 
     return Steps(begin, step)

@@ -35,7 +35,7 @@ class PixelCNN(nn.Module):
       head_width: features of the layer before the last.
       first_margin: pixels that the first convolution covers in each direction.
       margin: the same for a block's convolution.
-      kind: settings shared by the layers.
+      options: settings shared by the layers.
       num_classes: number of classes of the label; 0 without labels.
     """
 
@@ -45,7 +45,7 @@ class PixelCNN(nn.Module):
     head_width: int
     first_margin: int
     margin: int
-    kind: CausalConvOptions
+    options: CausalConvOptions
     num_classes: int = 0
 
     def __post_init__(self):
@@ -54,7 +54,7 @@ class PixelCNN(nn.Module):
         """
         super().__post_init__()
         check_sizes(self, 'blocks')
-        check_sizes(self, 'width', 'head_width', least=self.kind.channels)
+        check_sizes(self, 'width', 'head_width', least=self.options.channels)
 
     @nn.compact
     def __call__(
@@ -67,7 +67,7 @@ class PixelCNN(nn.Module):
           label: the class of each image.
           pixel: the pixel, if only one is computed; earlier calls compute the pixels before it.
         """
-        conv = functools.partial(CausalConv, kind=self.kind)
+        conv = functools.partial(CausalConv, options=self.options)
         first = Reach(*[self.first_margin] * 3)
         h = conv(2 * self.width, reach=first, is_first=True)(x, pixel)
         for _ in range(self.blocks):
@@ -77,7 +77,7 @@ class PixelCNN(nn.Module):
             r = nn.relu(conv(self.width, reach=reach)(Windows(reach)(r, pixel), pixel))
             h = h + conv(2 * self.width)(r, pixel)
         h = nn.relu(conv(self.head_width)(nn.relu(h), pixel))
-        return conv(self.kind.channels * self.size)(h, pixel)
+        return conv(self.options.channels * self.size)(h, pixel)
 
 
 def pixelcnn(network: PixelCNN) -> PixelNetwork:

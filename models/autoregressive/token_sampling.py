@@ -1,6 +1,6 @@
 """Token sampling from logits: temperature, top-k, and nucleus.
 
-Pure functions of logits [..., symbols]. Excluded tokens get -inf, so that the softmax of the result
+Pure functions of logits [..., vocab]. Excluded tokens get -inf, so that the softmax of the result
 is the distribution to draw from.
 """
 
@@ -13,7 +13,7 @@ from jaxtyping import Array, Float
 from atelier.errors import UserError, at_least
 from models.shared.observations import Observation
 
-Logits = Float[Array, '*batch symbols']
+Logits = Float[Array, '*batch vocab']
 
 
 class SamplingOptions(NamedTuple):

@@ -153,11 +153,13 @@ def log_prob_of(nets: DenoiserNetworks, process: Process, likelihood: Likelihood
         return nats
 
     if likelihood.kind == 'bound':
-        return LogProb(bound, 'lower bound', f'{likelihood.num_times} times')
+        times = likelihood.num_times
+        return LogProb(bound, 'lower bound', f'{times} time' + 's' * (times != 1))
     steps, probes = likelihood.ode_steps, likelihood.ode_probes
     coarser = ode_estimate(steps // 2) if steps > 1 else None
-    divergence = f'{probes} probes' if probes else 'exact divergence'
-    return LogProb(ode_estimate(steps), 'estimate', f'{steps} steps, {divergence}', coarser)
+    divergence = f'{probes} probe' + 's' * (probes != 1) if probes else 'exact divergence'
+    budget = f'{steps} step' + 's' * (steps != 1) + f', {divergence}'
+    return LogProb(ode_estimate(steps), 'estimate', budget, coarser)
 
 
 def sampling_abilities(

@@ -24,7 +24,7 @@ from models.diffusion.denoiser import (
 )
 from models.diffusion.process.ode_codes import ode_decode, ode_encode
 from models.diffusion.process.repaint import repaint
-from models.diffusion.process.samplers import Trajectory, ancestral
+from models.diffusion.process.samplers import SamplerSteps, ancestral
 from models.diffusion.process.schedules import Schedule
 
 START_DRAW, LABEL_DRAW, STEP_DRAWS = 0, 1, 2  # indices folded into the key of each row
@@ -68,7 +68,7 @@ def walk(
     x: Events,
     keys: Keys,
     label: Condition,
-) -> tuple[Trajectory, Trajectory]:
+) -> tuple[SamplerSteps, SamplerSteps]:
     """Runs the sampler from x_t = `x` at the schedule's last time to its first time.
 
     At the first time it predicts the data.
@@ -80,7 +80,7 @@ def walk(
     mean = denoiser(nets, schedule, weights, label, sampling.guidance, sampling.clip)
     grid = sampling.grid(schedule, sampling.steps - 1)
     x, steps = sampling.sampler(mean, x, grid, schedule, keys)
-    return steps, Trajectory(x, mean(x, jnp.full(len(x), grid[-1])))
+    return steps, SamplerSteps(x, mean(x, jnp.full(len(x), grid[-1])))
 
 
 def sampled(
@@ -90,7 +90,7 @@ def sampled(
     weights,
     rng: Rng,
     label: Condition,
-) -> tuple[Trajectory, Trajectory]:
+) -> tuple[SamplerSteps, SamplerSteps]:
     """Runs `walk` from noise; row i draws from its own key."""
     start, keys = _start(nets, schedule, rng.keys), fold_in(rng.keys, STEP_DRAWS)
     return walk(nets, schedule, sampling, weights, start, keys, label)
@@ -102,7 +102,10 @@ def _start(nets: DenoiserNetworks, schedule: Schedule, keys: Keys) -> Events:
 
 
 def rescaled_trajectory(
-    spec: Spec, schedule: Schedule, sampling: Sampling, steps_and_end: tuple[Trajectory, Trajectory]
+    spec: Spec,
+    schedule: Schedule,
+    sampling: Sampling,
+    steps_and_end: tuple[SamplerSteps, SamplerSteps],
 ) -> tuple[Float[Array, 'batch steps *event'], Float[Array, 'batch steps *event']]:
     """Returns x_t and the mean at all steps, each [batch, steps, *event], in the data's units.
 

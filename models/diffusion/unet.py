@@ -56,44 +56,44 @@ class ResidualBlock(nn.Module):
     Attributes:
       features: channels of the output.
       has_attention: whether self-attention over positions follows.
-      kind: settings shared by all blocks.
+      options: settings shared by all blocks.
     """
 
     features: int
     has_attention: bool
-    kind: UNetOptions
+    options: UNetOptions
 
     @nn.compact
     def __call__(self, x: Maps, vector: Vectors) -> NewMaps:
         """Returns [batch, *space, features]."""
-        h = _conv(self.kind, self.features)(nn.silu(_norm(self.kind, x)))
-        scale_and_shift = nn.Dense(2 * self.features, dtype=self.kind.dtype)(nn.silu(vector))
+        h = _conv(self.options, self.features)(nn.silu(_norm(self.options, x)))
+        scale_and_shift = nn.Dense(2 * self.features, dtype=self.options.dtype)(nn.silu(vector))
         scale_and_shift = scale_and_shift.astype(jnp.float32)
         scale, shift = jnp.split(
             jnp.expand_dims(scale_and_shift, tuple(range(1, x.ndim - 1))), 2, -1
         )
-        h = nn.silu(_norm(self.kind, h) * (1 + scale) + shift)
-        h = _conv(self.kind, self.features, kernel_init=nn.initializers.zeros)(h)
+        h = nn.silu(_norm(self.options, h) * (1 + scale) + shift)
+        h = _conv(self.options, self.features, kernel_init=nn.initializers.zeros)(h)
         if x.shape[-1] != self.features:
             x = nn.Dense(self.features, name='through')(x)  # the residual sum stays float32
         x = x + h
-        return Attention(self.kind)(x) if self.has_attention else x
+        return Attention(self.options)(x) if self.has_attention else x
 
 
 class Attention(nn.Module):
     """x plus self-attention over positions (Vaswani et al. 2017), which is zero initially."""
 
-    kind: UNetOptions
+    options: UNetOptions
 
     @nn.compact
     def __call__(self, x: Maps) -> Maps:
         """Returns [batch, *space, channels]."""
         features = x.shape[-1]
-        positions = _norm(self.kind, x).reshape(len(x), -1, features)
-        heads = max(n for n in range(1, self.kind.heads + 1) if features % n == 0)
+        positions = _norm(self.options, x).reshape(len(x), -1, features)
+        heads = max(n for n in range(1, self.options.heads + 1) if features % n == 0)
         mixed = nn.MultiHeadDotProductAttention(
             heads,
-            dtype=self.kind.dtype,
+            dtype=self.options.dtype,
             out_kernel_init=nn.initializers.zeros,
             force_fp32_for_softmax=True,
         )(positions)
@@ -105,11 +105,11 @@ class _Down(nn.Module):
 
     features: int
     has_attention: bool
-    kind: UNetOptions
+    options: UNetOptions
 
     @nn.compact
     def __call__(self, x: Maps, vector: Vectors) -> tuple[NewMaps, NewMaps]:
-        x = ResidualBlock(self.features, self.has_attention, self.kind)(x, vector)
+        x = ResidualBlock(self.features, self.has_attention, self.options)(x, vector)
         return x, x
 
 
@@ -118,14 +118,14 @@ class _Up(nn.Module):
 
     features: int
     has_attention: bool
-    kind: UNetOptions
+    options: UNetOptions
 
     @nn.compact
     def __call__(
         self, x: Maps, skip: Float[Array, 'batch *skip'], vector: Vectors
     ) -> tuple[NewMaps, None]:
         both = jnp.concatenate([x, skip], -1)
-        return ResidualBlock(self.features, self.has_attention, self.kind)(both, vector), None
+        return ResidualBlock(self.features, self.has_attention, self.options)(both, vector), None
 
 
 class UNet(nn.Module):
@@ -139,7 +139,7 @@ class UNet(nn.Module):
         belongs to the coarsest resolution.
       num_classes: number of classes of the label; 0 without labels. Class `num_classes` is the null
         label, which stands for any class.
-      kind: settings shared by all blocks.
+      options: settings shared by all blocks.
       patch: pixels along each axis that make one position of the U-Net (Luhman and Luhman 2022).
     """
 
@@ -147,7 +147,7 @@ class UNet(nn.Module):
     blocks: int = 2
     attention: tuple[int, ...] = ()
     num_classes: int = 0
-    kind: UNetOptions = UNetOptions()
+    options: UNetOptions = UNetOptions()
     patch: int = 1
 
     def __post_init__(self):
@@ -173,22 +173,22 @@ class UNet(nn.Module):
         vector = condition_vector(half_log_snr, label, 4 * self.channels[0], self.num_classes)
         maps = to_patches(x.reshape(len(x), *space, -1), self.patch)
         out_channels, skips = maps.shape[-1], []
-        maps = _conv(self.kind, self.channels[0])(maps)
+        maps = _conv(self.options, self.channels[0])(maps)
         for level, features in enumerate(self.channels):
             if level:
-                maps = _conv(self.kind, features, STRIDE)(maps)
+                maps = _conv(self.options, features, STRIDE)(maps)
             maps, skip = self._scanned(_Down, level, nn.broadcast)(maps, vector)
             skips.append(skip)
         coarsest = len(self.channels) - 1
-        middle = ResidualBlock(self.channels[-1], coarsest in self.attention, self.kind)
+        middle = ResidualBlock(self.channels[-1], coarsest in self.attention, self.options)
         maps = middle(maps, vector)
         for level in reversed(range(len(self.channels))):
             skip = skips[level][::-1]
             if level < coarsest:
-                maps = _conv(self.kind, self.channels[level])(_enlarged(maps, skip.shape[2:-1]))
+                maps = _conv(self.options, self.channels[level])(_enlarged(maps, skip.shape[2:-1]))
             maps, _ = self._scanned(_Up, level, 0, nn.broadcast)(maps, skip, vector)
-        last = _conv(self.kind, out_channels, kernel_init=nn.initializers.zeros)
-        output = last(nn.silu(_norm(self.kind, maps)))
+        last = _conv(self.options, out_channels, kernel_init=nn.initializers.zeros)
+        output = last(nn.silu(_norm(self.options, maps)))
         return from_patches(output, space, self.patch).reshape(len(x), *event)
 
     def _scanned(self, block: type[nn.Module], level: int, *in_axes) -> nn.Module:
@@ -201,22 +201,22 @@ class UNet(nn.Module):
             length=self.blocks,
             unroll=UNROLLED,
         )
-        return many(self.channels[level], level in self.attention, self.kind)
+        return many(self.channels[level], level in self.attention, self.options)
 
 
-def _conv(kind: UNetOptions, features: int, stride: int = 1, **options) -> Callable:
+def _conv(options: UNetOptions, features: int, stride: int = 1, **of_conv) -> Callable:
     def layer(x: Maps) -> NewMaps:
         axes = x.ndim - 2
-        window = (kind.kernel_size,) * axes, (stride,) * axes
-        return Conv(features, *window, form=kind.form, dtype=kind.dtype, **options)(x)
+        window = (options.kernel_size,) * axes, (stride,) * axes
+        return Conv(features, *window, form=options.form, dtype=options.dtype, **of_conv)(x)
 
     return layer
 
 
-def _norm(kind: UNetOptions, x: Maps) -> Maps:
+def _norm(options: UNetOptions, x: Maps) -> Maps:
     """Group norm, which normalizes each example independently of the batch."""
     channels = x.shape[-1]
-    groups = max(g for g in range(1, kind.groups + 1) if channels % g == 0)
+    groups = max(g for g in range(1, options.groups + 1) if channels % g == 0)
     return GroupNorm(groups)(x)
 
 

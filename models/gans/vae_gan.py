@@ -70,7 +70,7 @@ def posterior(players: Players, params, collections, x, train: bool, gather):
     return Posterior(*jnp.split(output, 2, axis=-1)), after
 
 
-class Pass(NamedTuple):
+class VAEGANOutputs(NamedTuple):
     """Results of one forward pass of all three players."""
 
     kl_nats: Float[Array, 'batch']
@@ -81,7 +81,7 @@ class Pass(NamedTuple):
     squared_error: Float[Array, 'batch']  # of the reconstruction, on the normalized scale
 
 
-def forward(players: Players, weights, batch, rng, train: bool) -> tuple[Pass, dict]:
+def forward(players: Players, weights, batch, rng, train: bool) -> tuple[VAEGANOutputs, dict]:
     """Returns the results of the first half of Algorithm 1, and the updated collections."""
     nets = players.nets
     params, extra, gather = weights.params, weights.extra, rng.gather
@@ -114,7 +114,7 @@ def forward(players: Players, weights, batch, rng, train: bool) -> tuple[Pass, d
         features, recon_features, jnp.zeros_like(recon_features)
     )
     axes = tuple(range(1, x.ndim))
-    return Pass(
+    return VAEGANOutputs(
         kl_nats=elbo.kl_standard_normal(q.mean, q.log_var),
         feature_nats=-likelihood,
         real=real,
@@ -124,7 +124,7 @@ def forward(players: Players, weights, batch, rng, train: bool) -> tuple[Pass, d
     ), after
 
 
-def losses_of(players: Players, outputs: Pass, hypers) -> dict[str, Float[Array, '']]:
+def losses_of(players: Players, outputs: VAEGANOutputs, hypers) -> dict[str, Float[Array, '']]:
     """Returns the loss of each player: the second half of Algorithm 1."""
     prior = hypers['beta'] * outputs.kl_nats
     gan_loss = players.decoder_loss(outputs.reconstructed) + players.decoder_loss(outputs.sampled)
@@ -137,7 +137,7 @@ def losses_of(players: Players, outputs: Pass, hypers) -> dict[str, Float[Array,
     }
 
 
-def terms_of(outputs: Pass) -> dict[str, Float[Array, 'batch']]:
+def terms_of(outputs: VAEGANOutputs) -> dict[str, Float[Array, 'batch']]:
     """Metrics of each example: the terms in nats, and the squared error of its reconstruction."""
     names = ('kl_nats', 'feature_nats', 'squared_error')
     return {name: getattr(outputs, name) for name in names}

@@ -7,9 +7,9 @@ so that the vocabulary needs no start token. The same parameters are used in two
 
 A whole sequence at once, for training and likelihoods:
 
-    net = Transformer(symbols=65, length=64, width=128, blocks=4, heads=4)
+    net = Transformer(vocab_size=65, length=64, width=128, blocks=4, heads=4)
     params = net.init(key, tokens)['params']                     # tokens int [batch, 1..length]
-    logits = net.apply({'params': params}, tokens)               # [batch, length, symbols]
+    logits = net.apply({'params': params}, tokens)               # [batch, length, vocab]
     logits = net.apply({'params': params}, tokens, keys=keys)    # training: dropout keys [batch, 2]
 
 `logits[:, i]` predict `tokens[:, i]` only from `tokens[:, :i]`; the last token is not read.
@@ -19,7 +19,7 @@ One token at a time, with a cache of the keys and values of earlier tokens:
     cache = empty_cache(net, batch)                              # or shorter: length=32
     cache, logits = net.apply(
         {'params': params}, cache, previous, position, method='step'
-    )                                                            # [batch, symbols]
+    )                                                            # [batch, vocab]
 
 These are the same logits[:, position]. `previous` [batch] is the token at position - 1, or any
 value at position 0. Positions run in order from 0, and are the same for the whole batch; they may
@@ -119,7 +119,7 @@ class Transformer(nn.Module):
     """Blocks over embedded tokens; the module docstring shows the calls.
 
     Attributes:
-      symbols: size of the vocabulary; tokens are 0..symbols - 1.
+      vocab_size: size of the vocabulary; tokens are 0..vocab_size - 1.
       length: maximum number of tokens in a sequence.
       width: dimensions of a token's vector.
       blocks: number of blocks.
@@ -135,7 +135,7 @@ class Transformer(nn.Module):
         logits are at least float32.
     """
 
-    symbols: int
+    vocab_size: int
     length: int
     width: int
     blocks: int
@@ -167,11 +167,11 @@ class Transformer(nn.Module):
         def table(name: str, *shape: int, init: Callable = embedded) -> Array:
             return self.param(name, init, (*shape, self.width), jnp.float32)
 
-        self.tokens = table('tokens', self.symbols, init=SMALL if self.is_tied else embedded)
+        self.tokens = table('tokens', self.vocab_size, init=SMALL if self.is_tied else embedded)
         self.start = table('start')
         self.places = None if self.is_rotary else table('places', self.length)
         self.classes = table('classes', self.num_classes) if self.num_classes else None
-        self.head = self.tokens if self.is_tied else table('head', self.symbols, init=SMALL)
+        self.head = self.tokens if self.is_tied else table('head', self.vocab_size, init=SMALL)
         self.layers = [
             Block(self.heads, self.blocks, self.dropout, self.dtype) for _ in range(self.blocks)
         ]
@@ -179,7 +179,7 @@ class Transformer(nn.Module):
 
     def __call__(
         self, tokens: Int[Array, 'batch tokens'], label: Label = None, keys: Keys = None
-    ) -> Float[Array, 'batch tokens symbols']:
+    ) -> Float[Array, 'batch tokens vocab']:
         """Returns the logits of all tokens given the earlier ones; with `keys`, applies dropout."""
         count = tokens.shape[1]
         start = jnp.broadcast_to(self.start, (len(tokens), 1, self.width))
@@ -201,7 +201,7 @@ class Transformer(nn.Module):
         previous: Int[Array, 'batch'],
         position: Int[Array, ''] | int,
         label: Label = None,
-    ) -> tuple[tuple[BlockCache, ...], Float[Array, 'batch symbols']]:
+    ) -> tuple[tuple[BlockCache, ...], Float[Array, 'batch vocab']]:
         """Returns the cache including this position, and the logits of its token."""
         units = jnp.where(position > 0, self.tokens[previous], self.start)[:, None]
         positions = jnp.asarray(position)[None]
@@ -226,7 +226,7 @@ class Transformer(nn.Module):
             return queries, keys, values
         return rotated(queries, positions), rotated(keys, positions), values
 
-    def _logits(self, units: Units) -> Float[Array, 'batch tokens symbols']:
+    def _logits(self, units: Units) -> Float[Array, 'batch tokens vocab']:
         last, head = self.norm(units).astype(self.dtype), self.head.astype(self.dtype)
         return jnp.einsum('btw,sw->bts', last, head, preferred_element_type=sum_dtype(self.dtype))
 

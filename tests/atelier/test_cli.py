@@ -1,13 +1,14 @@
 """The command line as a function: parsed and run from Python, and the text of --help."""
 
 import os
+import re
 import subprocess
 import sys
 import tempfile
 
 import pytest
 
-from atelier import applications, cli, cli_help, leftovers, paths
+from atelier import applications, cli, cli_flags, cli_help, leftovers, paths
 from atelier.checkout import ROOT
 from atelier.errors import UserError
 
@@ -48,7 +49,10 @@ def help_of(capsys, *arguments) -> str:
 @pytest.mark.parametrize(
     ('arguments', 'phrases'),
     [
-        (['--mode=sample'], ['Samples from a trained model', '--num_samples=64', '--labels=']),
+        (
+            ['--mode=sample'],
+            ['Draws samples from a trained model', '--num_samples=64', '--labels='],
+        ),
         (['--mode=sweep'], ['--sweep_random', '--launcher_option', 'VALUES of an axis']),
         (['--mode=compare'], ['--runs=RUN,RUN', 'RUN,RUN,...']),
         (['--config=configs/vae.py:debug'], ['--config.train.steps=', 'Kingma and Welling']),
@@ -153,6 +157,73 @@ def test_an_unknown_flag_is_refused(complaint, flags, message):
     assert message in complaint(cli.parse, ['x', *flags])
 
 
+@pytest.mark.parametrize('mode', sorted({*cli_flags.modes()} - {'train', 'compare', 'sweep'}))
+def test_a_mode_that_uses_a_run_says_so(complaint, mode):
+    message = f'--mode={mode} needs --workdir=RUN, the folder of a run that was trained before'
+    assert message in complaint(cli.parse, ['x', f'--mode={mode}'])
+    assert message in complaint(cli.parse, ['x', f'--mode={mode}', '--workdir='])
+
+
+def test_other_modes_say_what_they_need(complaint):
+    assert 'give --config=configs/NAME.py to train' in complaint(cli.parse, ['x'])
+    assert '--mode=sweep needs --config=' in complaint(cli.parse, ['x', '--mode=sweep'])
+    line = complaint(cli.parse, ['x', '--mode=sample', '--workdir=runs/of nobody'])
+    assert 'runs/of nobody does not exist: give the folder of a run' in line
+    line = complaint(cli.parse, ['x', '--mode=sweep', '--workdir=runs/of nobody'])
+    assert 'runs/of nobody does not exist; give the folder of a sweep' in line
+
+
+def typed_flags() -> list[tuple[str, str, str]]:
+    """(mode, flag, type) of every flag and option that is a number or a truth value."""
+    kinds = {'int': 'an integer', 'float': 'a number', 'bool': 'True or False'}
+    own = cli_flags.define()
+    rows = [('train', name, own[name].flag_type()) for name in own]
+    for mode in applications.names():
+        values = cli_flags.define()
+        cli_flags.define_options(values, mode, applications.load(mode))
+        rows += [(mode, name, values[name].flag_type()) for name in {*values} - {*own}]
+    return [(mode, name, kinds[kind]) for mode, name, kind in sorted(rows) if kind in kinds]
+
+
+def test_a_value_of_another_type_says_which_to_give(complaint):
+    """For every flag and every option of an application."""
+    flags = typed_flags()
+    assert {kind for _, _, kind in flags} == {'an integer', 'a number', 'True or False'}
+    for mode, name, kind in flags:
+        line = complaint(cli.parse, ['x', f'--mode={mode}', f'--{name}=ab:c d'])
+        assert line == f'--{name}=ab:c d: give {kind}'
+
+
+@pytest.mark.parametrize(
+    ('flag', 'advice'),
+    [
+        ('--config.hypers.beta=x', 'a number'),
+        ('--config.train.steps=1e5', 'an integer'),
+        ('--config.train.steps=', 'an integer'),
+        ('--config.model.hidden_sizes=(5,6', 'values with commas between them, such as 1,2,3 or'),
+        ('--config.hypers=3', 'one field of the group, as in --config.hypers.FIELD=VALUE'),
+        ('--launcher=slurm', 'one of submitit, submitit-local'),
+    ],
+)
+def test_a_wrong_value_says_what_to_give(complaint, flag, advice):
+    line = complaint(cli.parse, ['x', '--config=configs/vae.py', flag])
+    assert line.startswith(f'{flag}: give {advice}')
+
+
+def test_a_flag_without_its_value(complaint):
+    config = '--config=configs/vae.py'
+    for flag in ('--workdir', '--config.train.steps'):
+        assert complaint(cli.parse, ['x', config, flag]) == f'{flag} needs a value: {flag}=VALUE'
+
+
+def test_a_wrong_value_may_be_long_and_have_line_breaks(complaint):
+    config = '--config=configs/vae.py'
+    line = complaint(cli.parse, ['x', config, '--config.train.steps=' + '9' * 5000])
+    assert line.endswith(': give an integer with fewer digits') and len(line) < 200
+    line = complaint(cli.parse, ['x', config, '--config.hypers.beta=a\nb'])
+    assert line == '--config.hypers.beta=a b: give a number'
+
+
 def test_a_flag_may_be_negated_and_a_value_may_begin_with_a_dash():
     flags = ['--mode=concept', '--config=configs/vae.py', '--noprofile', '--low', '-2.5']
     command = cli.parse(['x', *flags])
@@ -162,12 +233,24 @@ def test_a_flag_may_be_negated_and_a_value_may_begin_with_a_dash():
     assert command.options['prompt'] == command.config.data.path == '-once'
 
 
-def test_every_option_of_every_mode_is_described():
-    for mode in applications.names():
-        lines = cli_help.text(['x', f'--mode={mode}']).split('\n')
-        for name in applications.options(applications.load(mode)):
-            (line,) = (line for line in lines if line.startswith(f'  --{name}='))
-            assert len(line.split(maxsplit=1)) == 2, (mode, name)
+@pytest.mark.parametrize('mode', cli_flags.modes())
+def test_every_option_of_every_mode_is_described(mode):
+    """Its description begins with its noun, and stands in its line or below a long name."""
+    if mode in cli_flags.BUILT_IN:
+        names = [*cli_flags.BUILT_IN[mode].own_flags, *cli_flags.BUILT_IN[mode].shared_flags]
+    else:
+        names = applications.options(applications.load(mode))
+    text = cli_help.text(['x', f'--mode={mode}'])
+    for name in names:
+        found = re.search(rf'^  --{name}(=[^ ]*(\n    [^ -]+)*)?\s+(\S.*)', text, re.MULTILINE)
+        assert found and not re.match(r"--|'|(of|its?|if|with|selects|i/n)\b", found.group(3)), name
+
+
+def test_every_mode_has_a_whole_line_that_begins_with_a_verb(capsys):
+    lines = help_of(capsys).split('Modes\n')[1].split('\n\n')[0].split('\n')
+    assert [line.split()[0] for line in lines] == cli_flags.modes()
+    for line in lines:
+        assert line.split()[1].endswith('s') and not line.endswith('...'), line
 
 
 def test_a_start_removes_leftovers_of_killed_processes(tmp_path, monkeypatch, complaint):

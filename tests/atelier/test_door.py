@@ -39,6 +39,10 @@ def test_a_run_is_opened_sampled_and_evaluated(folder):
     assert repr(run) == f"TrainedRun('{folder}', 'best checkpoint, step 10')"
     assert repr(run.run) == f"Run('{folder}', config='configs/vae.py:digits,debug')"
     assert repr(run.data).startswith("Dataset('digits', '8x8 digits with 17 grey levels 0..16', ")
+    assert repr(run.data.spec) == 'Spec(event_shape=(8, 8, 1), levels=17, num_classes=10)'
+    assert repr(run.state) == 'State(step=10, model: 7,684 parameters)'
+    assert repr(run.state.weights) == 'Weights(model: 7,684 parameters)'
+    assert repr(run.family).startswith('Family(turns: model; abilities: Sample, Codes, ')
     x = door.sample(run, 5, seed=3)
     np.testing.assert_array_equal(x, sample_application.apply(run.run, 5, 3))
     np.testing.assert_array_equal(x, sample_application.compute(run, 5, 3, label=None)[0])

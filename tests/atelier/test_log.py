@@ -1,14 +1,68 @@
 """Messages of the log."""
 
+import ast
 import logging
 import pathlib
+import re
 
-from atelier.log import Formatter, Lines, counted, escaped
+from source_files import python_files
+
+from atelier.checkout import ROOT
+from atelier.log import Formatter, Lines, counted, escaped, listed, log, warnings_only
+
+# a number before one to three words of which the last is a plural: '%d test examples'
+UNCOUNTED = re.compile(r'%[,.\d]*d (?:[a-z-]+ ){0,2}(?!is\b|has\b)[a-z]+s\b')
 
 
 def test_counts_are_singular_or_plural():
     assert [counted(n, 'program') for n in (0, 1, 2)] == ['0 programs', '1 program', '2 programs']
     assert counted(2000, 'member') == '2,000 members'
+
+
+def test_long_lists_are_cut():
+    assert listed([]) == ''
+    assert listed(list('abcd')) == 'a, b, c, d'
+    assert listed(list('abcde')) == 'a, b, c and 2 more'
+
+
+def test_warnings_only(caplog):
+    with caplog.at_level(logging.INFO, 'atelier'):
+        with warnings_only():
+            log.info('hidden')
+            log.warning('shown')
+        log.info('shown again')
+    assert caplog.messages == ['shown', 'shown again']
+
+
+def test_messages_count_their_nouns():
+    """No message says '1 steps': numbers stand before plurals only through `counted`."""
+    found = {}
+    for path in python_files(ROOT):
+        if path.relative_to(ROOT).parts[0] not in ('tests', 'docs', 'benchmarks'):
+            found[path.name] = uncounted(path.read_text())
+    assert {name: texts for name, texts in found.items() if texts} == {}
+    source = 'log.info("%d images", n)\nUserError(f"{len(x)} lost files of {n} steps")'
+    assert uncounted(source) == ['%d images', '%d lost files']
+
+
+def uncounted(source: str) -> list[str]:
+    """Numbers before plurals in messages of the log, and lengths before plurals in errors."""
+    texts = []
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Call) and node.args:
+            name, first = ast.unparse(node.func), node.args[0]
+            if name.startswith('log.') and isinstance(first, ast.Constant):
+                texts += UNCOUNTED.findall(first.value)
+            elif name == 'UserError' and isinstance(first, ast.JoinedStr):
+                texts += UNCOUNTED.findall(''.join(map(_as_format, first.values)))
+    return texts
+
+
+def _as_format(part: ast.expr) -> str:
+    """The text of a part of an f-string; '%d' for a length and '%s' for other values."""
+    if isinstance(part, ast.Constant):
+        return part.value
+    return '%d' if ast.unparse(part.value).startswith('len(') else '%s'
 
 
 def test_arguments_of_messages_cannot_forge_a_line():

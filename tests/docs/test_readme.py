@@ -2,6 +2,7 @@
 
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -84,6 +85,83 @@ def test_the_readme_python_runs(house):
     assert "'values'" in output
     own = own.replace('atelier.common_config()', 'quick(atelier.common_config())')
     assert 'nll_nats' in python(house, '-c', QUICK + own)
+
+
+SMALL = '--config.train.steps=20 --config.train.evaluate_every=20 --config.eval.num_pictures=4'
+SMALL_VAE = (
+    f'{SMALL} --config.model.hidden_sizes=16 --config.model.latent_dim=2 '
+    '--config.eval.num_importance_samples=10 --config.eval.importance_chunk=10'
+)
+ADDED = [  # flags behind those of a command that matches; the first match counts
+    ('help', ''),
+    ('debug', ''),
+    ('steps=3000', '--config.train.steps=40'),
+    ('--config=(configs/vae|mine).py', SMALL_VAE),
+    ('--config=configs/fvsbn.py', SMALL),
+    ('--mode=inpaint', '--num_examples=20'),
+    ('--mode=compress', '--num_images=10'),
+    ('--mode=', ''),
+]
+INSTALLS_OR_TESTS = r'(pip|python -m pytest|sphinx-build)\b'  # .ci/run runs these
+FIRST = {  # what a command of the README takes for granted: {its part: an earlier command}
+    'runs/fvsbn-digits': 'python main.py --config=configs/fvsbn.py',
+    '--trust=mine.py': 'python main.py --config=mine.py',
+}
+WHOLE = {  # the README has these flags alone in a sentence
+    '--trust=mine.py': 'python main.py --mode=sample --workdir=runs/mine-digits --trust=mine.py',
+    '--mode=sample --seed=1': 'python main.py --mode=sample --seed=1 --workdir=runs/vae-digits',
+}
+
+
+def commands() -> list[str]:
+    """The command lines of the README in their order, and those in its sentences."""
+    found = []
+    for line in README.split('\n'):
+        for text in re.findall(r'^    ((?:python|pip) .*)', line) + re.findall('`([^`]+)`', line):
+            if re.fullmatch('--.*help', text):
+                text = f'python main.py {text}'
+            parts = WHOLE.get(text, text).split(' && ')
+            found += [part for part in parts if re.match('(python|pip|sphinx-build) ', part)]
+    return list(dict.fromkeys(found))
+
+
+@pytest.mark.slow
+def test_the_commands(house):
+    """Runs every command of the README in a copy of the checkout, with small budgets."""
+    (house / 'mine.py').write_text(blocks('python')[1])
+    done = []
+
+    def run(command):
+        if command in done or re.match(INSTALLS_OR_TESTS, command):
+            return
+        for part, earlier in FIRST.items():
+            if part in command:
+                run(earlier)
+        added = next(flags for pattern, flags in ADDED if re.search(pattern, command))
+        _, *arguments = shlex.split(f'{command} {added}')
+        python(house, *arguments)
+        done.append(command)
+
+    for command in commands():
+        run(command)
+    assert len(done) >= 20
+    for pattern, _ in ADDED:
+        assert any(re.search(pattern, command) for command in done), pattern
+    runs = {path.parent.name for path in house.glob('runs/*/evaluation.json')}
+    names = {'vae-digits', 'beta-4', 'on', 'vae-digits-debug', 'mine-digits', 'fvsbn-digits'}
+    assert names <= runs
+    assert (house / 'runs' / 'sweep-vae-digits' / 'sweep.csv').read_text().count('\n') == 33
+    applications = {path.stem for path in house.glob('runs/vae-digits/applications/*.npz')}
+    assert len(applications) >= 4
+
+
+def test_all_command_lines_are_found():
+    found = commands()
+    assert 'python main.py --config=configs/vae.py' in found  # behind `pip install ... &&`
+    assert 'python main.py --mode=sample --help' in found
+    assert 'python main.py --mode=compress --workdir=runs/fvsbn-digits' in found  # in a table
+    lines = re.findall(r'^    (?:python|pip) ', README, re.MULTILINE)
+    assert len(found) > len(lines) > 15
 
 
 def test_the_readme_config_variant_works(tmp_path, monkeypatch):

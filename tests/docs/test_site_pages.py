@@ -22,8 +22,17 @@ def converted(text):
         ('Weights w_ and _x.', r'Weights w\_ and \_x.'),
         ('Returns `f(*x)` of `a | b`.', 'Returns `f(*x)` of `a | b`.'),
         ('z = `elementwise`(x)', r'z = `elementwise`\ (x)'),
+        ('The literal ``a_ * `b` c`` of_ it.', r'The literal ``a_ * `b` c`` of\_ it.'),
+        ('Both ``a_``s and `b_`s.', r'Both ``a_``\ s and `b_`\ s.'),
+        ('The field `a_\nb_` of_ it.', 'The field `a_\nb_` of\\_ it.'),
+        ('A ` alone_, and `code_`.', r'A \` alone\_, and `code_`.'),
+        ('No end: `code_', r'No end: \`code\_'),
         ('Args:\n  x: [n, *event].', 'Args:\n  x: [n, \\*event].'),
         ('Example:\n  >>> f(*x)\n  3', 'Example:\n  >>> f(*x)\n  3'),
+        (
+            'python main.py -x\npython -m b',
+            '.. code-block:: text\n\n    python main.py -x\n    python -m b',
+        ),
         ('    a = b * c', '.. code-block:: text\n\n        a = b * c'),
         (
             'mean: [n, *event]\nstd: likewise',
@@ -55,6 +64,16 @@ def test_links_of_the_root_lead_to_pages_of_the_site(tmp_path):
         *('data.md', '../configs/vae.py', 'changelog.md', 'https://e.org/docs/f', '#h')
     ]
     assert 'src="x.png"' in text
+
+
+def test_every_module_has_a_page(tmp_path):
+    """Those of the root too, apart from the packages of tools."""
+    site_pages.write_module_pages(tmp_path)
+    pages = {path.stem for path in (tmp_path / 'api').iterdir()}
+    assert pages == {path.stem for path in checkout.ROOT.glob('*.py')}
+    for name in (*pages, *(f'{package}/modules' for package in site_pages.PACKAGES)):
+        assert f'api/{name}' in site_pages.CONTENTS.split()
+    assert '.. automodule:: train_lib\n' in (tmp_path / 'api' / 'train_lib.rst').read_text()
 
 
 def test_every_page_is_in_the_contents():

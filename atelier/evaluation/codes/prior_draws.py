@@ -16,6 +16,7 @@ from atelier.core.family import Family, codes_of
 from atelier.core.randomness import standard_normal
 from atelier.evaluation.codes.encoding import codes_from_prior, decoded, encoded
 from atelier.evaluation.per_example.over_examples import over_examples
+from atelier.log import counted
 from atelier.run.experiment import Run
 
 MAX_FITTED = 10_000  # largest number of training codes in the fit
@@ -51,7 +52,7 @@ def code_draws(run: Run, state: game.State, devices: Sequence[jax.Device]) -> Co
         noise = _standard_normal(run, state, key, n, codes.shape[1], devices)
         return (mean + noise @ root).astype(np.float32)
 
-    return CodeDraws(draw, f'a Gaussian fitted to {len(codes):,} training codes')
+    return CodeDraws(draw, f'a Gaussian fitted to {counted(len(codes), "training code")}')
 
 
 def decoded_draws(

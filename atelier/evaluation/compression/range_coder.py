@@ -30,7 +30,7 @@ Transfer = Callable[[Frequencies, np.ndarray], np.ndarray]  # (frequencies, valu
 Labels = Int[np.ndarray, 'n'] | None
 
 
-class Chain(NamedTuple):
+class CompiledConditionals(NamedTuple):
     """A family's compiled conditionals, with its weights on one device."""
 
     begin: Callable  # (given) -> memory
@@ -74,7 +74,7 @@ def encoded(
         return values
 
     labels = None if labels is None else labels.copy()
-    coded = _walk(run, chain_of(run, state), write, x.copy(), labels, batch_size)
+    coded = _walk(run, compiled_conditionals(run, state), write, x.copy(), labels, batch_size)
     bits, label_bits = np.zeros(x.shape), 0.0
     for (rows, dim), cost in zip(coded, costs, strict=True):
         if dim is None:
@@ -103,18 +103,18 @@ def decoded(
 
     x = np.zeros((n, run.data.spec.num_dims), np.int64)
     labels = np.zeros(n, np.int64) if is_labelled(run) else None
-    _walk(run, chain_of(run, state), read, x, labels, batch_size)
+    _walk(run, compiled_conditionals(run, state), read, x, labels, batch_size)
     if not decoder.maybe_exhausted():
         raise ValueError('words are left over after the last example')
     return x, labels
 
 
-def chain_of(run: Run, state: game.State) -> Chain:
+def compiled_conditionals(run: Run, state: game.State) -> CompiledConditionals:
     """Compiles the conditionals of the run's family, with the averaged weights."""
     conditionals, device = run.family.ability(Conditionals), jax.devices()[0]
     weights = jax.device_put(jax.device_get(state.averaged_weights), device)
     begin, step = jax.jit(conditionals.begin), jax.jit(conditionals.step, donate_argnums=1)
-    return Chain(
+    return CompiledConditionals(
         begin=lambda given: begin(weights, given),
         step=lambda *arguments: step(weights, *arguments),
         order=np.asarray(conditionals.order(weights)),
@@ -122,7 +122,12 @@ def chain_of(run: Run, state: game.State) -> Chain:
 
 
 def _walk(
-    run: Run, chain: Chain, transfer: Transfer, x: np.ndarray, labels: Labels, batch_size: int
+    run: Run,
+    conditionals: CompiledConditionals,
+    transfer: Transfer,
+    x: np.ndarray,
+    labels: Labels,
+    batch_size: int,
 ) -> list[tuple[slice, int | None]]:
     """Passes each value of x [n, dims], and each label, through `transfer` and stores the result.
 
@@ -143,9 +148,9 @@ def _walk(
                 labels[rows] = transfer(uniform, labels[rows])
                 given['label'][:count] = labels[rows]
                 coded.append((rows, None))
-            memory, previous = chain.begin(given), np.zeros(batch_size, np.float32)
-            for i, dim in enumerate(chain.order.tolist()):
-                memory, log_probs = chain.step(memory, np.int32(i), previous)
+            memory, previous = conditionals.begin(given), np.zeros(batch_size, np.float32)
+            for i, dim in enumerate(conditionals.order.tolist()):
+                memory, log_probs = conditionals.step(memory, np.int32(i), previous)
                 table = integer_frequencies.frequencies(np.asarray(log_probs)[:count])
                 x[rows, dim] = transfer(table, x[rows, dim])
                 # a new array, because the device may still read the old one

@@ -9,7 +9,7 @@ BLOCK = 2**24  # values processed at once; affects memory only
 MAX_DIMS = 4096  # largest side of a matrix to decompose; this size takes a minute
 
 
-class Components(NamedTuple):
+class PrincipalComponents(NamedTuple):
     """An orthonormal basis centred at the mean, in order of decreasing variance.
 
     origin: [dims], the mean.
@@ -30,7 +30,7 @@ class Components(NamedTuple):
         return self.origin + coordinates @ self.axes[: coordinates.shape[1]]
 
 
-def principal_components(rows: Float[np.ndarray, 'n dims']) -> Components:
+def principal_components(rows: Float[np.ndarray, 'n dims']) -> PrincipalComponents:
     """Returns the principal axes of rows (Pearson 1901), from the covariance or an SVD, in float64.
 
     There are min(n, dims) components. With more than 4,096 dimensions only the first 4,096 rows are
@@ -46,7 +46,7 @@ def principal_components(rows: Float[np.ndarray, 'n dims']) -> Components:
         _, spread, axes = np.linalg.svd(rows - origin, full_matrices=False)
         values = spread**2
     largest = np.take_along_axis(axes, np.abs(axes).argmax(1)[:, None], 1)
-    return Components(origin, axes * np.sign(largest), values / max(values.sum(), 1e-300))
+    return PrincipalComponents(origin, axes * np.sign(largest), values / max(values.sum(), 1e-300))
 
 
 def _by_covariance(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

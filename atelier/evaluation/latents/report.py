@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
-from atelier.log import log
+from atelier.log import counted, log
 
 MAX_LISTED = 8  # dimensions listed with their KL
 SINGLE_VALUES = (  # metrics that are a single value
@@ -31,7 +31,7 @@ def show_latents(metrics: dict[str, Any]) -> None:
     """Logs the latent-space metrics."""
     if not metrics:
         return
-    log.info('latent space of %d examples', metrics['num_examples'])
+    log.info('latent space of %s', counted(metrics['num_examples'], 'example'))
     for name, value, note in _lines(metrics):
         log.info('  %-24s %10s  %s', name, value, note)
 

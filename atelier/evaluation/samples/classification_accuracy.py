@@ -13,7 +13,7 @@ from atelier.data import preprocess
 from atelier.data.dataset import Dataset
 from atelier.evaluation.per_example.over_examples import over_examples
 from atelier.evaluation.samples.sampling import sampler
-from atelier.log import log
+from atelier.log import counted, log, warnings_only
 from atelier.run import restore
 from atelier.run.experiment import Run
 
@@ -37,9 +37,9 @@ def accuracy_score(
     real = without_classes(classifier.data, run.data.spec.left_out)
     classifier = classifier._replace(data=real)
     data = sampled_data(run, state, devices, real)
-    log.info('training a classifier on %s labelled samples', f'{data.size("train"):,}')
-    with leftovers.new_folder() as parent:
-        folder = parent / f'{classifier.folder.name}-on-samples'  # the training log shows this name
+    log.info('training a classifier on %s', counted(data.size('train'), 'labelled sample'))
+    with leftovers.new_folder() as parent, warnings_only():
+        folder = parent / f'{classifier.folder.name}-on-samples'  # warnings name it
         learner = classifier._replace(folder=folder, data=data, init_from=None)
         checkout.train_lib().train(learner, devices)
         learner_state = restore.load(learner).state

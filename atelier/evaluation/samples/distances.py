@@ -45,7 +45,7 @@ def frechet_distance(x: Features, y: Others) -> float:
 def _moments(x: Features) -> tuple[np.ndarray, np.ndarray, float]:
     """Returns the mean, the square root of the covariance, and the trace of the covariance."""
     if len(x) < 2:
-        raise UserError(f'{len(x)} examples have no covariance: evaluate more')
+        raise UserError(f'a covariance needs at least 2 examples, not {len(x)}: evaluate more')
     x = x.astype(np.float64)
     covariance = np.atleast_2d(np.cov(x, rowvar=False))
     values, vectors = np.linalg.eigh(covariance)
@@ -66,7 +66,7 @@ def kernel_distance(x: Features, y: Others, block: int = 1000) -> Estimate:
     """
     n = min(len(x), len(y))
     if n < 3:
-        raise UserError(f'{n} examples are too few for a kernel distance: evaluate more')
+        raise UserError(f'a kernel distance needs at least 3 examples, not {n}: evaluate more')
     count = -(-n // block)
     pairs = zip(np.array_split(x[:n], count), np.array_split(y[:n], count), strict=True)
     sums = [_KernelSums.of(a.astype(np.float64), b.astype(np.float64)) for a, b in pairs]

@@ -13,7 +13,7 @@ from atelier.data import preprocess
 from atelier.data.dataset import Spec
 from atelier.errors import UserError, about
 from atelier.evaluation.per_example.over_examples import over_examples
-from atelier.log import log
+from atelier.log import counted, log
 from atelier.paths import user_path
 from atelier.run import restore, run_folder
 from atelier.run.experiment import Run
@@ -83,7 +83,8 @@ def from_function(f: Callable[[np.ndarray], np.ndarray], x: np.ndarray) -> Featu
     values = np.asarray(f(x[:100]))
     if values.ndim != 2 or len(values) != len(x[:100]) or not np.all(np.isfinite(values)):
         raise UserError(
-            f'features have to be finite and of shape [n, features]: for {len(x[:100])} examples '
+            'features have to be finite and of shape [n, features]: for '
+            f'{counted(len(x[:100]), "example")} '
             f'the function returned shape {values.shape}'
         )
     digest = zlib.crc32(np.ascontiguousarray(values, np.float32))

@@ -28,7 +28,7 @@ def nearest(x: Features, y: Others, k: int = 1) -> tuple[np.ndarray, np.ndarray]
       UserError: y has fewer than k examples.
     """
     if len(y) < k:
-        raise UserError(f'{len(y)} examples are too few for {k} nearest neighbours: evaluate more')
+        raise UserError(f'{k} neighbours need {k} examples or more, not {len(y)}: evaluate more')
     distances, indices = [], []
     for d in _blocks(x, y):
         index = np.argpartition(d, k - 1, axis=1)[:, :k]
@@ -84,7 +84,9 @@ def memorisation_rate(
 def _radii(x: Features, k: int) -> np.ndarray:
     """Returns the distance of each example to its k-th nearest neighbour, itself excluded."""
     if len(x) <= k:
-        raise UserError(f'{len(x)} examples are too few for {k} nearest neighbours: evaluate more')
+        raise UserError(
+            f'{k} neighbours need {k + 1} examples or more, not {len(x)}: evaluate more'
+        )
     parts, first = [], 0
     for d in _blocks(x, x):
         d[np.arange(len(d)), first + np.arange(len(d))] = np.inf  # leave the example itself out

@@ -31,7 +31,7 @@ from atelier.evaluation.samples.features import (
 from atelier.evaluation.samples.modes import count_modes
 from atelier.evaluation.samples.neighbours import manifolds, memorisation_rate, nearest
 from atelier.evaluation.samples.sampling import labels_like, sampler, save_columns, split_examples
-from atelier.log import log
+from atelier.log import counted, log
 from atelier.report import image_grids
 from atelier.run.experiment import Run
 
@@ -118,9 +118,9 @@ def _compare_in_features(
     n = len(real) // 2
     if min(n, len(train)) <= NEIGHBOURS:
         log.warning(
-            'samples are not compared with data: %d test and %d training examples are too few',
-            n,
-            len(train),
+            'samples are not compared with data: %s and %s are too few',
+            counted(n, 'test example'),
+            counted(len(train), 'training example'),
         )
         return {}
     labels = labels_like(run, 'test', 2 * n)

@@ -8,7 +8,7 @@ Every sampler takes
     schedule: schedule of the process.
     keys: one per row, for samplers that draw noise. The draws of row i depend only on keys[i].
 
-and returns (x_t at times[-1], the `Trajectory`).
+and returns (x_t at times[-1], the `SamplerSteps`).
 """
 
 from collections.abc import Callable
@@ -26,7 +26,7 @@ FEW = 15  # with fewer steps, the last step of DPM-Solver++ is of order one
 Times = Float[Array, 'times']
 
 
-class Trajectory(NamedTuple):
+class SamplerSteps(NamedTuple):
     """The input of each sampler step, and the denoiser's mean there.
 
     x_t: [steps, batch, *event].
@@ -44,7 +44,7 @@ def ddim(
     schedule: Schedule,
     keys: UInt32[Array, 'batch 2'],
     eta: float = 0.0,
-) -> tuple[Events, Trajectory]:
+) -> tuple[Events, SamplerSteps]:
     """DDIM: Song, Meng and Ermon (2021), equation 12, with sigma_t = `eta` times equation 16.
 
     With eta = 1 this is ancestral sampling, with eta = 0 it is deterministic.
@@ -74,7 +74,7 @@ def ddim(
 
 def ancestral(
     denoiser: Callable, x: Events, times: Times, schedule: Schedule, keys: UInt32[Array, 'batch 2']
-) -> tuple[Events, Trajectory]:
+) -> tuple[Events, SamplerSteps]:
     """Ancestral sampling, any grid: Ho et al. (2020), Algorithm 2, with beta-tilde of section 3.2.
 
     Example:
@@ -90,7 +90,7 @@ def ancestral(
 
 def dpm_solver_2(
     denoiser: Callable, x: Events, times: Times, schedule: Schedule, keys=None
-) -> tuple[Events, Trajectory]:
+) -> tuple[Events, SamplerSteps]:
     """DPM-Solver-2: Lu et al. (2022a), Algorithm 1 with r_1 = 1/2; two evaluations per step.
 
     Example:
@@ -120,7 +120,7 @@ def dpm_solver_2(
 
 def dpm_solver_pp_2m(
     denoiser: Callable, x: Events, times: Times, schedule: Schedule, keys=None
-) -> tuple[Events, Trajectory]:
+) -> tuple[Events, SamplerSteps]:
     """DPM-Solver++(2M): Lu et al. (2022b), Algorithm 2; order two with one evaluation per step.
 
     The first step is of order one. So is the last if there are fewer than `FEW` steps, as the
@@ -154,7 +154,7 @@ def dpm_solver_pp_2m(
 
 def euler(
     denoiser: Callable, x: Events, times: Times, schedule: Schedule, keys=None
-) -> tuple[Events, Trajectory]:
+) -> tuple[Events, SamplerSteps]:
     """Euler's method for the probability-flow ODE.
 
     For straight paths: Liu et al. (2023), section 2.
@@ -184,7 +184,7 @@ def heun(
     schedule: Schedule,
     keys: UInt32[Array, 'batch 2'] | None = None,
     churn: float = 0.0,
-) -> tuple[Events, Trajectory]:
+) -> tuple[Events, SamplerSteps]:
     """Heun's method: Karras et al. (2022), Algorithm 1, or Algorithm 2 with `churn`, their S_churn.
 
     Takes two evaluations per step. Added noise is measured in sigma / alpha, the paper's sigma. The
@@ -275,7 +275,7 @@ def _scan(step: Callable, start, times: Times):
     def recorded(carry, step_inputs):
         x_t = carry[0] if isinstance(carry, tuple) else carry
         carry, mean = step(carry, *step_inputs)
-        return carry, Trajectory(x_t, mean)
+        return carry, SamplerSteps(x_t, mean)
 
     indices = jnp.arange(len(times) - 1)
     return jax.lax.scan(recorded, start, (times[:-1], times[1:], indices))

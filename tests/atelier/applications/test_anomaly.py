@@ -121,7 +121,7 @@ def test_a_table_has_scores_and_no_images(vae, tmp_path, complaint):
     assert (tmp_path / 'applications' / 'anomaly-nll.png').stat().st_size > 1000
     nan = lambda *arguments: jnp.log(-1 - jnp.abs(nats(*arguments)))
     broken = with_abilities(run, LogProb(nan, 'exact'))
-    assert '6 scores are nan' in complaint(anomaly.apply, broken)
+    assert '6 of 6 scores are NaN' in complaint(anomaly.apply, broken)
 
 
 @pytest.mark.slow

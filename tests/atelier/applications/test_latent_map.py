@@ -145,7 +145,7 @@ def test_codes_of_one_dimension_lie_on_a_line(vae):
 def test_bad_input_raises_one_line(vae, complaint, tmp_path):
     assert '--num_points=0' in complaint(latent_map.apply, vae, num_points=0)
     few = of_codes(vae, np.ones((1, 2), int))
-    assert 'has 1 examples, fewer than 2' in complaint(latent_map.apply, few)
+    assert 'has 1 example, fewer than 2' in complaint(latent_map.apply, few)
     for name, missing in (('gan', 'has no encoder'), ('classifier', 'no decoder')):
         line = complaint(perform, latent_map.APPLICATION, assembled(tmp_path, name))
         assert f'{missing}; modes that fit it: ' in line

@@ -185,7 +185,7 @@ def test_decoding_needs_only_the_weights_and_the_file(main, tmp_path, digits, na
         (dict(event_shape=(2**20, 2**20)), 'holds other data than those of'),
         (dict(levels=2**24), 'holds other data than those of'),
         (dict(num_classes=2**30), 'holds other data than those of'),
-        (dict(num_examples=2**30), r'declares 1073741824 examples, and .* has \d+ to test'),
+        (dict(num_examples=2**30), r'declares 1,073,741,824 examples, and .* has \d+ to test'),
         (dict(batch_size=2**30), 'does not decode to the original data'),
         (dict(left_out=('a',)), 'does not decode to the original data'),
     ],

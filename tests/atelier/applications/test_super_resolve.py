@@ -21,7 +21,7 @@ pytestmark = pytest.mark.usefixtures('quick_compilation', 'untrained')
 @pytest.fixture
 def no_figure(monkeypatch):
     """Disables figures, which take seconds per test."""
-    monkeypatch.setattr(super_resolve, '_draw', lambda *arguments: None)
+    monkeypatch.setattr(super_resolve, '_save_figure', lambda *arguments: None)
 
 
 def able(run, enlarge, x=None, spec=None, factor=2):

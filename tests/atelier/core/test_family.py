@@ -2,11 +2,14 @@
 
 from typing import NamedTuple
 
+import jax
+import jax.numpy as jnp
 import jaxtyping
 import pytest
 
 from atelier.core.abilities import Codes, LogProb, Sample
 from atelier.core.family import Family, codes_of, is_class_conditional, present
+from atelier.core.game import State, Turn
 
 
 def family_with(*abilities) -> Family:
@@ -66,6 +69,23 @@ def test_class_conditional_families_are_recognized():
     assert is_class_conditional(family_with(Sample(len, True)))
     assert not is_class_conditional(family_with(Sample(len)))
     assert not is_class_conditional(family_with())
+
+
+def test_a_family_and_its_weights_are_shown_without_functions_and_arrays():
+    """Also under a trace, and for shapes alone."""
+    turns = (Turn(('critic',), len), Turn(('encoder', 'decoder'), len))
+    family = Family(len, turns, len, (Sample(len), LogProb(len, 'exact')))
+    expected = 'Family(turns: critic, encoder+decoder; abilities: Sample, LogProb)'
+    assert repr(family) == expected
+    assert repr(Family(len, turns[:1], len)) == 'Family(turns: critic; abilities: none)'
+    params = {'critic': {'bias': jnp.zeros(1)}, 'decoder': jnp.zeros((30, 40))}
+    state = State(jnp.int32(3), jnp.zeros(2, jnp.uint32), params, {}, {}, params, {})
+    sizes = 'critic: 1 parameter, decoder: 1,200 parameters'
+    assert repr(state) == f'State(step=3, {sizes})'
+    assert repr(state.weights) == f'Weights({sizes})'
+    shown = []
+    shapes = jax.eval_shape(lambda state: shown.append(repr(state)) or state, state)
+    assert sizes in shown[0] and sizes in repr(shapes)
 
 
 def test_missing_abilities_are_left_out():

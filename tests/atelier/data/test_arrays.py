@@ -348,8 +348,8 @@ LABEL = np.arange(5)
         (dict(x=TABLE[:0]), r'empty: its shape is \(0, 4\)'),
         (dict(x=TABLE[:, :0]), r'empty: its shape is \(5, 0\)'),
         (dict(x_train=TABLE, x_test=TABLE[:0]), 'x_test of .* is empty'),
-        (dict(x=with_value(np.nan)), '1 values that are not finite'),
-        (dict(x=with_value(-np.inf)), '1 values that are not finite'),
+        (dict(x=with_value(np.nan)), 'has values that are not finite: 1 of '),
+        (dict(x=with_value(-np.inf)), 'has values that are not finite: 1 of '),
         (dict(x_train=REAL, x_valid=with_value(np.nan)), 'x_valid of .* not finite'),
         (dict(x=np.array(['a', 'b\nc'])), 'type <U3'),
         (dict(x=np.array([b'a', b'b'])), 'type |S1'),
@@ -480,9 +480,12 @@ def test_a_compressed_member_that_is_damaged_or_encrypted(tmp_path, complaint, m
 @pytest.mark.parametrize(
     ('labels', 'message'),
     [
-        ([0, 1, 2] * 99 + [10_000_000], 'the label 10000000, but only 4 .* class 3 .*=3 keeps'),
-        ([*range(21)] * 10 + [255] * 5, 'the label 255, but only 22 have examples.* class 21 '),
-        ([1000] * 30, 'the label 1000, but only 1 have examples.* class 0 '),
+        (
+            [0, 1, 2] * 99 + [10_000_000],
+            'the label 10000000, but examples of only 4: .*=3 keeps',
+        ),
+        ([*range(21)] * 10 + [255] * 5, 'the label 255, but examples of only 22: .* class 21 '),
+        ([1000] * 30, 'the label 1000, but examples of only 1: .* class 0 '),
     ],
 )
 def test_a_label_far_above_the_others_is_refused(npz, complaint, labels, message):

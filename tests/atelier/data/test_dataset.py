@@ -52,6 +52,13 @@ def preprocessed(data, split, seed):
 # Spec
 
 
+def test_a_spec_is_shown_in_a_line():
+    """Long vocabularies and moments are cut."""
+    assert repr(Spec(SHAPE, 17, None)) == 'Spec(event_shape=(3, 2), levels=17, num_classes=None)'
+    long = Spec((9,), 9000, None, mean=(0.5,) * 900, std=(2.0,) * 900, symbols='ab\n' * 3000)
+    assert len(repr(long)) < 300 and 'mean=(0.5' in repr(long)
+
+
 def test_discrete_data_lie_in_0_to_1():
     spec = Spec((8, 8, 1), 17, 10)
     assert (spec.interval, spec.num_dims, spec.has_bits_per_dim) == ((0, 16), 64, True)

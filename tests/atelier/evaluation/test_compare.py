@@ -96,6 +96,13 @@ def test_metrics_that_are_not_comparable_are_reported(make, tmp_path, caplog, ot
     assert f'not comparable: {reason}' in caplog.text
 
 
+def test_a_kind_of_log_prob_that_is_only_written_otherwise(make, tmp_path, caplog):
+    """Earlier versions wrote '1 probes'."""
+    before, now = 'estimate, 50 steps, 1 probes', 'estimate, 50 steps, 1 probe'
+    compare([make('a', 88.0, log_prob=before), make('b', 91.5, log_prob=now)], tmp_path)
+    assert 'not comparable' not in caplog.text
+
+
 def test_a_run_without_an_evaluation(make, tmp_path, caplog):
     folders = [make('a', 88.0), make('b')]
     assert compare(folders, tmp_path)['nll_nats'] == {folders[0]: 88.0, folders[1]: None}

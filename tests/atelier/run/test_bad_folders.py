@@ -72,9 +72,22 @@ def test_a_workdir_without_a_run_is_refused_and_unchanged(tmp_path, name):
     before = contents(tmp_path)
     with pytest.raises(UserError, match=f'{name} exists and is not a run'):
         run_folder.check_same(tmp_path / name, *recipe_and_config())
-    with pytest.raises(UserError, match=f'{name} is not a run: it has no config.json'):
+    why = {'file': 'is a file', 'folder': 'exists and is not a run: it has no config.json'}[name]
+    with pytest.raises(UserError, match=f'{name} {why}.*give the folder of a run .*runs/'):
         run_folder.load(tmp_path / name)
     assert contents(tmp_path) == before
+
+
+def test_the_folder_of_several_runs(tmp_path):
+    """The message names one of them; of a sweep, it says so."""
+    for name in ('b', 'a'):
+        (tmp_path / 'runs' / name).mkdir(parents=True)
+        (tmp_path / 'runs' / name / 'config.json').write_text('{}')
+    with pytest.raises(UserError, match='name one of the runs in it, such as .*runs/a$'):
+        run_folder.load(tmp_path / 'runs')
+    (tmp_path / 'runs' / 'sweep.json').write_text('{}')
+    with pytest.raises(UserError, match='is a sweep: name one of the runs in it$'):
+        run_folder.load(tmp_path / 'runs')
 
 
 def test_a_workdir_path_that_the_system_refuses_is_one_line(tmp_path):

@@ -1,5 +1,7 @@
 """Comments beside config fields describe them in --help and on the page of all fields."""
 
+import re
+
 import pytest
 
 from atelier import checkout
@@ -19,6 +21,23 @@ def test_every_field_of_every_config_is_described(path):
     comments = field_comments(config_file.file)
     names = config_values.flatten(config_file.config().to_dict())
     assert not [name for name in names if name not in comments]
+
+
+@pytest.mark.parametrize('path', checkout.configs())
+def test_a_comment_begins_with_the_noun_of_its_field_or_with_whether(path):
+    """It is a phrase, and its choices follow a colon: 'optimizer: adam | muon'."""
+    which = checkout.config_file(path)
+    comments = field_comments(which.file)
+    values = config_values.flatten(which.config().to_dict())
+    for name, value in values.items():
+        comment = comments[name]
+        assert not BARE.match(comment), (name, comment)
+        assert not comment.endswith('.'), (name, comment)
+        if isinstance(value, bool):
+            assert comment.startswith('whether '), (name, comment)
+
+
+BARE = re.compile(r"'?[\w.-]+'? \||\d|(of|in|if|its|for|otherwise|like|how|which|add|only)\b")
 
 
 def test_a_comment_describes_the_field_on_its_line_or_below_it(tmp_path):

@@ -17,7 +17,7 @@ from atelier.run import experiment, limits, restore
         ('model__latent_dim', 10**20, 'model.latent_dim=1.*: the largest size is 16,777,216'),
         ('model__mixture_components', 2**31, 'model.mixture_components=2147483648'),
         ('model__hidden_sizes', (64, 2**40), 'model.hidden_sizes='),
-        ('model__hidden_sizes', (1,) * 2000, 'hidden_sizes has 2,000 entries, above 1,000'),
+        ('model__hidden_sizes', (1,) * 2000, 'hidden_sizes has more than 1,000 entries: 2,000'),
         ('eval__num_pictures', 2**64, 'eval.num_pictures=1844.*: the largest size is 2,147,483'),
         ('train__steps', -(2**64), 'train.steps=-1844'),
         ('data__num_valid', 2**31, 'data.num_valid='),

@@ -83,4 +83,4 @@ def test_a_job_trusts_the_config_that_the_user_named(main, tmp_path):
 def test_a_failed_job_is_reported(main, tmp_path):
     arguments = [CONFIG, '--mode=sweep', f'--workdir={tmp_path}/sweep', '--launcher=submitit-local']
     result = main(*arguments, '--sweep=hypers.learning_rate=1e30,2e30', timeout=600)
-    assert '1 of 1 jobs failed; ' in error_line(result)
+    assert '1 of 1 job failed; ' in error_line(result)

@@ -203,7 +203,7 @@ def test_a_nan_loss_freezes_one_member(whole, tmp_path, caplog):
 
 @pytest.mark.slow
 def test_a_sweep_whose_members_all_failed_is_an_error(tmp_path):
-    with pytest.raises(UserError, match='all 2 members failed; .*nan'):
+    with pytest.raises(UserError, match='all of 2 members failed; .*nan'):
         swept(tmp_path / 'sweep', ('hypers.learning_rate=1e30,2e30',))
 
 
@@ -296,10 +296,10 @@ def test_overlapping_programs_are_resolved(tmp_path):
         members = [by_name.get(name, runs[0]._replace(folder=tmp_path / name)) for name in names]
         sweep_folder.write_program(sweep_folder.program_file(tmp_path, members), members, 'cpu')
     (tmp_path / 'programs' / 'torn.json').write_text('{')
-    parts = sweep_folder.parts_begun(tmp_path, runs)
-    assert [''.join(run.folder.name for run in part) for part in parts] == ['ab', 'cde']
-    parts = sweep_folder.parts_begun(tmp_path, runs[1:])
-    assert [''.join(run.folder.name for run in part) for part in parts] == ['bcde']
+    programs = sweep_folder.programs_begun(tmp_path, runs)
+    assert [''.join(run.folder.name for run in members) for members in programs] == ['ab', 'cde']
+    programs = sweep_folder.programs_begun(tmp_path, runs[1:])
+    assert [''.join(run.folder.name for run in members) for members in programs] == ['bcde']
 
 
 def test_the_mean_is_over_finished_members():
@@ -487,7 +487,7 @@ CONFIG = f'--config={ROOT}/configs/vae.py'
     ('arguments', 'pattern'),
     [
         pytest.param([CONFIG, '--sweep=seed=0:2'], '--sweep is for --mode=sweep', marks=SLOW),
-        (['--mode=sweep', '--workdir=none'], 'is not a sweep'),
+        (['--mode=sweep', '--workdir=none'], 'none does not exist; give the folder of a sweep'),
         pytest.param(
             ['--mode=sweep', CONFIG, '--sweep=hypers.bta=1'],
             "did you mean 'hypers.beta'",

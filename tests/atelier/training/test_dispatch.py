@@ -270,7 +270,7 @@ def test_the_dispatch_length_is_the_largest_common_divisor_within_its_limit(
 def test_short_dispatches_are_reported_with_better_settings():
     config = train_config(steps=301, evaluate_every=99)
     hint = suggest_cadences(config)
-    assert 'only 1 of at most 50 steps' in hint
+    assert 'only 1 step of at most 50' in hint
     assert 'set train.steps=300, train.evaluate_every=100 to reach that' in hint
     assert 'continues from step 7' in suggest_cadences(train_config(), start=7)
     assert suggest_cadences(train_config()) is None

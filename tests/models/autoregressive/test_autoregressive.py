@@ -19,7 +19,12 @@ from atelier.run import restore
 from models.autoregressive.autoregressive import autoregressive
 from models.autoregressive.causal_conv import CausalConvOptions
 from models.autoregressive.causal_transformer import transformer_parts
-from models.autoregressive.gated_pixelcnn import Horizontal, Size, Vertical, gated_pixelcnn
+from models.autoregressive.gated_pixelcnn import (
+    GatedPixelCNNSizes,
+    Horizontal,
+    Vertical,
+    gated_pixelcnn,
+)
 from models.autoregressive.made import MADE, Orders, made_parts
 from models.autoregressive.pixelcnn import PixelCNN, pixelcnn
 from models.autoregressive.raster_scan import raster_scan_parts
@@ -50,14 +55,14 @@ def gated_pixelcnn_of(spec, classes=0, dtype=jnp.float32):
         observation_for('auto', spec, 2),
         CausalConvOptions(spec.image_shape[2], dtype=dtype),
     )
-    size = Size(layers=1, width=6, head_width=6, first_margin=1, margin=1)
+    size = GatedPixelCNNSizes(layers=1, width=6, head_width=6, first_margin=1, margin=1)
     stacks = Vertical(size, kind, classes), Horizontal(observation.size, size, kind, classes)
     return raster_scan_parts(gated_pixelcnn(*stacks), observation, spec, classes > 0)
 
 
 def transformer_of(spec, classes=0, dtype=jnp.float32):
     """A transformer whose initial output weights are multiplied by 5."""
-    sizes = dict(symbols=spec.levels, length=spec.num_dims, width=8, blocks=2, heads=2)
+    sizes = dict(vocab_size=spec.levels, length=spec.num_dims, width=8, blocks=2, heads=2)
     parts = transformer_parts(Transformer(**sizes, num_classes=classes, dtype=dtype), spec)
 
     def init(key, batch):

@@ -19,7 +19,7 @@ BITS = Spec((3, 3), 2, None)
 
 
 def parts_of(spec=BITS, **options):
-    sizes = dict(symbols=spec.levels, length=spec.num_dims, width=8, blocks=2, heads=2)
+    sizes = dict(vocab_size=spec.levels, length=spec.num_dims, width=8, blocks=2, heads=2)
     return transformer_parts(Transformer(**sizes, **options), spec)
 
 

@@ -55,7 +55,7 @@ def witten_bell_prob(train, context, symbol):
     return (counts[symbol] + num_kinds * lower_order_prob) / (total + num_kinds)
 
 
-def levels_of(train, order, num_pieces=7, context=8):
+def tables_of(train, order, num_pieces=7, context=8):
     pieces = text._training(train, context, num_pieces)
     x = jnp.asarray(pieces['x'], jnp.int32)
     is_counted = jnp.arange(x.shape[1]) >= x.shape[1] - jnp.asarray(pieces['num_scored'])[:, None]
@@ -65,9 +65,9 @@ def levels_of(train, order, num_pieces=7, context=8):
 @pytest.mark.parametrize('order', [0, 1, 3])
 def test_counts_in_plain_python_agree(order):
     train, held_out = random_text(), random_text(40, seed=1)
-    levels = levels_of(train, order)
+    tables = tables_of(train, order)
     x = jnp.asarray(held_out[None], jnp.int32)
-    probs = np.exp(log_probs(levels, x, x[..., None], SYMBOLS))[0, :, 0]
+    probs = np.exp(log_probs(tables, x, x[..., None], SYMBOLS))[0, :, 0]
     expected = [
         witten_bell_prob(train, held_out[max(0, i - order) : i], held_out[i]) for i in range(40)
     ]
@@ -76,44 +76,44 @@ def test_counts_in_plain_python_agree(order):
 
 def test_any_context_has_probabilities_that_sum_to_one():
     """Unseen contexts included."""
-    levels = levels_of(random_text(), 3)
+    tables = tables_of(random_text(), 3)
     contexts = np.stack(np.meshgrid(*[np.arange(SYMBOLS)] * 3), -1).reshape(-1, 3)
     x = jnp.asarray(np.pad(contexts, ((0, 0), (0, 1))), jnp.int32)
     candidates = jnp.broadcast_to(jnp.arange(SYMBOLS), (*x.shape, SYMBOLS))
-    p = np.exp(log_probs(levels, x, candidates, SYMBOLS))
+    p = np.exp(log_probs(tables, x, candidates, SYMBOLS))
     np.testing.assert_allclose(p.sum(-1), 1, rtol=1e-5)
     assert p.min() > 0
 
 
 @pytest.mark.parametrize('num_pieces', [1, 300])
 def test_how_the_text_is_cut_makes_no_difference(num_pieces):
-    levels, recut_levels = levels_of(random_text(), 2), levels_of(random_text(), 2, num_pieces)
-    for level, recut_level in zip(levels, recut_levels, strict=True):
-        n = int((np.asarray(level.codes) < markov_lib.NONE).sum())
-        np.testing.assert_array_equal(level.codes[:n], recut_level.codes[:n])
-        np.testing.assert_array_equal(level.counts[:n], recut_level.counts[:n])
-        assert float(recut_level.counts.sum()) == float(recut_level.totals.sum())
+    tables, recut_tables = tables_of(random_text(), 2), tables_of(random_text(), 2, num_pieces)
+    for table, recut_table in zip(tables, recut_tables, strict=True):
+        n = int((np.asarray(table.codes) < markov_lib.NONE).sum())
+        np.testing.assert_array_equal(table.codes[:n], recut_table.codes[:n])
+        np.testing.assert_array_equal(table.counts[:n], recut_table.counts[:n])
+        assert float(recut_table.counts.sum()) == float(recut_table.totals.sum())
 
 
 def test_stepwise_log_probs_are_those_of_the_whole_text():
     """Steps with cached context indices give the same probabilities."""
     spec = Spec((8,), SYMBOLS, None, symbols='abcd')
-    levels, x = levels_of(random_text(), 3), jnp.asarray(random_text(16, seed=2).reshape(2, 8))
-    weights = markov_lib._as_weights(levels)
+    tables, x = tables_of(random_text(), 3), jnp.asarray(random_text(16, seed=2).reshape(2, 8))
+    weights = markov_lib._as_weights(tables)
     steps = markov_lib._steps(3, SYMBOLS)
     begun = steps.begin(weights, {'x': x}, 0)
     before = jnp.pad(x[:, :-1], ((0, 0), (1, 0))).T.astype(jnp.float32)
     step = lambda memory, at: steps.step(weights, memory, *at)
     _, stepwise_log_probs = jax.lax.scan(step, begun, (jnp.arange(spec.num_dims), before))
     all_symbols = jnp.broadcast_to(jnp.arange(SYMBOLS), (2, 8, SYMBOLS))
-    expected = log_probs(levels, x.astype(jnp.int32), all_symbols, SYMBOLS)
+    expected = log_probs(tables, x.astype(jnp.int32), all_symbols, SYMBOLS)
     np.testing.assert_allclose(jnp.moveaxis(stepwise_log_probs, 0, 1), expected, rtol=1e-5)
 
 
 def test_samples_have_the_frequencies_of_the_model():
     spec = Spec((8,), SYMBOLS, None, symbols='abcd')
     family = markov(spec, 2, SamplingOptions())
-    weights = markov_lib._as_weights(levels_of(random_text(), 2))
+    weights = markov_lib._as_weights(tables_of(random_text(), 2))
     n = 20_000
     rng = rng_for(jax.random.PRNGKey(0), jnp.arange(n), n)
     x = np.asarray(jax.jit(lambda w, d: family.ability(Sample).draw(w, d, None))(weights, rng), int)
@@ -121,9 +121,9 @@ def test_samples_have_the_frequencies_of_the_model():
     all_beginnings = np.stack(np.meshgrid(*[np.arange(SYMBOLS)] * 3, indexing='ij'), -1).reshape(
         -1, 3
     )
-    levels = markov_lib._levels_of(weights)
+    tables = markov_lib._tables_of(weights)
     tokens = jnp.asarray(all_beginnings, jnp.int32)
-    p = np.exp(log_probs(levels, tokens, tokens[..., None], SYMBOLS).sum((1, 2)))
+    p = np.exp(log_probs(tables, tokens, tokens[..., None], SYMBOLS).sum((1, 2)))
     np.testing.assert_allclose(frequencies, p, atol=4 * np.sqrt(0.25 / n))
 
 

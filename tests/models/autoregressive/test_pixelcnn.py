@@ -10,7 +10,12 @@ from atelier import checkout
 from atelier.core.abilities import LogProb
 from atelier.data.dataset import Spec
 from models.autoregressive.causal_conv import CausalConvOptions, Reach, causal_mask, groups_of
-from models.autoregressive.gated_pixelcnn import Horizontal, Size, Vertical, gated_pixelcnn
+from models.autoregressive.gated_pixelcnn import (
+    GatedPixelCNNSizes,
+    Horizontal,
+    Vertical,
+    gated_pixelcnn,
+)
 from models.autoregressive.pixelcnn import PixelCNN, pixelcnn
 from models.autoregressive.raster_scan import raster_scan_parts
 from models.shared.observations import observation_for
@@ -25,7 +30,7 @@ def plain(observation, kind):
 
 
 def gated(observation, kind):
-    size = Size(LAYERS, 12, 12, first_margin=1, margin=1)
+    size = GatedPixelCNNSizes(LAYERS, 12, 12, first_margin=1, margin=1)
     return gated_pixelcnn(Vertical(size, kind), Horizontal(observation.size, size, kind))
 
 

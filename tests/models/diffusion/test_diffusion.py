@@ -145,7 +145,7 @@ def test_the_terms_add_up_to_the_bound():
     np.testing.assert_allclose(terms['elbo_nats'], -parts, rtol=1e-6)
     nats = jax.jit(ours.ability(LogProb).nats)(weights, batch, rng_of(3))
     np.testing.assert_allclose(nats, -parts, rtol=1e-6)
-    assert ours.ability(LogProb).description == 'lower bound, 1 times'
+    assert ours.ability(LogProb).description == 'lower bound, 1 time'
 
 
 UNITS = {

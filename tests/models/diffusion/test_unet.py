@@ -102,7 +102,7 @@ def test_bfloat16_rounds_the_residual_and_not_the_sum():
 def test_bfloat16_is_near_float32_but_not_equal():
     x = jax.random.normal(jax.random.PRNGKey(2), (3, 8, 8))
     nets = [
-        UNet((8, 8), 1, (1,), kind=UNetOptions(dtype=dtype))
+        UNet((8, 8), 1, (1,), options=UNetOptions(dtype=dtype))
         for dtype in (jnp.float32, jnp.bfloat16)
     ]
     params = nonzero_params(nets[0], x, LEVELS)

@@ -315,7 +315,7 @@ def test_packs_must_divide_a_devices_share_of_the_batch(tmp_path, complaint):
     run = make(tmp_path / 'run', model__packing=4)
     message = complaint(train_lib.train, run, jax.devices())
     assert 'needs 4 consecutive examples on one device' in message
-    assert '6 examples of a device' in message
+    assert 'a device has 6 examples' in message
     assert not run.folder.exists()
 
 

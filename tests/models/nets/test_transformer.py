@@ -11,7 +11,7 @@ from models.nets.transformer import Transformer, empty_cache
 
 pytestmark = pytest.mark.usefixtures('quick_compilation')
 
-SIZES = dict(symbols=5, length=7, width=8, blocks=2, heads=2)
+SIZES = dict(vocab_size=5, length=7, width=8, blocks=2, heads=2)
 KINDS = {
     'plain': {},
     'tied': dict(is_tied=True),
@@ -84,7 +84,7 @@ def test_a_token_changes_later_logits_alone(kind):
 
 def test_the_slopes_in_embedded_tokens_are_zero_before_them():
     """Each position has its own token, so that a row of the table belongs to one position."""
-    net = Transformer(symbols=6, length=6, width=8, blocks=2, heads=2)
+    net = Transformer(vocab_size=6, length=6, width=8, blocks=2, heads=2)
     tokens = jnp.arange(6)[None]
     params = scattered(jax.jit(net.init)(jax.random.PRNGKey(0), tokens)['params'])
 
@@ -117,7 +117,7 @@ def test_dropout_belongs_to_the_example_and_to_training():
 
 def test_residual_kernels_start_small():
     """Residual kernels start smaller by a factor sqrt(2 * blocks)."""
-    net = Transformer(symbols=5, length=7, width=64, blocks=2, heads=2)
+    net = Transformer(vocab_size=5, length=7, width=64, blocks=2, heads=2)
     params = jax.jit(net.init)(jax.random.PRNGKey(0), jnp.zeros((1, 7), int))['params']
     for block in (params['layers_0'], params['layers_1']):
         assert np.std(block['add_0']['kernel']) == pytest.approx(0.125 / 2, rel=0.05)

@@ -66,7 +66,7 @@ def test_too_few_examples_are_a_warning_after_training(tmp_path, caplog):
     run = run._replace(data=run.data._replace(splits={**run.data.splits, 'test': few}))
     with caplog.at_level('WARNING', logger='atelier'):
         assert quality_of(run, restore.initial_state(run), ONE) == {}
-    assert '5 test and 100000 training examples are too few' in caplog.text
+    assert '5 test examples and 100,000 training examples are too few' in caplog.text
 
 
 @pytest.mark.parametrize('f', [lambda x: x, lambda x: np.full((len(x), 2), np.nan), lambda x: x[0]])
