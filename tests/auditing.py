@@ -1,4 +1,4 @@
-"""Records what Python's audit events say about code and processes, for tests of strangers' files.
+"""Records what Python's audit events say about code and processes, for tests of untrusted files.
 
 An audit hook cannot be removed, so it belongs into a process of its own.
 """

@@ -1,4 +1,4 @@
-"""What a stranger's checkpoint can do when it is read: be refused, before memory is taken."""
+"""What an untrusted checkpoint can do when it is read: be refused, before memory is taken."""
 
 import contextlib
 import json
@@ -86,7 +86,7 @@ HUGE = [dict(shape=[2**40, 2]), dict(shape=[2**62, 2**62]), dict(chunks=[2**40, 
 
 @pytest.mark.parametrize('changes', HUGE)
 @pytest.mark.parametrize('is_known', [True, False])
-def test_hostile_sizes_are_refused_unread(folder, changes, is_known, monkeypatch):
+def test_harmful_sizes_are_refused_unread(folder, changes, is_known, monkeypatch):
     """With and without a model whose shapes are known."""
     rewritten(folder, 'params.model.kernel', **changes)
     monkeypatch.setattr('orbax.checkpoint.CheckpointManager.restore', never)
@@ -122,7 +122,7 @@ def test_json_of_other_types_is_refused(folder, change):
 
 
 @pytest.mark.slow
-def test_reading_a_strangers_checkpoint_runs_nothing_of_it(folder, clean, tmp_path):
+def test_reading_an_untrusted_checkpoint_runs_nothing_of_it(folder, clean, tmp_path):
     """An audit of the interpreter: the same imports as for a clean one, no code, no process.
 
     One checkpoint names classes that read its items, the other classes of its arrays as well. The
@@ -147,7 +147,7 @@ def test_reading_a_strangers_checkpoint_runs_nothing_of_it(folder, clean, tmp_pa
     )
     assert result.returncode == 0, result.stderr
     events = json.loads(result.stdout)
-    assert events['hostile'] == []
+    assert events['unexpected'] == []
     assert events['refusals'][:2] == ['', ''] and 'evil.Array' in events['refusals'][2]
     assert ['import', 'evil'] in events['control']
 
@@ -189,10 +189,10 @@ def read(folder):
 for _ in range(2):  # the first time, libraries import what they need
     clean = read(sys.argv[1])
 del refusals[:]
-hostile = [event for path in sys.argv[2:] for event in read(path) if event not in clean]
+unexpected = [event for path in sys.argv[2:] for event in read(path) if event not in clean]
 events = []
 sys.path.insert(0, sys.argv[2])
 with contextlib.suppress(SystemExit):
     import evil
-print(json.dumps({'hostile': hostile, 'control': events, 'refusals': refusals}))
+print(json.dumps({'unexpected': unexpected, 'control': events, 'refusals': refusals}))
 """

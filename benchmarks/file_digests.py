@@ -73,14 +73,28 @@ def _lasting(value: Any) -> Any:
     return {name: _lasting(part) for name, part in kept.items() if not name.startswith('time/')}
 
 
+def _is_replaced(name: str, expected: dict[str, str]) -> bool:
+    """Whether a file is a checkpoint (`of_folder` has read it) of an earlier step than expected."""
+    folder, _, step = name.rpartition('/')
+    beside = [other.rpartition('/') for other in expected]
+    steps = [int(last) for parent, _, last in beside if parent == folder and last.isdigit()]
+    is_checkpoint = folder.endswith('checkpoints') and step.isdigit()
+    return is_checkpoint and bool(steps) and int(step) < max(steps)
+
+
 def _digest(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()[:16]
 
 
 def differences(found: dict[str, str], expected: dict[str, str]) -> list[str]:
-    """Returns what is left over, missing or different."""
+    """Returns what is left over, missing or different.
+
+    An intact checkpoint that is older than the expected ones is nothing of these: the run is
+    finished if it was killed between its last save and the deletion of what that save replaces.
+    """
+    more = {name for name in {*found} - {*expected} if not _is_replaced(name, expected)}
     return [
-        *(f'left over: {name}' for name in sorted({*found} - {*expected})),
+        *(f'left over: {name}' for name in sorted(more)),
         *(f'missing: {name}' for name in sorted({*expected} - {*found})),
         *(
             f'differs: {name}'

@@ -29,7 +29,7 @@ WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC
 FULL = 2048  # bytes that a file may have once the disk is full
 
 
-class Blow(NamedTuple):
+class Fault(NamedTuple):
     """What happens at the n-th change: a kill, `delay` seconds later, or a full disk."""
 
     n: int
@@ -37,7 +37,7 @@ class Blow(NamedTuple):
     is_disk_full: bool = False
 
 
-class Ending(NamedTuple):
+class ProcessResult(NamedTuple):
     """How a fork ended: its exit status (negative for a signal), its output, its changes."""
 
     status: int
@@ -46,20 +46,20 @@ class Ending(NamedTuple):
 
 
 def run(
-    arguments: Sequence[str], watched: Sequence[pathlib.Path], blow: Blow | None, seconds: float
-) -> Ending:
+    arguments: Sequence[str], watched: Sequence[pathlib.Path], fault: Fault | None, seconds: float
+) -> ProcessResult:
     """Runs `python main.py ARGUMENTS` in a fork; ends it after `seconds`, with status None."""
     count_file = watched[0] / '.changes'
 
     def work() -> None:
         sys.argv = ['main.py', *arguments]
-        _install([str(folder) for folder in watched[1:]], blow, count_file)
+        _install([str(folder) for folder in watched[1:]], fault, count_file)
         cli.console()
 
     status, output = forked(work, seconds)
     changes = len(count_file.read_bytes()) if count_file.exists() else 0
     count_file.unlink(missing_ok=True)
-    return Ending(status, output, changes)
+    return ProcessResult(status, output, changes)
 
 
 def forked(work: Callable[[], None], seconds: float) -> tuple[int, str]:
@@ -107,8 +107,8 @@ def _read_all(reader: int, process: int, seconds: float) -> str:
     return b''.join(parts).decode(errors='replace')
 
 
-def _install(folders: list[str], blow: Blow | None, count_file: pathlib.Path) -> None:
-    """Counts changes below the folders in the size of a file, and strikes at the n-th."""
+def _install(folders: list[str], fault: Fault | None, count_file: pathlib.Path) -> None:
+    """Counts changes below the folders in the size of a file, and injects the fault at the n-th."""
     counter = os.open(count_file, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     state = {'changes': 0}
 
@@ -117,18 +117,18 @@ def _install(folders: list[str], blow: Blow | None, count_file: pathlib.Path) ->
             return
         state['changes'] += 1
         os.write(counter, b'.')
-        if blow is not None and state['changes'] == blow.n:
-            _strike(blow)
+        if fault is not None and state['changes'] == fault.n:
+            _inject(fault)
 
     sys.addaudithook(hook)
 
 
-def _strike(blow: Blow) -> None:
-    if blow.is_disk_full:
+def _inject(fault: Fault) -> None:
+    if fault.is_disk_full:
         resource.setrlimit(resource.RLIMIT_FSIZE, (FULL, resource.RLIM_INFINITY))
-    elif blow.delay:
+    elif fault.delay:
         kill = lambda: os.kill(os.getpid(), signal.SIGKILL)
-        threading.Timer(blow.delay, kill).start()
+        threading.Timer(fault.delay, kill).start()
     else:
         os.kill(os.getpid(), signal.SIGKILL)
 

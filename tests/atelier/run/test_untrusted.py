@@ -1,6 +1,6 @@
-"""Nothing that comes from a stranger runs: every mode, under an audit hook, in one process.
+"""Nothing that comes from someone else runs: every mode, under an audit hook, in one process.
 
-`tests/strangers.py` makes the runs and uses them; the tests judge what it found.
+`tests/untrusted_use.py` makes the runs and uses them; the tests judge what it found.
 """
 
 import json
@@ -18,10 +18,10 @@ pytestmark = pytest.mark.slow
 @pytest.fixture(scope='module')
 def found(tmp_path_factory):
     """What the commands said and the hook recorded."""
-    folder = tmp_path_factory.mktemp('strangers')
+    folder = tmp_path_factory.mktemp('untrusted')
     flags = os.environ['XLA_FLAGS'].replace('device_count=8', 'device_count=1')
     result = subprocess.run(
-        [sys.executable, str(ROOT / 'tests' / 'strangers.py'), str(folder)],
+        [sys.executable, str(ROOT / 'tests' / 'untrusted_use.py'), str(folder)],
         cwd=ROOT,
         env={**os.environ, 'XLA_FLAGS': flags, 'JAX_DISABLE_MOST_OPTIMIZATIONS': 'true'},
         capture_output=True,
@@ -41,13 +41,13 @@ def test_code_in_a_run_folder_changes_nothing(found):
     assert found['planted'] == found['clean']
 
 
-def test_no_code_of_the_stranger_runs(found):
+def test_no_code_of_an_untrusted_folder_runs(found):
     """None is compiled, executed, imported or opened, and none left its mark."""
     assert found['code'] == []
     assert found['marked'] == ''
 
 
-def test_no_pickle_process_or_library_is_used_on_a_strangers_account(found):
+def test_no_pickle_process_or_library_is_used_for_untrusted_files(found):
     """Names that pickles look up, programs and libraries are those of the clean runs."""
     assert found['unusual'] == []
 
@@ -63,7 +63,7 @@ def test_data_that_hold_code_are_refused_in_one_line(found):
 
 
 def test_handlers_that_a_checkpoint_names_are_not_imported(found):
-    """The names in its metadata are the stranger's modules; it is read all the same or refused."""
+    """The names in its metadata are the folder's modules; it is read all the same or refused."""
     line = found['handlers']['sample']
     assert line == 'ok' or is_one_line(line), line
 
