@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
-from atelier.errors import check_sizes
+from atelier.errors import MOST_UNROLLED, check_sizes
 from models.autoregressive.causal_conv import (
     CausalConv,
     CausalConvOptions,
@@ -51,7 +51,7 @@ class PixelCNN(nn.Module):
     def __post_init__(self):
         """Refuses invalid sizes, because each channel's group needs a feature."""
         super().__post_init__()
-        check_sizes(self, 'blocks')
+        check_sizes(self, 'blocks', most=MOST_UNROLLED)
         check_sizes(self, 'width', 'head_width', least=self.kind.channels)
 
     @nn.compact
