@@ -6,7 +6,7 @@ import jax
 import numpy as np
 import pytest
 from PIL import Image
-from support import assembled, recipe_and_config
+from support import assembled, begin, recipe_and_config
 
 import train_lib
 from atelier import checkout, files
@@ -127,8 +127,7 @@ def test_what_changed_is_named(tmp_path, complaint, caplog, changed):
     file = saved(tmp_path, **parts, **labels)
     which, config = recipe_and_config('arrays,debug', data__path=str(file), train__steps=5)
     run = experiment.assemble(tmp_path / 'run', which, config)
-    run.folder.mkdir()
-    run_folder.write_config(run, 1)
+    begin(run)
     if changed == 'labels alone':
         saved(tmp_path, **parts, **{**labels, 'label_valid': 2 - LABEL})
     else:
@@ -160,8 +159,7 @@ def test_a_run_from_before_a_field_goes_on_without_it(tmp_path, complaint):
     build = which.module().build
     for folder, made_by in (('file', which), ('python', checkout.ConfigFile('', None))):
         run = experiment.assemble(tmp_path / folder, made_by, config, build)
-        run.folder.mkdir()
-        run_folder.write_config(run, 1)
+        begin(run)
         path = run.folder / 'config.json'
         record = files.read_json(path)
         del record['values']['data']['without_classes']
@@ -181,8 +179,7 @@ def test_a_run_from_before_there_was_a_choice_of_optimizer(tmp_path, complaint, 
     """It continues with Adam, whatever its config file names now; a fitted model has none."""
     argument = 'text,debug' if name == 'char_lm' else 'digits,debug'
     run = assembled(tmp_path / 'run', name, argument)
-    run.folder.mkdir()
-    run_folder.write_config(run, 1)
+    begin(run)
     path = run.folder / 'config.json'
     record = files.read_json(path)
     assert record['values']['train'].pop('optimizer', None) == ('muon' if then else None)

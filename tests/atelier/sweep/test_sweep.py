@@ -367,6 +367,18 @@ def test_the_folder_of_another_sweep(whole, complaint, changes, pattern):
     assert contents(whole[0]) == before
 
 
+def test_only_a_sweep_that_has_begun_keeps_its_settings(tmp_path, complaint):
+    """A sweep that did not fit into memory is corrected in the same folder."""
+    which, config = recipe_and_config(**SETTINGS)
+    record, other = (sweep_folder.record_of(which, config, axes, 0, None) for axes in (AXES, []))
+    sweep_folder.write(tmp_path, record)
+    (tmp_path / 'member').mkdir()
+    (tmp_path / 'member' / 'config.json').touch()
+    sweep_folder.check_same(tmp_path, other)
+    (tmp_path / 'member' / 'metrics.jsonl').write_text('{"step": 1}\n')
+    assert 'is another sweep' in complaint(sweep_folder.check_same, tmp_path, other)
+
+
 def test_a_sweep_killed_before_its_file_was_written_goes_on(tmp_path):
     """The temporary file is no sweep of somebody else, and it is removed."""
     which, config = recipe_and_config(**SETTINGS)
