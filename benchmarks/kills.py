@@ -28,7 +28,6 @@ flags.DEFINE_float('minutes', 30.0, 'no new try after so many minutes')
 flags.DEFINE_string('commands', '', 'which commands, separated by commas; all by default')
 flags.DEFINE_integer('tries', 0, 'tries of each command; 0: every change, and as many moments')
 flags.DEFINE_integer('kill_seed', 0, 'seed of the order and of the moments')
-flags.DEFINE_string('page', '', 'page whose table gets the counts')
 
 WAYS = ('kill', 'moment', 'full disk')
 PATIENCE = 300.0  # seconds that one command may take
@@ -187,8 +186,7 @@ def main(_) -> None:
             rows[name].append(f'`python -m benchmarks.kills {command}`')
             bad += sum(bool(result.problems) for result in results)
             total += len(results)
-    if flags.FLAGS.page:
-        page_rows.write_rows(pathlib.Path(flags.FLAGS.page), 'kills', rows)
+    page_rows.write_rows('kills', rows)
     print(f'{bad} of {total} tries ended differently')
     sys.exit(bool(bad))
 

@@ -39,7 +39,6 @@ flags.DEFINE_integer('mutation_seed', 0, 'seed of the damage')
 flags.DEFINE_string('kinds', '', 'which kinds, separated by ";"; all by default')
 flags.DEFINE_float('seconds', 60.0, 'time limit of one reading')
 flags.DEFINE_float('gigabytes', 4.0, 'memory limit of the reading process')
-flags.DEFINE_string('page', '', 'page whose table gets the counts')
 flags.DEFINE_string('keep', '', 'folder in which badly read files are kept')
 
 GOOD = ('refused', 'same', 'warned', 'other')
@@ -197,8 +196,7 @@ def main(_) -> None:
     """Prints the table; exits with status 1 if an outcome is bad."""
     names = [name.strip() for name in flags.FLAGS.kinds.split(';') if name.strip()] or list(KINDS)
     counts = table(names, flags.FLAGS.tries, flags.FLAGS.mutation_seed, flags.FLAGS.keep)
-    if flags.FLAGS.page:
-        page_rows.write_rows(pathlib.Path(flags.FLAGS.page), 'mutations', page_table(counts))
+    page_rows.write_rows('mutations', page_table(counts))
     bad = sum(row[outcome] for row in counts.values() for outcome in BAD)
     print(f'{bad} bad outcomes of {sum(sum(row.values()) for row in counts.values())}')
     sys.exit(bool(bad))

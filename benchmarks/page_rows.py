@@ -10,17 +10,24 @@ import pathlib
 import re
 from collections.abc import Mapping, Sequence
 
+from absl import flags
+
+flags.DEFINE_string('page', '', 'page of docs/ whose table gets the results')
+
 NOT_MEASURED = 'not measured yet'  # a cell of rows that the first measured rows replace
 
 
-def write_rows(page: pathlib.Path, table: str, rows: Mapping[str, Sequence[str]]) -> None:
-    """Adds rows, {first cell: the other cells}, to a table; replaces rows with the same first cell.
+def write_rows(table: str, rows: Mapping[str, Sequence[str]]) -> None:
+    """Adds rows, {first cell: the other cells}, to a table of the page that --page names, if any.
+
+    Rows with the same first cell are replaced.
 
     Raises:
       ValueError: the page has no such table.
     """
-    text = page.read_text()
-    page.write_text(with_rows(text, table, rows))
+    if flags.FLAGS.page:
+        page = pathlib.Path(flags.FLAGS.page)
+        page.write_text(with_rows(page.read_text(), table, rows))
 
 
 def with_rows(text: str, table: str, rows: Mapping[str, Sequence[str]]) -> str:

@@ -31,6 +31,7 @@ def test_a_row_replaces_that_of_the_same_name_and_rows_without_a_measurement():
     ('table', 'rows'),
     [
         ('kills', {'train': ['35', *['1 of 1'] * 3, '`command`']}),
+        ('endurance', {'steps': ['result', '`command`']}),
         ('mutations', page_table({'npz': dict.fromkeys(GOOD + BAD, 1)})),
     ],
 )
