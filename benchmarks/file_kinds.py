@@ -16,9 +16,10 @@ import numpy as np
 from PIL import Image
 
 from atelier import cli
-from atelier.data import arrays, folder, text
+from atelier.data import arrays, folder, text, tfds_images
 from atelier.report.metrics_log import read_metrics
 from benchmarks.mutating import damaged, misshapen
+from benchmarks.tfds_files import IMAGE, LABEL, pictures, write_set
 
 CONFIG = '--config=configs/naive_bayes.py:digits,debug'
 SHORT = ('--config.train.steps=4', '--config.train.evaluate_every=2')
@@ -39,6 +40,7 @@ class Kind(NamedTuple):
     guarded: bool = True
 
 
+TFDS = 'tfds/tiny/1.0.0'
 CODED = 'sweep/seed-0/applications/compress-num_images-4.bin'
 
 
@@ -51,7 +53,7 @@ def command(*arguments: object) -> str:
 
 
 def make_files(workspace: pathlib.Path) -> None:
-    """Makes a file of each kind: a sweep of two runs, a coded file, arrays, a picture, text."""
+    """Makes a file of each kind: a sweep, a coded file, arrays, pictures, a TFDS set, text."""
     sweep = workspace / 'sweep'
     command(CONFIG, '--mode=sweep', '--sweep=seed=0,1', f'--workdir={sweep}', *SHORT)
     for member in ('seed-0', 'seed-1'):
@@ -64,6 +66,8 @@ def make_files(workspace: pathlib.Path) -> None:
     (workspace / 'pictures').mkdir()
     for i in range(12):
         Image.fromarray(x[i, ..., 0]).save(workspace / 'pictures' / f'{i:02d}.png')
+    examples = [{**example, 'label': i % 3} for i, example in enumerate(pictures(24))]
+    write_set(workspace / 'tfds', 'tiny', {'train': examples}, {'image': IMAGE, 'label': LABEL})
     (workspace / 'text.txt').write_text('All work and no play makes a dull text.\n' * 100)
 
 
@@ -102,6 +106,11 @@ def _pictures(workspace: pathlib.Path) -> list:
     return _splits(folder.load(str(workspace / 'pictures')))
 
 
+def _tfds(workspace: pathlib.Path) -> list:
+    os.environ['XDG_CACHE_HOME'] = str(workspace / 'cache')
+    return _splits(tfds_images.load('tiny', str(workspace / 'tfds')))
+
+
 def resealed(content: bytes, rng: random.Random) -> bytes:
     """Damages values of a JSON file, which then looks as if made before it had a checksum."""
     record = json.loads(content)
@@ -135,6 +144,13 @@ KINDS = {
     'npz': Kind('plain.npz', lambda w: _splits(arrays.load(str(w / 'plain.npz')))),
     'npz, compressed': Kind('packed.npz', lambda w: _splits(arrays.load(str(w / 'packed.npz')))),
     'PNG': Kind('pictures/*.png', _pictures),
+    'TFDS, dataset_info.json': Kind(f'{TFDS}/dataset_info.json', _tfds, guarded=False),
+    'TFDS, values of dataset_info.json': Kind(
+        f'{TFDS}/dataset_info.json', _tfds, resealed, guarded=False
+    ),
+    'TFDS, features.json': Kind(f'{TFDS}/features.json', _tfds, guarded=False),
+    'TFDS, values of features.json': Kind(f'{TFDS}/features.json', _tfds, resealed, guarded=False),
+    'TFDS, array_record': Kind(f'{TFDS}/*.array_record-*', _tfds),
     'text': Kind(
         'text.txt', lambda w: _splits(text.load(str(w / 'text.txt'), context=16)), guarded=False
     ),

@@ -147,7 +147,7 @@ def _pristine(workspace: pathlib.Path) -> pathlib.Path:
 def table(names: list[str], tries: int, seed: int, keep: str = '') -> dict[str, dict[str, int]]:
     """Prints a row per kind and returns {kind: {outcome: count}}; says what was bad."""
     counts = {}
-    print(f'{"kind":26}' + ''.join(f'{outcome:>10}' for outcome in (*GOOD, *BAD)))
+    print(f'{"kind":34}' + ''.join(f'{outcome:>10}' for outcome in (*GOOD, *BAD)))
     with tempfile.TemporaryDirectory(prefix='mutations-') as folder:
         workspace = pathlib.Path(folder) / 'files'
         worker = Worker(workspace, flags.FLAGS.seconds, flags.FLAGS.gigabytes)
@@ -158,7 +158,7 @@ def table(names: list[str], tries: int, seed: int, keep: str = '') -> dict[str, 
                 results = try_kind(name, worker, workspace, tries, seed)
                 counts[name] = collections.Counter(outcome for outcome, _, _ in results)
                 row = ''.join(f'{counts[name][outcome]:10}' for outcome in (*GOOD, *BAD))
-                print(f'{name:26}{row}', flush=True)
+                print(f'{name:34}{row}', flush=True)
                 _explain(name, results, keep)
         finally:
             worker.close()

@@ -22,11 +22,11 @@ sys.path[:0] = [str(ROOT), str(ROOT / 'tests')]
 
 from auditing import Auditor  # noqa: E402
 from malicious_files import Bomb, code, edit, paths_to_code, plant  # noqa: E402
-from tfds_files import IMAGE, pictures, write_set  # noqa: E402
 
 import atelier  # noqa: E402
 from atelier import applications, checkout, cli  # noqa: E402
 from atelier.errors import UserError  # noqa: E402
+from benchmarks.tfds_files import IMAGE, pictures, write_set  # noqa: E402
 
 SHORT = ('--config.train.steps=2', '--config.train.evaluate_every=2', '--config.eval.batch_size=64')
 RUNS = {  # folder: config; together their families fit every application
