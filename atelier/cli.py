@@ -112,7 +112,9 @@ def _config_file(typed: str | None, mode: str, workdir: str | None) -> checkout.
       UserError: neither is given.
     """
     if typed:
-        return checkout.config_file(typed)
+        config_file = checkout.config_file(typed)
+        checkout.announce_config_elsewhere(config_file, typed)
+        return config_file
     if not workdir:
         raise UserError('give --config=configs/NAME.py to train, or --workdir=RUN to use a run')
     from atelier.run import run_folder  # imports JAX: too slow for --help
