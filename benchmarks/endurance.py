@@ -136,7 +136,7 @@ def sweep(folder: pathlib.Path, members: int) -> tuple[str, bool]:
     rows = (folder / 'sweep.csv').read_text().splitlines()[1:]
     finished = sum('finished' in row.split(',') for row in rows)
     read = fault_injection.forked_value(lambda: file_digests.of_folder(folder), PATIENCE)
-    damaged = [name for name, digest in read.items() if digest.startswith('un')]
+    damaged = [name for name, digest in read.items() if digest.startswith(file_digests.UNREADABLE)]
     checkpoints = [name for name in read if name.rpartition('/')[0].endswith('/checkpoints')]
     num_files = len(read) - len(checkpoints)
     text = (

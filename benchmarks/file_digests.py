@@ -9,8 +9,10 @@ from typing import Any
 import jax
 import numpy as np
 
+from atelier.errors import UserError
 from atelier.run.checkpoint import Checkpoints
 
+UNREADABLE = 'unreadable'  # begins the digest of a damaged file
 COMPILED = ('cache', 'atelier', 'jax')
 PASSING = {'id', 'checksum', 'git', 'date', 'seconds', 'created'}  # fields that differ each time
 
@@ -39,7 +41,10 @@ def _of_checkpoint(folder: pathlib.Path) -> str:
     if not folder.name.isdigit():
         return 'unexpected'
     with contextlib.closing(Checkpoints(folder.parent, read_only=True)) as checkpoints:
-        state, memory = checkpoints.restore(int(folder.name), None)
+        try:
+            state, memory = checkpoints.restore(int(folder.name), None)
+        except UserError as error:
+            return f'{UNREADABLE}: {error}'
     leaves = [
         (jax.tree_util.keystr(path), str(leaf.dtype), leaf.shape, leaf.tobytes())
         for path, leaf in jax.tree_util.tree_leaves_with_path(jax.tree.map(np.asarray, state))
@@ -59,7 +64,7 @@ def _of_file(path: pathlib.Path, folder: pathlib.Path) -> str:
             with np.load(path) as arrays:
                 return _digest(repr([(name, arrays[name].tobytes()) for name in arrays]).encode())
     except (ValueError, OSError, EOFError) as error:  # a torn file
-        return f'unreadable: {error}'
+        return f'{UNREADABLE}: {error}'
     return _digest(content)
 
 
@@ -74,7 +79,7 @@ def _lasting(value: Any) -> Any:
 
 
 def _is_replaced(name: str, expected: dict[str, str]) -> bool:
-    """Whether a file is a checkpoint (`of_folder` has read it) of an earlier step than expected."""
+    """Whether a name is that of a checkpoint of an earlier step than the last expected one."""
     folder, _, step = name.rpartition('/')
     beside = [other.rpartition('/') for other in expected]
     steps = [int(last) for parent, _, last in beside if parent == folder and last.isdigit()]
@@ -89,10 +94,14 @@ def _digest(content: bytes) -> str:
 def differences(found: dict[str, str], expected: dict[str, str]) -> list[str]:
     """Returns what is left over, missing or different.
 
-    An intact checkpoint that is older than the expected ones is nothing of these: the run is
-    finished if it was killed between its last save and the deletion of what that save replaces.
+    An intact checkpoint that is older than the expected ones counts as none of these: it stays if
+    a run is killed between its last save and the deletion of what that save replaces.
     """
-    more = {name for name in {*found} - {*expected} if not _is_replaced(name, expected)}
+    more = {
+        name
+        for name in {*found} - {*expected}
+        if found[name].startswith(UNREADABLE) or not _is_replaced(name, expected)
+    }
     return [
         *(f'left over: {name}' for name in sorted(more)),
         *(f'missing: {name}' for name in sorted({*expected} - {*found})),

@@ -34,6 +34,8 @@ def test_times_and_identities_do_not_distinguish_two_runs(tmp_path):
 def test_only_an_older_checkpoint_may_be_left_over():
     expected = {'run/checkpoints/10': 'a', 'run/checkpoints/20': 'b'}
     assert differences({**expected, 'run/checkpoints/5': 'c'}, expected) == []
+    torn = {**expected, 'run/checkpoints/5': 'unreadable: a chunk is missing'}
+    assert differences(torn, expected) == ['left over: run/checkpoints/5']
     for name in ('run/checkpoints/30', 'run/checkpoints/5.tmp', 'run/samples/5', 'checkpoints/5'):
         assert differences({**expected, name: 'c'}, expected) == [f'left over: {name}']
 
