@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from atelier import user_files
 from atelier.errors import UserError, closest, suggestion
+from atelier.log import log
 from atelier.paths import user_path
 
 if TYPE_CHECKING:
@@ -221,6 +222,21 @@ def config_file(flag: str) -> ConfigFile:
     trust(full)
     inside = full.is_relative_to(ROOT)
     return ConfigFile(str(full.relative_to(ROOT) if inside else full), argument or None)
+
+
+def announce_config_elsewhere(config_file: ConfigFile, flag: str) -> None:
+    """Logs which file --config names, unless it is in `configs/` of the checkout.
+
+    In an untrusted folder, a path such as configs/vae.py may lead to a file of that folder.
+    """
+    path, file = flag.partition(':')[0], config_file.file
+    if _is_in_configs(file) or not file.is_file():
+        return
+    namesake = ROOT / path
+    if namesake.is_file() and namesake.resolve() != file:
+        log.warning('--config=%s is %s here, and not %s of the checkout', path, file, namesake)
+    else:
+        log.info('the config is %s', file)
 
 
 def recorded(record: dict[str, Any], folder: pathlib.Path) -> ConfigFile:

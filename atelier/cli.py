@@ -111,7 +111,9 @@ def _config_file(typed: str | None, mode: str, workdir: str | None) -> checkout.
       UserError: neither is given.
     """
     if typed:
-        return checkout.config_file(typed)
+        config_file = checkout.config_file(typed)
+        checkout.announce_config_elsewhere(config_file, typed)
+        return config_file
     if not workdir:
         raise UserError(cli_flags.needed_folder(mode))
     from atelier.run import run_folder  # imports JAX: too slow for --help

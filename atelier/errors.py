@@ -10,6 +10,7 @@ from typing import TypeVar
 
 T = TypeVar('T')
 A_RUN = 'the folder of a run that was trained before, such as runs/vae-digits'
+MOST_UNROLLED = 1000  # layers, turns or taps of a kernel: each is built and compiled on its own
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 FORBIDDEN = (
     errno.EACCES,
@@ -111,27 +112,30 @@ def writing(path: object) -> Iterator[None]:
         raise UserError(f'cannot write {path}: {reason}; {advice}') from error
 
 
-def at_least(least: int, field: str, *values: object) -> None:
-    """Refuses a value that is not a finite number, or that is below `least`.
+def at_least(least: int, field: str, *values: object, most: int | float = math.inf) -> None:
+    """Refuses a value that is not a finite number, or that is below `least` or above `most`.
 
     Raises:
-      UserError: names the config field and the value.
+      UserError: names the config field, the value and the limit.
     """
     for value in values:
         if not isinstance(value, int | float) or not least <= value < math.inf:
             raise UserError(f'config.{field}={value}: it must be a finite number, at least {least}')
+        if value > most:
+            raise UserError(f'config.{field}={value}: it must be at most {most:,}')
 
 
-def check_sizes(owner: object, *names: str, least: int = 1) -> None:
-    """Refuses model sizes below `least`. The sizes are the attributes `names` of `owner`, which
-    have the names of fields of config.model.
+def check_sizes(owner: object, *names: str, least: int = 1, most: int | float = math.inf) -> None:
+    """Refuses model sizes outside [least, most]. The sizes are the attributes `names` of `owner`,
+    which have the names of fields of config.model.
 
     Raises:
-      UserError: names the config field and the value.
+      UserError: names the config field, the value and the limit.
     """
     for name in names:
         value = getattr(owner, name)
-        at_least(least, f'model.{name}', *(value if isinstance(value, tuple) else (value,)))
+        values = value if isinstance(value, tuple) else (value,)
+        at_least(least, f'model.{name}', *values, most=most)
 
 
 def above_zero(field: str, value: float) -> None:

@@ -1,6 +1,9 @@
-"""The process in which `benchmarks.mutations` reads damaged files: `damage_worker SCENE GIGABYTES`.
+"""The process in which `benchmarks.mutations` reads damaged files.
 
-Each line of the input names a kind; each line of the output says what reading it came to.
+    python -m benchmarks.damage_worker WORKSPACE GIGABYTES
+
+Each line of the input names a kind of file; the output is 'ready', then a line of JSON with each
+outcome.
 """
 
 import hashlib
@@ -15,7 +18,7 @@ from typing import Any
 from atelier import checkout
 from atelier.errors import UserError
 from atelier.log import log
-from benchmarks import victims
+from benchmarks import file_kinds
 
 
 class _Warnings(logging.Handler):
@@ -29,12 +32,12 @@ class _Warnings(logging.Handler):
         self.texts.append(record.getMessage())
 
 
-def answer(kind: str, scene: pathlib.Path) -> dict[str, Any]:
-    """Reads a file; returns how that ended, a line or a digest of what the user gets, warnings."""
+def answer(kind: str, workspace: pathlib.Path) -> dict[str, Any]:
+    """Reads a file; returns 'outcome', 'text' (the error or the result's digest), 'warnings'."""
     warnings = _Warnings()
     log.addHandler(warnings)
     try:
-        value = victims.KINDS[kind].read(scene)
+        value = file_kinds.KINDS[kind].read(workspace)
     except UserError as error:
         lines = str(error).splitlines()
         return {'outcome': 'refused' if len(lines) == 1 else 'lines', 'text': str(error)}
@@ -49,22 +52,22 @@ def answer(kind: str, scene: pathlib.Path) -> dict[str, Any]:
 
 
 def limit_memory(gigabytes: float) -> None:
-    """Allows the process so much more address space than it has."""
+    """Limits the process's address space to its present size plus `gigabytes`."""
     pages = int(pathlib.Path('/proc/self/statm').read_text().split()[0])
     limit = pages * resource.getpagesize() + int(gigabytes * 2**30)
     resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
 
 
-def main(scene: pathlib.Path, gigabytes: float) -> None:
-    """Makes the scene if there is none, reads each kind once, then waits for jobs."""
+def main(workspace: pathlib.Path, gigabytes: float) -> None:
+    """Makes the files if there are none, reads each kind once, then waits for jobs."""
     replies, sys.stdout = sys.stdout, sys.stderr
-    if not scene.exists():
-        scene.mkdir(parents=True)
-        victims.make_scene(scene)
+    if not workspace.exists():
+        workspace.mkdir(parents=True)
+        file_kinds.make_files(workspace)
     limit_memory(gigabytes)
     print('ready', file=replies, flush=True)
     for line in sys.stdin:
-        print(json.dumps(answer(line.strip(), scene)), file=replies, flush=True)
+        print(json.dumps(answer(line.strip(), workspace)), file=replies, flush=True)
 
 
 if __name__ == '__main__':

@@ -1,10 +1,11 @@
-"""Speed of one run on 1, 2, 4, 8 devices, and the cost of the collective.
+"""Training speed on 1, 2, 4 and 8 devices, and the cost of averaging the gradients.
 
     python -m benchmarks.device_count
 
 Without accelerators, eight devices are simulated on the available cores: the time of a step then
-measures the cost of dividing it, not the gain. Each number of devices is measured with the mean of
-gradients over devices, as in a run, and without. One device, as in a run, has no mean.
+measures the cost of dividing it, not the gain. Each number of devices is measured with gradients
+averaged over devices, as in a run, and without averaging. A run on one device has nothing to
+average.
 """
 
 import pathlib
@@ -35,7 +36,7 @@ flags.DEFINE_integer('repeats', 7, 'repeats of each arm')
 
 
 def arm(run: experiment.Run, count: int, length: int, mean: Callable) -> Callable[[], None]:
-    """Returns a function that computes a dispatch on `count` devices with this mean over them."""
+    """Returns a function that computes a dispatch on `count` devices; `mean` averages over them."""
     devices = jax.devices()[:count]
     size, gather = run.config.train.batch_size, device_lib.gather
     parts = (run.family, run.data, optimizers.chosen(run.config), size, length, count, mean, gather)

@@ -2,9 +2,9 @@
 
     python -m benchmarks.device_memory
 
-The compiler's plan for a dispatch: arguments (State and data), results that reuse no argument's
-buffer (the reports), and temporaries. If a device counts its memory, its peak after a dispatch is
-printed too.
+Prints the compiler's plan for a dispatch in MB: arguments (State and data), results that reuse no
+argument's buffer (the reports), and temporaries. If the device counts its memory, its peak so far
+in the process is printed too.
 """
 
 import pathlib
@@ -25,7 +25,7 @@ flags.DEFINE_list('lengths', ['1', '10', '100', '1000'], 'steps per dispatch')
 
 
 def planned_mb(run: experiment.Run, length: int) -> tuple[dict[str, float], float | None]:
-    """Returns megabytes by kind, and the device's peak so far after a dispatch, or None."""
+    """Returns the planned MB of each kind, and the device's peak MB so far (None: not counted)."""
     devices = jax.devices()[:1]
     arguments = placed(run, devices)
     compiled = compile_dispatch(run, length, devices).lower(*arguments).compile()

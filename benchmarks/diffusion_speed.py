@@ -7,10 +7,10 @@ Two sizes: the 8x8 digits with 32 and 64 channels in batches of 96, and MNIST wi
 channels in batches of 64, both binary and in memory before the clock starts. Every arm starts from
 the same weights and minimizes the squared error of v on the cosine schedule with Adam; our arm does
 what a run does, so it also keeps averaged weights and a report. Samples are drawn by DDIM without
-noise, in 20 evaluations, one batch at a time. Without a folder MNIST is replaced by random bits.
-Compilation is timed separately, for our arm only. If PyTorch is installed, which counts the FLOP of
-a step, the rate of a step is also given as a share of that of large matrix products, measured in
-the same repeats.
+noise, in 20 evaluations, one batch at a time. Without a TFDS folder, MNIST is replaced by random
+bits. Compilation is timed separately, for our arm only. If PyTorch is installed, it counts the FLOP
+of a step. The FLOP rate of our training is then also printed as a share of the rate of large matrix
+products in the same repeats.
 """
 
 import collections
@@ -35,7 +35,7 @@ from benchmarks.timing import alternate, keeping, spread
 from benchmarks.training import trainer
 
 BLOCKS, ATTENTION, EVALUATIONS = 2, (1,), 20
-LARGE, PRODUCTS = 4096, 4  # side of the matrices that measure the peak rate, and products per call
+LARGE, PRODUCTS = 4096, 4  # side of the matrices that measure the peak rate; product pairs per call
 
 
 class Size(NamedTuple):
@@ -99,7 +99,7 @@ def our_arms(stack: contextlib.ExitStack, run: experiment.Run, steps: int) -> tu
 
 
 def torch_arms(size: Size, run: experiment.Run, images: np.ndarray, steps: int):
-    """Returns PyTorch's arms and the FLOP of a step; empty and 0 if it is not installed."""
+    """Returns PyTorch's arms to train, to sample, and a step's FLOP; ({}, {}, 0) without it."""
     try:
         import torch
 
@@ -141,14 +141,14 @@ def torch_arms(size: Size, run: experiment.Run, images: np.ndarray, steps: int):
 
 
 def limit(precision: str) -> tuple[Callable[[], jax.Array], int]:
-    """Returns (products of large matrices, their FLOP): the best rate that a step can reach."""
+    """Returns (function that multiplies large matrices, its FLOP): the best rate of a step."""
     side = (LARGE if jax.default_backend() != 'cpu' else LARGE // 4,) * 3
     arm = matrix_rate.arm(side, getattr(jnp, precision), PRODUCTS)
     return arm, matrix_rate.flop(side, PRODUCTS)
 
 
 def print_share(flop: float, seconds: np.ndarray, limit_flop: float, limit_seconds: np.ndarray):
-    """Prints the rate of a step as a share of the rate of large products, over the repeats."""
+    """Prints our FLOP rate as a share of that of large products: median and range over repeats."""
     rate, peak = flop / seconds, limit_flop / limit_seconds
     share = f'{spread(100 * rate / peak, 1)} % of {spread(peak / 1e12, 2)} TFLOP/s'
     print(f'  ours, {flop / 1e9:.1f} GFLOP a repeat: {share}')

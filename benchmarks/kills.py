@@ -2,9 +2,10 @@
 
     python -m benchmarks.kills --minutes=30
 
-A try runs a command that is killed at its n-th change of a file or a moment after it, or whose disk
-is full from there on. Then the same command runs undisturbed. It must end with the files and bits
-of a run that nothing happened to, and leave no temporary file. Otherwise the exit status is 1.
+A try runs a command. At the n-th change of a file, the command is killed at once or a moment later,
+or its disk becomes full. Then the same command runs undisturbed. It must end with the same files,
+bit for bit, as an undisturbed command, and leave no temporary file. Otherwise the exit status is 1.
+With --page=docs/reliability.md, the counts become rows of the table of that page.
 """
 
 import os
@@ -20,17 +21,17 @@ import numpy as np
 from absl import app, flags
 from PIL import Image
 
-from benchmarks import endings, killed
-from benchmarks.killed import Blow
+from benchmarks import fault_injection, file_digests, page_rows
+from benchmarks.fault_injection import Fault, ProcessResult
 
-flags.DEFINE_float('minutes', 30.0, 'no new try after so many minutes')
+flags.DEFINE_float('minutes', 30.0, 'minutes for all commands; each has at least one try')
 flags.DEFINE_string('commands', '', 'which commands, separated by commas; all by default')
-flags.DEFINE_integer('tries', 0, 'tries of each command; 0: every change, and as many moments')
-flags.DEFINE_integer('kill_seed', 0, 'seed of the order and of the moments')
+flags.DEFINE_integer('tries', 0, 'tries of each command; 0: every change in all three ways')
+flags.DEFINE_integer('kill_seed', 0, 'seed of the order of tries and of the delays')
 
 WAYS = ('kill', 'moment', 'full disk')
 PATIENCE = 300.0  # seconds that one command may take
-MOMENT = 0.03  # seconds: about as long as a save of these runs takes
+MOMENT = 0.03  # longest delay of a kill, in seconds; a save of these runs takes about as long
 VAE = '--config=configs/vae.py:digits,debug'
 TRAIN = (
     *('--config.train.steps=20', '--config.train.evaluate_every=10'),
@@ -41,22 +42,21 @@ SWEEP = (VAE, '--mode=sweep', '--sweep=seed=0,1', '--workdir=RUN')
 FEW = (*TRAIN[:1], '--config.train.evaluate_every=20')
 
 
-class Scene(NamedTuple):
+class Scenario(NamedTuple):
     """The arguments of a command, and those of the command that prepares its folder, if any."""
 
     arguments: tuple[str, ...]
     before: tuple[str, ...] | None = None
 
 
-SCENES = {
-    'train': Scene((VAE, '--workdir=RUN', *TRAIN)),
-    'sweep': Scene(  # grown: a new one chooses its form by time, and the forms differ by rounding
-        (*SWEEP, *TRAIN), (*SWEEP, '--config.train.steps=10', *TRAIN[1:])
-    ),
-    'evaluate': Scene(('--mode=evaluate', '--workdir=RUN'), (VAE, '--workdir=RUN', *FEW)),
-    'sample': Scene(('--mode=sample', '--workdir=RUN'), (VAE, '--workdir=RUN', *FEW)),
-    'anomaly': Scene(('--mode=anomaly', '--workdir=RUN'), (VAE, '--workdir=RUN', *FEW)),
-    'folder': Scene(
+SCENARIOS = {
+    'train': Scenario((VAE, '--workdir=RUN', *TRAIN)),
+    # grown: a new sweep chooses its form by time, and the forms differ by rounding
+    'sweep': Scenario((*SWEEP, *TRAIN), (*SWEEP, '--config.train.steps=10', *TRAIN[1:])),
+    'evaluate': Scenario(('--mode=evaluate', '--workdir=RUN'), (VAE, '--workdir=RUN', *FEW)),
+    'sample': Scenario(('--mode=sample', '--workdir=RUN'), (VAE, '--workdir=RUN', *FEW)),
+    'anomaly': Scenario(('--mode=anomaly', '--workdir=RUN'), (VAE, '--workdir=RUN', *FEW)),
+    'folder': Scenario(
         ('--config=configs/vae.py:folder,debug', '--config.data.path=DATA', '--workdir=RUN', *FEW)
     ),
 }
@@ -66,64 +66,66 @@ class Result(NamedTuple):
     """One try: what was done to the command, and what was wrong afterwards."""
 
     way: str
-    blow: Blow
+    fault: Fault
     problems: list[str]
 
 
-class Stage:
+class Workspace:
     """The folders of the tries of one command; each try begins with a copy of `start`."""
 
     def __init__(self, folder: pathlib.Path, name: str):
-        self.scene, self.name = SCENES[name], name
+        self.scenario, self.name = SCENARIOS[name], name
         self._folder = folder / name
         self._work, self._start = self._folder / 'work', self._folder / 'start'
         for part in ('temporary', 'cache'):
             (self._start / part).mkdir(parents=True)
         write_pictures(folder / 'data')
         self._reset()
-        if self.scene.before:
-            ending = self._run(self.scene.before, None)
-            if ending.status:
-                raise RuntimeError(ending.output)
+        if self.scenario.before:
+            first = self._run(self.scenario.before, None)
+            if first.status:
+                raise RuntimeError(first.output)
             shutil.rmtree(self._start)
             shutil.copytree(self._work, self._start, symlinks=True)
             self._reset()
-        undisturbed = self._run(self.scene.arguments, None)
+        undisturbed = self._run(self.scenario.arguments, None)
         if undisturbed.status:
             raise RuntimeError(undisturbed.output)
-        self.changes, self._expected = undisturbed.changes, self._ending()
+        self.changes, self._expected = undisturbed.changes, self._digests()
 
     def _reset(self) -> None:
         shutil.rmtree(self._work, ignore_errors=True)
         shutil.copytree(self._start, self._work, symlinks=True)
 
-    def _run(self, arguments: tuple[str, ...], blow: Blow | None) -> killed.Ending:
+    def _run(self, arguments: tuple[str, ...], fault: Fault | None) -> ProcessResult:
         names = {'RUN': f'{self._work}/run', 'DATA': f'{self._folder.parent}/data'}
         for name, value in names.items():
             arguments = tuple(argument.replace(f'={name}', f'={value}') for argument in arguments)
         os.environ['XDG_CACHE_HOME'] = f'{self._work}/cache'
-        os.environ['MPLCONFIGDIR'] = f'{self._folder}/matplotlib'  # its font list is not ours
-        os.environ['TMPDIR'], tempfile.tempdir = f'{self._work}/temporary', None
+        os.environ['MPLCONFIGDIR'] = f'{self._folder}/matplotlib'  # its font list is not compared
+        # given to Python too: it would look for a writable folder with a file of its own
+        os.environ['TMPDIR'] = tempfile.tempdir = f'{self._work}/temporary'
         try:
-            return killed.run(arguments, [self._folder, self._work], blow, PATIENCE)
+            return fault_injection.run(arguments, [self._folder, self._work], fault, PATIENCE)
         finally:
             del os.environ['TMPDIR']
             tempfile.tempdir = None
 
-    def _ending(self) -> dict[str, str]:
-        return killed.forked_value(lambda: endings.of_folder(self._work), PATIENCE)
+    def _digests(self) -> dict[str, str]:
+        return fault_injection.forked_value(lambda: file_digests.of_folder(self._work), PATIENCE)
 
-    def attempt(self, way: str, blow: Blow) -> Result:
-        """Disturbs the command, runs it again and compares."""
+    def attempt(self, way: str, fault: Fault) -> Result:
+        """Disturbs the command, runs it again, compares its files with the expected ones."""
         self._reset()
-        first = self._run(self.scene.arguments, blow)
+        first = self._run(self.scenario.arguments, fault)
         problems = []
         if 'Traceback' in first.output or 'IT HANGS' in first.output:
             problems.append(f'disturbed: {first.output.strip().splitlines()[-1]}')
-        again = self._run(self.scene.arguments, None)
+        again = self._run(self.scenario.arguments, None)
         if again.status or 'Traceback' in again.output:
-            return Result(way, blow, [*problems, f'again: {again.output.strip()[-300:]}'])
-        return Result(way, blow, [*problems, *endings.differences(self._ending(), self._expected)])
+            return Result(way, fault, [*problems, f'again: {again.output.strip()[-300:]}'])
+        problems += file_digests.differences(self._digests(), self._expected)
+        return Result(way, fault, problems)
 
 
 def write_pictures(folder: pathlib.Path) -> None:
@@ -134,10 +136,10 @@ def write_pictures(folder: pathlib.Path) -> None:
         Image.fromarray(rng.integers(0, 256, (8, 8), np.uint8)).save(folder / f'{i:02d}.png')
 
 
-def blows(changes: int, tries: int, rng: random.Random) -> list[tuple[str, Blow]]:
-    """Returns (way, blow) of the tries, in random order: at each change in each of the ways."""
+def faults(changes: int, tries: int, rng: random.Random) -> list[tuple[str, Fault]]:
+    """Returns (way, fault) of the tries, in random order: at each change in each of the ways."""
     found = [
-        (way, Blow(n, rng.uniform(0, MOMENT) if way == 'moment' else 0.0, way == 'full disk'))
+        (way, Fault(n, rng.uniform(0, MOMENT) if way == 'moment' else 0.0, way == 'full disk'))
         for way in WAYS
         for n in range(1, changes + 1)
     ]
@@ -145,41 +147,46 @@ def blows(changes: int, tries: int, rng: random.Random) -> list[tuple[str, Blow]
     return found[: tries or None]
 
 
-def attempts(name: str, folder: pathlib.Path, tries: int, seed: int, end: float) -> list[Result]:
-    """Tries one command until the time is over, at least once."""
-    stage, results = Stage(folder, name), []
-    for way, blow in blows(stage.changes, tries, random.Random(f'{seed} {name}')):
+def attempts(
+    name: str, folder: pathlib.Path, tries: int, seed: int, end: float
+) -> tuple[int, list[Result]]:
+    """Tries one command until the time is over; returns its number of changes and the results."""
+    workspace, results = Workspace(folder, name), []
+    for way, fault in faults(workspace.changes, tries, random.Random(f'{seed} {name}')):
         if results and time.monotonic() > end:
             break
-        results.append(stage.attempt(way, blow))
+        results.append(workspace.attempt(way, fault))
         for problem in results[-1].problems:
-            print(f'    {name}, {way} at change {blow.n}: {problem}', flush=True)
-    print(f'{name:10} of {stage.changes:3} changes' + ''.join(_counts(results)), flush=True)
-    return results
+            print(f'    {name}, {way} at change {fault.n}: {problem}', flush=True)
+    line = ''.join(f'   {way} {count}' for way, count in counts(results).items())
+    print(f'{name:10} of {workspace.changes:3} changes{line}', flush=True)
+    return workspace.changes, results
 
 
-def _counts(results: list[Result]) -> list[str]:
-    """Returns 'WAY: good of all' for each way."""
-    rows = []
+def counts(results: list[Result]) -> dict[str, str]:
+    """Returns {way: 'GOOD of ALL'}."""
+    found = {}
     for way in WAYS:
         of_way = [result for result in results if result.way == way]
-        good = sum(not result.problems for result in of_way)
-        rows.append(f'   {way} {good} of {len(of_way)}')
-    return rows
+        found[way] = f'{sum(not result.problems for result in of_way)} of {len(of_way)}'
+    return found
 
 
 def main(_) -> None:
     """Prints a line per command; exits with status 1 if a try ended differently."""
-    names = [name for name in flags.FLAGS.commands.split(',') if name] or list(SCENES)
-    start, bad, total = time.monotonic(), 0, 0
+    names = [name for name in flags.FLAGS.commands.split(',') if name] or list(SCENARIOS)
+    start, bad, total, rows = time.monotonic(), 0, 0, {}
     with tempfile.TemporaryDirectory(prefix='kills-') as folder:
         for i, name in enumerate(names, 1):
             end = start + 60 * flags.FLAGS.minutes * i / len(names)
-            results = attempts(
-                name, pathlib.Path(folder), flags.FLAGS.tries, flags.FLAGS.kill_seed, end
-            )
+            seed = flags.FLAGS.kill_seed
+            changes, results = attempts(name, pathlib.Path(folder), flags.FLAGS.tries, seed, end)
+            command = f'--commands={name} --tries={len(results)} --kill_seed={seed}'
+            rows[name] = [str(changes), *counts(results).values()]
+            rows[name].append(f'`python -m benchmarks.kills {command}`')
             bad += sum(bool(result.problems) for result in results)
             total += len(results)
+    page_rows.write_rows('kills', rows)
     print(f'{bad} of {total} tries ended differently')
     sys.exit(bool(bad))
 

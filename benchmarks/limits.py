@@ -7,14 +7,14 @@ import jax
 import jax.numpy as jnp
 
 ARRAYS = 4  # per parameter: itself, two moments and its average
-STEP_TRAFFIC = 9 / 8  # a step reads these four arrays and the gradient, and writes the four
+STEP_TRAFFIC = 9 / 8  # relative to `copying`: a step also reads the gradient, so 9 arrays, not 8
 
 
 class Product(NamedTuple):
-    """[m, k] by [k, n]: a layer applied to one batch; a convolution is the product of its windows.
+    """[m, k] by [k, n]: a layer on one batch; a convolution multiplies its windows by the kernel.
 
-    inputs: whether to compute the gradient of its input; not for the first layer.
-    weights: whether to compute the gradient of its weights; not for a player that does not move.
+    inputs: whether to compute the gradient with respect to the input; not for the first layer.
+    weights: whether to compute that of the weights; not for a player that is not updated.
     """
 
     m: int
@@ -30,7 +30,7 @@ def flop(layers: Sequence[Product]) -> int:
 
 
 def products(layers: Sequence[Product], steps: int) -> Callable[[], None]:
-    """Returns a function that only multiplies: each layer forward, and for its gradients."""
+    """Returns a function that only computes the products of `steps` steps, gradients included."""
     keys = jax.random.split(jax.random.PRNGKey(0), len(layers))
     pairs = list(zip(keys, layers, strict=True))
     inputs = [jax.random.normal(key, (layer.m, layer.k)) for key, layer in pairs]
@@ -60,7 +60,7 @@ def copied_bytes(num_parameters: int) -> int:
 
 
 def copying(num_parameters: int, steps: int) -> Callable[[], None]:
-    """Returns a function that copies 4 float32 arrays; a step moves `STEP_TRAFFIC` times that."""
+    """Returns a function that copies 4 float32 arrays, `steps` times (see `STEP_TRAFFIC`)."""
     arrays = [jnp.full(num_parameters, float(i)) for i in range(ARRAYS)]
 
     @jax.jit

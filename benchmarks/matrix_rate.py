@@ -1,4 +1,4 @@
-"""Rate of matrix products in float32 and bfloat16, the upper limit of a training step.
+"""Rate of matrix products in float32 and bfloat16, the upper limit of a training step's rate.
 
 python -m benchmarks.matrix_rate
 """
@@ -17,7 +17,7 @@ flags.DEFINE_integer('matrix_repeats', 9, 'repeats of each arm')
 
 
 def flop(shape: tuple[int, int, int], products: int) -> int:
-    """Returns the FLOP of `arm`: two per multiplication, there and back."""
+    """Returns the FLOP of `arm`: 2 M K N there and 2 M K N back, `products` times."""
     return 4 * math.prod(shape) * products
 
 

@@ -1,4 +1,4 @@
-"""Random damage of bytes and of JSON, for `benchmarks.mutations`."""
+"""Random damage to bytes and to JSON, for `benchmarks.mutations`."""
 
 import json
 import random
@@ -20,7 +20,7 @@ def damaged(content: bytes, rng: random.Random) -> bytes:
 
 
 def _flip(content: bytes, rng: random.Random) -> bytes:
-    """One bit is flipped."""
+    """Flips one bit."""
     if not content:
         return b'\1'
     i = rng.randrange(len(content))
@@ -47,7 +47,7 @@ def _duplicate(content: bytes, rng: random.Random) -> bytes:
 
 
 def _overwrite(content: bytes, rng: random.Random) -> bytes:
-    """A binary integer is replaced by an extreme one."""
+    """Replaces a binary integer by an extreme one."""
     start = rng.randrange(len(content) + 1)
     size = rng.choice((1, 2, 4, 8))
     value = rng.choice((0, 2 ** (8 * size) - 1, 2 ** (8 * size - 1), 1))
@@ -55,7 +55,7 @@ def _overwrite(content: bytes, rng: random.Random) -> bytes:
 
 
 def _replace_number(content: bytes, rng: random.Random) -> bytes:
-    """A number in the text is replaced by an extreme one."""
+    """Replaces a number in the text by an extreme one."""
     numbers = list(NUMBER.finditer(content[:200_000]))
     if not numbers:
         return _overwrite(content, rng)
@@ -67,7 +67,7 @@ _CHANGES = (_flip, _flip, _truncate, _delete, _duplicate, _overwrite, _replace_n
 
 
 def misshapen(value: Any, rng: random.Random) -> Any:
-    """Returns a JSON value in which one random part has another value, another type or is gone."""
+    """Returns a JSON value with one random part changed in value or type, deleted or duplicated."""
     value = json.loads(json.dumps(value))
     places = list(_places(value))
     if not places:

@@ -1,4 +1,4 @@
-"""Damages each kind of file at random and counts what the program makes of it.
+"""Damages each kind of file at random and counts the outcomes of reading it.
 
     python -m benchmarks.mutations --tries=300
 
@@ -9,10 +9,11 @@ refused    one line says what is wrong
 same       the result is that of the undamaged file
 warned     the result differs, and a warning says why
 other      the file has no checksum, and the result is that of another valid file
-unnoticed  the file has a checksum, and another result passed as right: bad
-lines, traceback, hang, memory, crash: bad
+unnoticed  the file has a checksum, but the result differs without a warning: bad
+lines (an error of several lines), traceback, hang, memory, crash: bad
 
-The exit status is 1 if an outcome is bad.
+The exit status is 1 if an outcome is bad. With --page=docs/reliability.md, the counts become rows
+of the table of that page.
 """
 
 import collections
@@ -30,14 +31,15 @@ from typing import Any
 from absl import app, flags
 
 from atelier import checkout
-from benchmarks.victims import KINDS, Kind
+from benchmarks import page_rows
+from benchmarks.file_kinds import KINDS, Kind
 
 flags.DEFINE_integer('tries', 300, 'damaged files of each kind')
 flags.DEFINE_integer('mutation_seed', 0, 'seed of the damage')
 flags.DEFINE_string('kinds', '', 'which kinds, separated by ";"; all by default')
 flags.DEFINE_float('seconds', 60.0, 'time limit of one reading')
-flags.DEFINE_float('gigabytes', 4.0, 'memory limit of the reading process')
-flags.DEFINE_string('keep', '', 'folder in which badly read files are kept')
+flags.DEFINE_float('gigabytes', 4.0, 'GiB of memory that reading may add')
+flags.DEFINE_string('keep', '', 'folder in which files with a bad outcome are kept')
 
 GOOD = ('refused', 'same', 'warned', 'other')
 BAD = ('unnoticed', 'lines', 'traceback', 'hang', 'memory', 'crash')
@@ -46,14 +48,14 @@ BAD = ('unnoticed', 'lines', 'traceback', 'hang', 'memory', 'crash')
 class Worker:
     """A process that reads files; it is started anew after it hangs or dies."""
 
-    def __init__(self, scene: pathlib.Path, seconds: float, gigabytes: float):
-        self._command = [sys.executable, '-m', 'benchmarks.damage_worker', str(scene)]
+    def __init__(self, workspace: pathlib.Path, seconds: float, gigabytes: float):
+        self._command = [sys.executable, '-m', 'benchmarks.damage_worker', str(workspace)]
         self._command.append(str(gigabytes))
         self._seconds = seconds
         self._process = None
 
     def start(self) -> None:
-        """Starts the process, which makes the scene if there is none.
+        """Starts the process, which makes the files if there are none.
 
         Raises:
           RuntimeError: it does not start.
@@ -71,7 +73,7 @@ class Worker:
             raise RuntimeError(f'{" ".join(self._command)} does not start')
 
     def read(self, kind: str) -> dict[str, Any]:
-        """Lets the process read a kind of file."""
+        """Lets the process read a kind of file; returns its answer."""
         if self._process is None:
             self.start()
         self._process.stdin.write(f'{kind}\n')
@@ -102,21 +104,21 @@ class Worker:
 
 
 def try_kind(
-    name: str, worker: Worker, scene: pathlib.Path, tries: int, seed: int
+    name: str, worker: Worker, workspace: pathlib.Path, tries: int, seed: int
 ) -> list[tuple[str, str, bytes]]:
-    """Returns (outcome, what was said, damaged content) of each try."""
+    """Returns (outcome, 'FILE: TEXT of the reply', damaged content) of each try."""
     kind, rng, results = KINDS[name], random.Random(f'{seed} {name}'), []
     clean = worker.read(name)
-    put_back(scene)
+    put_back(workspace)
     if clean['outcome'] != 'read':
         raise RuntimeError(f'{name}: the undamaged file is not read: {clean}')
-    files = sorted(path for path in scene.glob(kind.files) if path.is_file())
+    files = sorted(path for path in workspace.glob(kind.files) if path.is_file())
     for _ in range(tries):
         path = rng.choice(files)
         bad = kind.mutate(path.read_bytes(), rng)
         path.write_bytes(bad)
         reply = worker.read(name)
-        put_back(scene)
+        put_back(workspace)
         results.append((judged(kind, reply, clean), f'{path.name}: {reply["text"]}', bad))
     return results
 
@@ -132,35 +134,45 @@ def judged(kind: Kind, reply: dict[str, Any], clean: dict[str, Any]) -> str:
     return 'unnoticed' if kind.guarded else 'other'
 
 
-def put_back(scene: pathlib.Path) -> None:
-    """Puts the whole scene back, since reading a damaged file may write others."""
-    shutil.rmtree(scene)
-    shutil.copytree(_pristine(scene), scene)
+def put_back(workspace: pathlib.Path) -> None:
+    """Puts the whole folder back, since reading a damaged file may write others."""
+    shutil.rmtree(workspace)
+    shutil.copytree(_pristine(workspace), workspace)
 
 
-def _pristine(scene: pathlib.Path) -> pathlib.Path:
-    return scene.with_name('pristine')
+def _pristine(workspace: pathlib.Path) -> pathlib.Path:
+    return workspace.with_name('pristine')
 
 
 def table(names: list[str], tries: int, seed: int, keep: str = '') -> dict[str, dict[str, int]]:
     """Prints a row per kind and returns {kind: {outcome: count}}; says what was bad."""
     counts = {}
-    print(f'{"kind":26}' + ''.join(f'{outcome:>10}' for outcome in (*GOOD, *BAD)))
+    print(f'{"kind":34}' + ''.join(f'{outcome:>10}' for outcome in (*GOOD, *BAD)))
     with tempfile.TemporaryDirectory(prefix='mutations-') as folder:
-        scene = pathlib.Path(folder) / 'scene'
-        worker = Worker(scene, flags.FLAGS.seconds, flags.FLAGS.gigabytes)
+        workspace = pathlib.Path(folder) / 'files'
+        worker = Worker(workspace, flags.FLAGS.seconds, flags.FLAGS.gigabytes)
         try:
-            worker.start()  # makes the scene
-            shutil.copytree(scene, _pristine(scene))
+            worker.start()  # makes the files
+            shutil.copytree(workspace, _pristine(workspace))
             for name in names:
-                results = try_kind(name, worker, scene, tries, seed)
+                results = try_kind(name, worker, workspace, tries, seed)
                 counts[name] = collections.Counter(outcome for outcome, _, _ in results)
                 row = ''.join(f'{counts[name][outcome]:10}' for outcome in (*GOOD, *BAD))
-                print(f'{name:26}{row}', flush=True)
+                print(f'{name:34}{row}', flush=True)
                 _explain(name, results, keep)
         finally:
             worker.close()
     return counts
+
+
+def page_table(counts: dict[str, dict[str, int]]) -> dict[str, list[str]]:
+    """Returns the rows of the page: {kind: counts, all bad outcomes as one, and the command}."""
+    rows = {}
+    for name, row in counts.items():
+        cells = [row[outcome] for outcome in GOOD] + [sum(row[outcome] for outcome in BAD)]
+        command = f'python -m benchmarks.mutations --kinds="{name}" --tries={sum(cells)}'
+        rows[name] = [*map(str, cells), f'`{command}`']
+    return rows
 
 
 def _explain(name: str, results: list[tuple[str, str, bytes]], keep: str) -> None:
@@ -184,6 +196,7 @@ def main(_) -> None:
     """Prints the table; exits with status 1 if an outcome is bad."""
     names = [name.strip() for name in flags.FLAGS.kinds.split(';') if name.strip()] or list(KINDS)
     counts = table(names, flags.FLAGS.tries, flags.FLAGS.mutation_seed, flags.FLAGS.keep)
+    page_rows.write_rows('mutations', page_table(counts))
     bad = sum(row[outcome] for row in counts.values() for outcome in BAD)
     print(f'{bad} bad outcomes of {sum(sum(row.values()) for row in counts.values())}')
     sys.exit(bool(bad))

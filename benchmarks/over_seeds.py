@@ -2,7 +2,7 @@
 
     python -m benchmarks.over_seeds --config=configs/vae.py --seeds=5
 
-These are ordinary runs in ordinary folders; a finished run is not trained again. More
+These are ordinary runs in ordinary folders; a finished run is not trained again. More flags
 `--config.X=Y` may follow after `--`.
 """
 
@@ -49,7 +49,7 @@ def main(arguments):
 
 
 def print_metrics(values: dict[str, list], floor: dict[str, float | None] | None = None):
-    """Prints a line per metric: mean and standard deviation over seeds, real data, all values."""
+    """Prints a line per metric: mean and sd over seeds, `floor` (real data), each seed's value."""
     for name, seed_values in values.items():
         present = np.array([value for value in seed_values if value is not None])
         std = np.std(present, ddof=1) if len(present) > 1 else np.nan

@@ -50,7 +50,7 @@ def main(_):
         config.data.data_dir = values.data_dir
     data = dataset.load(config)
     pca, x = principal_components(normalized(data, 'train')), normalized(data, 'test')
-    print(f'{len(x)} test examples of {data.description}: PCA of {data.size("train")} others')
+    print(f'{len(x)} test examples of {data.description}: PCA fit to {data.size("train")} others')
     for components in values.components:
         reconstruction = pca.rotate_back(pca.rotate(x)[:, :components]).astype(np.float32)
         errors = [half_squared_error(x, reconstruction)]

@@ -1,4 +1,4 @@
-"""Sampling speed of autoregressive models with a cache, compared with the whole network.
+"""Sampling speed of autoregressive models with a cache, compared with the naive way.
 
     python -m benchmarks.sampling_speed
 

@@ -23,7 +23,7 @@ flags.DEFINE_integer('repeats', 5, 'repeats of each arm')
 
 
 def seconds_to_first_dispatch(config: str, cache: str) -> float:
-    """Starts a run in its own folder, waits for its first line, kills it; returns the seconds."""
+    """Starts a run in its own folder, kills it after its first metrics; returns the seconds."""
     with tempfile.TemporaryDirectory() as folder:
         workdir = pathlib.Path(folder) / 'run'
         command = [sys.executable, 'main.py', f'--config={config}', f'--workdir={workdir}']

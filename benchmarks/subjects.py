@@ -1,4 +1,4 @@
-"""Models of `benchmarks.train_speed`, in JAX and PyTorch: two VAEs and a GAN, on 28x28 bits."""
+"""Models that `benchmarks.train_speed` measures: two VAEs and a GAN, on binary 28x28 images."""
 
 import os
 import pathlib
@@ -118,7 +118,7 @@ def run_of(subject: Subject, images: np.ndarray, precision: str) -> experiment.R
 def run_on(images: np.ndarray, config_path: str, **overrides: dict) -> experiment.Run:
     """Returns a run, never written to disk, on binary images [n, height, width, 1].
 
-    overrides: new values of the config's fields, by its top-level names.
+    overrides: new values of config fields, by section (model, train, ...).
     """
     config_file = checkout.config_file(config_path)
     config = config_file.config()
@@ -131,7 +131,7 @@ def run_on(images: np.ndarray, config_path: str, **overrides: dict) -> experimen
 
 
 def binary_images(data_dir: str) -> tuple[np.ndarray, str]:
-    """Returns 60,000 binary images [n, 28, 28, 1], and a description of them."""
+    """Returns 60,000 binary images [n, 28, 28, 1], MNIST or random, and a description."""
     if not data_dir and not os.environ.get('TFDS_DATA_DIR'):
         return np.random.default_rng(0).integers(0, 2, (IMAGES, 28, 28, 1), np.uint8), 'random'
     x = np.asarray(tfds_images.load('mnist', data_dir).splits['train']['x'])

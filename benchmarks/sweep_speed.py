@@ -1,10 +1,11 @@
-"""A sweep, compared with its members one by one in one process with the same compilation cache.
+"""Speed of a sweep, compared with training its members one by one in one process.
 
     python -m benchmarks.sweep_speed --members=32
 
-Steady state: seconds of one dispatch of all members, side by side in either form, and one by one as
-single runs. Whole: seconds from the start of a process to its end, including files, validation and
-images, with a cold and a warm compilation cache. More `--config.X=Y` may follow after `--`.
+Steady state: time of one dispatch of all members, side by side in both forms (`vmap` and `loop`),
+and one by one as single runs. Whole processes: seconds from start to end, including files,
+validation and images, with a cold and a warm compilation cache. More flags `--config.X=Y` may
+follow after `--`.
 """
 
 import os
@@ -101,7 +102,7 @@ def _together(call: Callable, states: restore.State, arrays) -> Callable[[], Non
 
 
 def child(arguments: list[str]) -> None:
-    """Trains the members in a process that is timed as a whole; all arms use the same folders."""
+    """Trains the members, below `--folder`, in a process that is timed as a whole."""
     folder = pathlib.Path(flags.FLAGS.folder)
     config_file = checkout.config_file(flags.FLAGS.config)
     device_lib.enable_compilation_cache()

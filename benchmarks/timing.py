@@ -1,4 +1,4 @@
-"""Timing of all benchmarks: alternating repeats, so a busy machine affects all arms alike."""
+"""Timing of all benchmarks: the compared variants (arms) alternate, so load affects all alike."""
 
 import time
 from collections.abc import Callable

@@ -18,14 +18,14 @@ FIRST, LAST, OFFSET, DATA_STD = 1e-3, 0.9946, 0.008, 0.5
 
 
 def alpha_and_sigma(t: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """Returns alpha and sigma of the cosine schedule, in t's shape; float32 from float64."""
+    """Returns alpha and sigma of the cosine schedule in t's shape: float32, computed in float64."""
     angle = lambda t: 0.5 * math.pi * (t + OFFSET) / (1 + OFFSET)
     alpha = torch.cos(angle(t.double())) / math.cos(angle(0.0))
     return alpha.float(), torch.sqrt(1 - alpha**2).float()
 
 
 def output_of(network: nn.Module, x: torch.Tensor, alpha, sigma) -> torch.Tensor:
-    """Returns the network's output for x [batch, 1, height, width], scaled to unit variance."""
+    """Scales x [batch, 1, height, width] to unit variance; returns the network's output for it."""
     size = torch.sqrt((alpha * DATA_STD) ** 2 + sigma**2)
     return network(x / size[:, None, None, None], torch.log(alpha / sigma))
 
@@ -78,7 +78,7 @@ def step_of(network: nn.Module, adam: Callable) -> Step:
 
 @torch.no_grad()
 def sample(network: nn.Module, noise: torch.Tensor, evaluations: int) -> torch.Tensor:
-    """Returns means of x at the first time, [batch, 1, height, width] in [-1, 1], from N(0, 1)."""
+    """Maps N(0, 1) noise [batch, 1, height, width] to x in [-1, 1], predicted at the first time."""
     like = lambda values: values[:, None, None, None]
 
     def mean(x, alpha, sigma):

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import nn
 
-Step = Callable[[torch.Tensor], torch.Tensor]  # [batch, 1, height, width] -> loss; updates all
+Step = Callable[[torch.Tensor], torch.Tensor]  # [batch, 1, height, width] -> loss; trains
 
 
 torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False  # as in our arms

@@ -62,7 +62,7 @@ class Level(nn.Module):
 
 
 class UNet(nn.Module):
-    """Maps images [batch, 1, height, width] of even sides and half log-SNR [batch] to images."""
+    """Maps images [batch, 1, height, width] and half log-SNR [batch] to images of that shape."""
 
     def __init__(self, channels: tuple[int, ...], blocks: int, attention: tuple[int, ...]):
         super().__init__()

@@ -26,7 +26,7 @@ def mlp(latent_dim: int) -> tuple[nn.Module, nn.Module]:
 
 
 def conv(latent_dim: int) -> tuple[nn.Module, nn.Module]:
-    """Returns the same with stride-2 convolutions."""
+    """Returns the same as `mlp`, with stride-2 convolutions."""
     first, second = CHANNELS
     inner = second * SIDE * SIDE
     encoder = nn.Sequential(

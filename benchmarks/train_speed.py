@@ -1,14 +1,15 @@
-"""Training steps of two VAEs and a GAN, compared with PyTorch and with lower bounds.
+"""Time of a training step of two VAEs and a GAN, compared with PyTorch and with lower bounds.
 
     pip install -r requirements-bench.txt
     python -m benchmarks.train_speed --data_dir=TFDS_FOLDER
 
-Every arm: batch 128, Adam, all cores, binary images in memory before the clock starts, losses read
-at the end of each repeat. Our arms do what a run does, including shuffle and report; they are
-scanned, or take one call per step as PyTorch does. Without a folder the images are random. float32
-products have full precision, on a GPU too. The lower bounds are the matrix products of a step
-alone, and these followed by copying its State (`benchmarks.limits`), which a step can overlap. Both
-GANs draw new fakes for each player (Goodfellow et al. 2014, Algorithm 1).
+Every arm has batch size 128, Adam, all cores, and binary images in memory before the clock starts.
+It reads its losses at the end of each repeat. Our arms do what a run does, including shuffle and
+report; they scan many steps in a call, or take one call per step as PyTorch does. Without a TFDS
+folder the images are random. float32 products have full precision, on a GPU too. The lower bounds
+are the times of a step's matrix products, and of these followed by copying its State
+(`benchmarks.limits`). A step can overlap the two. Both GANs draw new fakes for each player
+(Goodfellow et al. 2014, Algorithm 1).
 """
 
 import collections

@@ -29,7 +29,7 @@ def trainer(
     wait: bool = True,
     loss: str = 'loss',
 ) -> Callable[[], np.ndarray]:
-    """Returns train() -> the losses [steps] of `steps` more steps, `length` a dispatch.
+    """Returns train() -> the losses [steps] of `steps` more steps, `length` per dispatch.
 
     Args:
       stack: closes the data stream.

@@ -1,4 +1,4 @@
-"""Records Python's audit events about code and processes, for tests of strangers' files.
+"""Records what Python's audit events say about code and processes, for tests of untrusted files.
 
 An audit hook cannot be removed, so it needs its own process.
 """

@@ -32,6 +32,13 @@ def make_run(folder, argument='digits,debug', **changes):
     return experiment.assemble(pathlib.Path(folder), config_file, config)
 
 
+def begin(run):
+    """Writes the folder of a run that has trained a step, without training."""
+    run.folder.mkdir()
+    run_folder.write_config(run, 1)
+    (run.folder / 'metrics.jsonl').write_text('{"step": 1}\n')
+
+
 def recipe_and_config(argument='debug', path=f'{checkout.ROOT}/configs/vae.py', **changes):
     config_file = checkout.config_file(f'{path}:{argument}')
     config = config_file.config()

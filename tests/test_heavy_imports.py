@@ -4,7 +4,8 @@ import json
 import pathlib
 
 import pytest
-from tfds_files import IMAGE, pictures, write_set
+
+from benchmarks.tfds_files import IMAGE, pictures, write_set
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 HEAVY = ('tensorflow', 'tensorflow_datasets', 'sklearn', 'matplotlib', 'grain')

@@ -30,7 +30,7 @@ OF_SEVERAL_MODULES = {
     'atelier/multihost/test_shared_batch',  # several processes of main.py train one run
     'atelier/run/test_bad_folders',
     'atelier/run/test_resume',
-    'atelier/run/test_strangers',  # every mode
+    'atelier/run/test_untrusted',  # every mode
     'atelier/run/test_survival',
     'benchmarks/test_benchmarks',
     'configs/test_config_fields',  # every config

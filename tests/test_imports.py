@@ -6,9 +6,11 @@ bridges to files of the root. The tests read the source and include imports insi
 """
 
 import ast
+import builtins
 import functools
 import importlib.util
 import pathlib
+import symtable
 import sys
 from collections.abc import Iterable, Iterator
 
@@ -59,6 +61,7 @@ BY_NAME = {
     *('import_module', '__import__', 'spec_from_file_location', 'exec_module'),
     *('run_path', 'run_module', 'exec'),
 }
+OF_EVERY_MODULE = {*dir(builtins), '__file__', '__path__'}
 MAY_IMPORT_BY_NAME = BRIDGES | {'atelier', 'atelier.applications._loading'}
 
 
@@ -202,6 +205,36 @@ def imports_of_tests(root: pathlib.Path) -> list[str]:
     ]
 
 
+def undefined_names(root: pathlib.Path) -> list[str]:
+    """Global names that a file, tests included, uses but nowhere defines or imports.
+
+    Ruff's F821 is off, because it takes the shapes of jaxtyping for names. Here a quoted
+    annotation is only a string.
+    """
+    found = []
+    for path in python_files(root):
+        module = symtable.symtable(path.read_text(), str(path), 'exec')
+        of_module = {symbol for symbol in module.get_symbols() if symbol.is_local()}
+        inner = [symbol for table in scopes(module) for symbol in table.get_symbols()]
+        declared = {symbol for symbol in inner if symbol.is_declared_global()}
+        defined = {symbol.get_name() for symbol in of_module | declared}
+        used = {
+            symbol.get_name()
+            for symbol in inner
+            if symbol.is_referenced() and symbol.is_global() and not symbol.is_local()
+        }
+        names = sorted(used - defined - OF_EVERY_MODULE)
+        found += [f'{path.relative_to(root)} does not define {name}' for name in names]
+    return found
+
+
+def scopes(table: symtable.SymbolTable) -> Iterator[symtable.SymbolTable]:
+    """The scope of a module, and those of all functions and classes in it."""
+    yield table
+    for child in table.get_children():
+        yield from scopes(child)
+
+
 def packages(root: pathlib.Path) -> dict[str, set[str]]:
     """{package: packages it imports}; a sub-package counts as a package of its own."""
     files, edges = sources(root), graph(root)
@@ -257,6 +290,10 @@ def test_no_module_imports_by_name():
 
 def test_the_product_imports_no_tests():
     assert imports_of_tests(ROOT) == []
+
+
+def test_every_name_is_defined():
+    assert undefined_names(ROOT) == []
 
 
 def test_packages_have_no_import_cycle():
@@ -401,6 +438,35 @@ def test_an_import_by_name_is_found(house, code):
 def test_an_import_of_tests_is_found(house, line):
     assert imports_of_tests(house({'tests/support.py': 'import main, support'})) == []
     assert len(imports_of_tests(house({'models/gans/gan.py': line}))) == 1
+
+
+@pytest.mark.parametrize(
+    'code',
+    [
+        'def f():\n    return np.ones(3)',
+        'class A:\n    def f(self):\n        return lambda: np.ones(3)',
+        'def f():\n    import numpy as np\n\nx = [np.ones(i) for i in range(3)]',
+        'def f(x: np.ndarray): ...',
+    ],
+)
+def test_a_lost_import_is_found(house, code):
+    root = house({'losses/elbo.py': f'import numpy as np\n{code}'})
+    assert undefined_names(root) == []
+    root = house({'losses/elbo.py': code})
+    assert undefined_names(root) == ['losses/elbo.py does not define np']
+
+
+@pytest.mark.parametrize(
+    'code',
+    [
+        "def f(x: 'Float[batch dims]'): ...",
+        'def f(np):\n    return np.ones(3), __file__',
+        'def f():\n    global np\n    import numpy as np\n\ndef g():\n    return np.ones(3)',
+        'def top(x):\n    y = x\n    return [y for z in y if z]',
+    ],
+)
+def test_a_name_that_is_defined_is_no_lost_import(house, code):
+    assert undefined_names(house({'losses/elbo.py': code})) == []
 
 
 def test_a_cycle_of_modules_is_found(house):

@@ -30,8 +30,8 @@ MOST = 2**31 - 1  # largest value in `at_least`
 MOST_STAND_INS = 4096  # limits `stand_in`: an untrusted run may have any batch size
 
 
-def at_least(least: int, **options: int) -> None:
-    """Checks that options are at least `least`, and that 32 bits hold them.
+def at_least(least: int, most: int = MOST, **options: int) -> None:
+    """Checks that options lie in [least, most]; by default 32 bits hold them.
 
     Raises:
       UserError: an option is smaller or larger; the message names it, its value and the limit.
@@ -39,8 +39,8 @@ def at_least(least: int, **options: int) -> None:
     for name, value in options.items():
         if value < least:
             raise UserError(f'--{name}={value}: it must be at least {least}')
-        if value > MOST:
-            raise UserError(f'--{name}={value}: it must be at most {MOST:,}')
+        if value > most:
+            raise UserError(f'--{name}={value}: it must be at most {most:,}')
 
 
 def check_outputs(run: Run, factor: int = 1, **options: int) -> None:

@@ -19,7 +19,7 @@ from atelier.evaluation.samples.sample_quality import against_data, chosen_featu
 from atelier.evaluation.samples.sampling import sampler
 from atelier.log import counted, log
 from atelier.report import image_grids
-from atelier.run import restore
+from atelier.run import limits, restore
 from atelier.run.experiment import Run
 from atelier.run.restore import TrainedRun
 
@@ -109,6 +109,7 @@ def _with_sampler(run: Run, name: str, steps: int) -> Run:
         config.eval.sampler.update(name=name, steps=steps)
         if name != run.config.eval.sampler.name:  # fields of the config's sampler only
             config.eval.sampler.update(eta=0.0, churn=0.0)
+    limits.check_integers(config)
     return run._replace(config=config, family=run.config_file.build(config, run.data.spec))
 
 

@@ -2,6 +2,7 @@
 
 import contextlib
 import functools
+import json
 import logging
 import os
 import pathlib
@@ -11,6 +12,7 @@ from typing import NamedTuple
 import jax
 import numpy as np
 import orbax.checkpoint as ocp
+import tensorstore
 
 from atelier.core.game import State
 from atelier.errors import FULL, UserError, first_line, writing
@@ -26,6 +28,8 @@ from atelier.run.checkpoint_content import (
 )
 from atelier.run.checkpoint_folder import CheckpointFolder
 
+# compressions of chunks that tensorstore stops at the size of the chunk; Orbax writes 'zstd'
+_COMPRESSORS = (None, 'zstd')
 _ATTEMPTS = 20  # to open a folder while another process trains
 
 
@@ -90,11 +94,37 @@ def read(
 
 def _check_before(manager: ocp.CheckpointManager, folder: pathlib.Path, like: dict | None) -> None:
     check_texts(folder)
+    _check_compression(folder / 'state')
     metadata = manager.item_metadata(int(folder.name))['state'].tree
     if like is None:
         check_size(metadata, folder)
     else:
         check_fits(metadata, like)
+
+
+def _check_compression(folder: pathlib.Path) -> None:
+    """Refuses chunks that could take far more memory than their array, once decompressed.
+
+    A chunk of blosc is decompressed as a whole, up to 2 GiB, before its size is compared with that
+    of the array. The check reads the descriptions of the arrays alone.
+
+    Raises:
+      ValueError: an array has another compression, or another format, than Orbax writes.
+    """
+    files = {'driver': 'file', 'path': f'{folder}/'}
+    specs = [files]
+    if (folder / 'manifest.ocdbt').exists():
+        specs.append({'driver': 'ocdbt', 'base': files})
+    for spec in specs:
+        store = tensorstore.KvStore.open(spec).result()
+        names = [key.decode(errors='replace') for key in store.list().result()]
+        if any(name.rpartition('/')[2] == 'zarr.json' for name in names):
+            raise ValueError('its arrays have the format zarr 3')
+        for name in (name for name in names if name.rpartition('/')[2] == '.zarray'):
+            compressor = json.loads(store.read(name).result().value).get('compressor')
+            kind = compressor if compressor is None else compressor['id']
+            if kind not in _COMPRESSORS:
+                raise ValueError(f'{name} has the compression {str(kind)[:40]!r}')
 
 
 def _read(manager: ocp.CheckpointManager, step: int, like: dict | None) -> Content:

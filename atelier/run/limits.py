@@ -15,16 +15,15 @@ from ml_collections import ConfigDict
 from atelier.core import devices
 from atelier.core.game import State
 from atelier.data.dataset import Spec
-from atelier.errors import UserError
+from atelier.errors import MOST_UNROLLED, UserError
 from atelier.run.config_values import flatten
 
 LARGEST = {  # largest absolute value of an integer, by group of a config
     'data': 2**31 - 1,
     'model': 2**24,  # an array with two dimensions of this size would exceed any memory
     'train': 2**31 - 1,  # a step is an int32
-    'eval': 2**31 - 1,
+    'eval': 10**6,  # steps of a sampler or solver, samples of an estimate: their arrays are small
 }
-MAX_LAYERS = 1000  # largest length of a list in config.model
 
 
 def check_integers(config: ConfigDict) -> None:
@@ -35,8 +34,8 @@ def check_integers(config: ConfigDict) -> None:
     """
     for name, value in flatten(config.to_dict()).items():
         group = name.split('.')[0]
-        if group == 'model' and isinstance(value, list) and len(value) > MAX_LAYERS:
-            raise UserError(f'config.{name} has more than {MAX_LAYERS:,} entries: {len(value):,}')
+        if group == 'model' and isinstance(value, list) and len(value) > MOST_UNROLLED:
+            raise UserError(f'config.{name} has {len(value):,} entries, above {MOST_UNROLLED:,}')
         for each in value if isinstance(value, list) else [value]:
             largest = LARGEST.get(group, math.inf)
             if isinstance(each, int) and abs(each) > largest:

@@ -23,7 +23,6 @@ from atelier import files, leftovers
 from atelier.checkout import ConfigFile, recorded
 from atelier.data.dataset import Dataset
 from atelier.errors import A_RUN, UserError, reading, shortened, writing
-from atelier.leftovers import is_leftover
 from atelier.log import counted, log
 from atelier.paths import user_path
 from atelier.run import stored_values
@@ -46,6 +45,8 @@ from atelier.run.run_path import check_run_path
 
 PATHS = {'data': ('path', 'data_dir'), 'eval': ('classifier',)}  # fields of a config
 LOCK = '.lock'  # its lock is held by the process that trains the run
+OF_A_START = ('config.json', 'tensorboard', LOCK)  # made before the first dispatch
+EMPTY_AT_START = ('metrics.jsonl', 'checkpoints')  # made empty before the first dispatch
 RECORD = ('id', 'path', 'argument', 'values', 'source', 'git', 'init_from', 'devices', 'data')
 
 
@@ -110,8 +111,9 @@ def check_same(
 ) -> None:
     """Checks that `folder` is, or may become, the run of this config and `init_from`.
 
-    An existing run keeps its `data.split_by`: that of `config` is set to it, in place. With `warn`,
-    it warns if the code has changed since the run began.
+    An existing run keeps its `data.split_by`: that of `config` is set to it, in place. A run that
+    has not finished its first dispatch, for example because memory was full, may be replaced by any
+    other. With `warn`, it warns if the code has changed since the run began.
 
     Raises:
       UserError: the folder cannot hold a run, holds something else, or holds the run of another
@@ -122,6 +124,8 @@ def check_same(
         exists = (folder / 'config.json').exists()
     if exists:
         record = load(folder)
+        if not has_begun(folder):
+            return
         if record['path'] != config_file.path:
             raise UserError(
                 f'{folder} is the run of {record["path"] or "a family made in Python"}, not of '
@@ -140,13 +144,29 @@ def check_same(
         raise UserError(f'--workdir={folder} exists and is not a run: choose another folder')
 
 
+def has_begun(folder: pathlib.Path) -> bool:
+    """Whether a folder has more than a run writes before the end of its first dispatch."""
+    with reading(folder):
+        return any(
+            not leftovers.is_leftover(path) and _has_content(path)
+            for path in folder.iterdir()
+            if path.name not in OF_A_START
+        )
+
+
+def _has_content(path: pathlib.Path) -> bool:
+    if path.name not in EMPTY_AT_START:
+        return True
+    return any(path.iterdir()) if path.is_dir() else path.stat().st_size > 0
+
+
 def _has_foreign_files(folder: pathlib.Path) -> bool:
     """Whether there are files other than those of a process killed before it wrote config.json."""
-    return not all(path.name == LOCK or is_leftover(path) for path in folder.iterdir())
+    return not all(path.name == LOCK or leftovers.is_leftover(path) for path in folder.iterdir())
 
 
 def write_config(run: Run, num_devices: int, data: dict[str, str] | None = None) -> None:
-    """Writes config.json; an existing run keeps the recorded source, git hash and id.
+    """Writes config.json; a run that has begun keeps the recorded source, git hash and id.
 
     `data` is the fingerprint of the run's data, if it is known already.
 
@@ -156,7 +176,8 @@ def write_config(run: Run, num_devices: int, data: dict[str, str] | None = None)
     """
     values, data = run.config.to_dict(), data or run.data.fingerprint()
     check_plain(values)
-    if (run.folder / 'config.json').exists():
+    exists = (run.folder / 'config.json').exists()
+    if exists and has_begun(run.folder):
         record = load(run.folder)
         difference = data_difference(record['data'], data)
         if difference:
@@ -169,6 +190,8 @@ def write_config(run: Run, num_devices: int, data: dict[str, str] | None = None)
             now = counted(num_devices, 'device')
             log.info('on %s, before on %d: results agree to rounding', now, before)
     else:
+        if exists:
+            log.info('%s has not begun to train: its config.json is written anew', run.folder)
         record = {'source': run.config_file.source(), 'git': git_hash()}
     record.update(run.config_file._asdict(), values=with_whole_paths(values), data=data)
     record.update(init_from=run.init_from, devices=num_devices)

@@ -19,6 +19,7 @@ from ml_collections import ConfigDict
 from atelier import files, leftovers
 from atelier.checkout import ConfigFile
 from atelier.errors import UserError, reading, shortened
+from atelier.log import log
 from atelier.run import config_values, run_folder, stored_values
 from atelier.run.experiment import Run
 from atelier.run.run_path import check_run_path
@@ -85,6 +86,8 @@ def adopt_split_rule(folder: pathlib.Path, config: ConfigDict) -> None:
 def check_same(folder: pathlib.Path, record: dict[str, Any]) -> None:
     """Checks that `folder` holds the sweep of this record, or is free for it.
 
+    A sweep of which no member has finished its first dispatch may be replaced by any other.
+
     Raises:
       UserError: the folder holds something else or another sweep, or it cannot hold a sweep. Config
         values may differ only as `check_same_values` allows: for example, train.steps may have
@@ -99,6 +102,10 @@ def check_same(folder: pathlib.Path, record: dict[str, Any]) -> None:
             raise UserError(f'--workdir={folder} exists and is not a sweep: choose another folder')
         return
     before = load(folder)
+    if not _has_begun(folder):
+        if before != record:
+            log.info('%s has not begun to train: its %s is written anew', folder, NAME)
+        return
     if before['path'] != record['path']:
         raise UserError(
             f'{folder} is a sweep of {before["path"]}, not of {record["path"]}: choose another '
@@ -111,6 +118,12 @@ def check_same(folder: pathlib.Path, record: dict[str, Any]) -> None:
                 f'{_formatted(record[name])}): choose another --workdir'
             )
     config_values.check_same_values(folder, before['values'], record['values'])
+
+
+def _has_begun(folder: pathlib.Path) -> bool:
+    """Whether a member of the sweep has finished its first dispatch."""
+    members = [path.parent for path in folder.glob('*/config.json')]
+    return any(run_folder.has_begun(member) for member in members)
 
 
 def _is_free(folder: pathlib.Path) -> bool:

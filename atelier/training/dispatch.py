@@ -147,7 +147,8 @@ def dispatch_length(config, start: int = 0, max_steps: float = math.inf) -> int:
     """
     common = math.gcd(config.steps, config.evaluate_every, config.checkpoint_every, start)
     ceiling = min(config.steps_per_dispatch, max(1, max_steps))
-    return max(d for d in range(1, int(ceiling) + 1) if common % d == 0)
+    small = [d for d in range(1, math.isqrt(common) + 1) if common % d == 0]
+    return max(d for d in (*small, *(common // d for d in small)) if d <= ceiling)
 
 
 def suggest_cadences(config, start: int = 0) -> str | None:

@@ -1,6 +1,7 @@
 """Fields common to all configs, and the parser of `configs/NAME.py:DATA,debug`."""
 
 import functools
+import math
 from collections.abc import Mapping
 from typing import TypeVar
 
@@ -10,7 +11,7 @@ from jax.typing import DTypeLike
 from ml_collections import ConfigDict
 
 from atelier.data.dataset import Spec
-from atelier.errors import UserError, at_least, choose, did_you_mean
+from atelier.errors import MOST_UNROLLED, UserError, at_least, choose, did_you_mean
 
 T = TypeVar('T')
 ACTIVATIONS = {
@@ -149,13 +150,13 @@ def sizes(config: ConfigDict, name: str, fewest: int = 0) -> tuple[int, ...]:
     return values
 
 
-def size(config: ConfigDict, name: str, least: int = 1) -> int:
+def size(config: ConfigDict, name: str, least: int = 1, most: int | float = math.inf) -> int:
     """Returns `config.model[name]`.
 
     Raises:
-      UserError: the value is below `least`.
+      UserError: the value is outside [least, most].
     """
-    at_least(least, f'model.{name}', config.model[name])
+    at_least(least, f'model.{name}', config.model[name], most=most)
     return config.model[name]
 
 
@@ -165,7 +166,8 @@ def conv_shapes(config: ConfigDict, channels: str = 'channels', fewest: int = 1)
     Raises:
       UserError: a value is below 1, or there are fewer than `fewest` stages.
     """
-    return dict(channels=sizes(config, channels, fewest), kernel_size=size(config, 'kernel_size'))
+    kernel_size = size(config, 'kernel_size', most=MOST_UNROLLED)
+    return dict(channels=sizes(config, channels, fewest), kernel_size=kernel_size)
 
 
 def conv_form(config: ConfigDict) -> dict:

@@ -41,7 +41,7 @@ from jax.typing import DTypeLike
 from jaxtyping import Array, Bool, Float, Int, UInt32
 
 from atelier.core.randomness import fold_in
-from atelier.errors import UserError, at_least, check_sizes, share
+from atelier.errors import MOST_UNROLLED, UserError, at_least, check_sizes, share
 from models.nets.dropout import dropout
 from models.nets.rotary import rotated
 
@@ -150,7 +150,8 @@ class Transformer(nn.Module):
     def __post_init__(self):
         """Rejects invalid sizes."""
         super().__post_init__()
-        check_sizes(self, 'width', 'blocks', 'heads')
+        check_sizes(self, 'width', 'heads')
+        check_sizes(self, 'blocks', most=MOST_UNROLLED)
         check_heads(self.width, self.heads)
         if self.is_rotary and self.width // self.heads % 2:
             raise UserError(

@@ -124,6 +124,28 @@ def test_a_config_is_looked_for_in_the_working_folder_and_then_in_the_checkout(e
     assert checkout.config_file('nothing.py') == ConfigFile(str(elsewhere / 'nothing.py'))
 
 
+@pytest.mark.parametrize(
+    ('path', 'line'),
+    [
+        ('configs/vae.py', '--config=configs/vae.py is {here}/configs/vae.py here, and not {root}'),
+        ('mine.py', 'the config is {here}/mine.py'),
+        ('configs/gan.py', ''),  # only in the checkout
+        ('{root}/configs/vae.py', ''),
+        ('missing.py', ''),
+    ],
+)
+def test_a_command_says_which_config_it_takes_elsewhere(elsewhere, caplog, path, line):
+    """Of two files of one name, the file of the current folder is the one that is typed."""
+    for name in ('configs/vae.py', 'mine.py'):
+        (elsewhere / name).parent.mkdir(exist_ok=True)
+        (elsewhere / name).write_text('')
+    flag = path.format(root=ROOT)
+    with caplog.at_level('INFO', logger='atelier'):
+        checkout.announce_config_elsewhere(checkout.config_file(flag), f'{flag}:digits')
+    expected = line.format(here=elsewhere, root=ROOT)
+    assert expected in caplog.text if line else not caplog.text
+
+
 def test_a_user_config_may_import_configs_of_the_checkout(elsewhere):
     source = 'from configs import vae\nget_config = vae.get_config\nbuild = vae.build\n'
     (elsewhere / 'mine.py').write_text(source)

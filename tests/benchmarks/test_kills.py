@@ -1,5 +1,6 @@
 """Kills at changes of files: the harness notices what it should, and killed commands continue."""
 
+import os
 import subprocess
 import sys
 
@@ -7,7 +8,7 @@ import numpy as np
 import pytest
 
 from atelier.checkout import ROOT
-from benchmarks.endings import differences, of_folder
+from benchmarks.file_digests import differences, of_folder
 
 
 def test_times_and_identities_do_not_distinguish_two_runs(tmp_path):
@@ -30,36 +31,65 @@ def test_times_and_identities_do_not_distinguish_two_runs(tmp_path):
     ]
 
 
+def test_only_an_older_checkpoint_may_be_left_over():
+    expected = {'run/checkpoints/10': 'a', 'run/checkpoints/20': 'b'}
+    assert differences({**expected, 'run/checkpoints/5': 'c'}, expected) == []
+    torn = {**expected, 'run/checkpoints/5': 'unreadable: a chunk is missing'}
+    assert differences(torn, expected) == ['left over: run/checkpoints/5']
+    for name in ('run/checkpoints/30', 'run/checkpoints/5.tmp', 'run/samples/5', 'checkpoints/5'):
+        assert differences({**expected, name: 'c'}, expected) == [f'left over: {name}']
+
+
 PROGRAM = """
 import os, pathlib, sys
-from benchmarks import killed
+from benchmarks import fault_injection
+from benchmarks.fault_injection import Fault
 folder = pathlib.Path(sys.argv[1])
 
 def work():
-    blow = killed.Blow(3, is_disk_full=sys.argv[2] == 'full') if sys.argv[2] != 'no' else None
-    killed._install([str(folder)], blow, folder / 'count')
+    fault = Fault(3, is_disk_full=sys.argv[2] == 'full') if sys.argv[2] != 'no' else None
+    fault_injection._install([str(folder)], fault, folder / 'count')
     (folder / 'a').write_text('a')
     os.rename(folder / 'a', folder / 'b')
     pathlib.Path(os.devnull).read_text()
     with (folder / 'c').open('wb') as file:
         file.write(bytes(100_000))
 
-print(killed.forked(work, 60.0)[0], sorted(path.name for path in folder.iterdir()))
+print(fault_injection.forked(work, 60.0)[0], sorted(path.name for path in folder.iterdir()))
 """
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ('blow', 'ending'),
+    ('fault', 'expected'),
     [
         ('no', "0 ['b', 'c', 'count']"),
         ('kill', "-9 ['b', 'count']"),
         ('full', "1 ['b', 'c', 'count']"),
     ],
 )
-def test_the_third_change_of_a_file_is_hit(tmp_path, blow, ending):
+def test_the_third_change_of_a_file_is_hit(tmp_path, fault, expected):
     """The kill comes before the change; on a full disk the write fails."""
-    command = [sys.executable, '-c', PROGRAM, str(tmp_path), blow]
+    command = [sys.executable, '-c', PROGRAM, str(tmp_path), fault]
     result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
-    assert result.stdout.strip().splitlines()[-1] == ending, result.stderr
+    assert result.stdout.strip().splitlines()[-1] == expected, result.stderr
     assert len((tmp_path / 'count').read_bytes()) == 3
+
+
+@pytest.mark.slow
+def test_twenty_disturbed_commands_continue():
+    """Killed, or with a full disk, at changes of files and inside saves: all ends with equal bits.
+
+    The four commands write all kinds of files: a run, a sweep, results, and the cache of pictures.
+    """
+    commands = '--commands=train,sweep,evaluate,folder'
+    flags = os.environ['XLA_FLAGS'].replace('device_count=8', 'device_count=1')
+    result = subprocess.run(
+        [sys.executable, '-m', 'benchmarks.kills', commands, '--tries=5', '--kill_seed=4'],
+        cwd=ROOT,
+        env={**os.environ, 'XLA_FLAGS': flags},
+        capture_output=True,
+        text=True,
+    )
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert result.stdout.splitlines()[-1] == '0 of 20 tries ended differently'

@@ -9,9 +9,9 @@ import sys
 import pytest
 
 from atelier.checkout import ROOT
+from benchmarks.file_kinds import KINDS, rechecked, resealed
 from benchmarks.mutating import damaged, misshapen
 from benchmarks.mutations import judged
-from benchmarks.victims import KINDS, rechecked, resealed
 
 
 @pytest.mark.parametrize('content', [b'', b'7', b'{"a": 1.5}', bytes(range(256)) * 9])

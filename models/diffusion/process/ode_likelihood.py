@@ -83,7 +83,7 @@ def _directions(x: Events, keys, probes: int) -> Float[Array, 'directions rows *
     if not probes:
         return jnp.eye(x[0].size, dtype=x.dtype).reshape(-1, 1, *x.shape[1:])  # for every row
     sign = lambda key: jax.random.rademacher(key, x.shape[1:], x.dtype)
-    return jnp.stack([jax.vmap(sign)(fold_in(keys, i)) for i in range(probes)])
+    return jax.vmap(lambda i: jax.vmap(sign)(fold_in(keys, i)))(jnp.arange(probes))
 
 
 def _sum(x: Events) -> Float[Array, 'batch']:

@@ -42,7 +42,13 @@ def test_a_non_finite_measure_is_nan(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ('names', 'message'), [('ddim', 'NAME:STEPS'), ('ddim:x', 'NAME:STEPS'), ('dim:3', "'ddim'")]
+    ('names', 'message'),
+    [
+        ('ddim', 'NAME:STEPS'),
+        ('ddim:x', 'NAME:STEPS'),
+        ('dim:3', "'ddim'"),
+        ('ddim:9999999', 'steps=9999999: the largest size is 1,000,000'),
+    ],
 )
 def test_bad_samplers_are_refused(tmp_path, complaint, names, message):
     run = assembled(tmp_path, 'diffusion', 'grid,debug')

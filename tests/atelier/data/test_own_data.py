@@ -6,7 +6,7 @@ import jax
 import numpy as np
 import pytest
 from PIL import Image
-from support import assembled, recipe_and_config
+from support import assembled, begin, recipe_and_config
 
 import train_lib
 from atelier import checkout, files
@@ -128,8 +128,7 @@ def test_the_part_of_the_data_that_changed_is_named(tmp_path, complaint, caplog,
     file = saved(tmp_path, **parts, **labels)
     config_file, config = recipe_and_config('arrays,debug', data__path=str(file), train__steps=5)
     run = experiment.assemble(tmp_path / 'run', config_file, config)
-    run.folder.mkdir()
-    run_folder.write_config(run, 1)
+    begin(run)
     if changed == 'labels alone':
         saved(tmp_path, **parts, **{**labels, 'label_valid': 2 - LABEL})
     else:
@@ -161,8 +160,7 @@ def test_a_run_from_before_a_field_continues_without_it(tmp_path, complaint):
     build = config_file.module().build
     for folder, source in (('file', config_file), ('python', checkout.ConfigFile('', None))):
         run = experiment.assemble(tmp_path / folder, source, config, build)
-        run.folder.mkdir()
-        run_folder.write_config(run, 1)
+        begin(run)
         path = run.folder / 'config.json'
         record = files.read_json(path)
         del record['values']['data']['without_classes']
@@ -236,8 +234,7 @@ def test_a_run_from_before_the_optimizer_field_continues_with_adam(tmp_path, com
     """The run continues with Adam, whatever its config file names now; fitted models have none."""
     argument = 'text,debug' if name == 'char_lm' else 'digits,debug'
     run = assembled(tmp_path / 'run', name, argument)
-    run.folder.mkdir()
-    run_folder.write_config(run, 1)
+    begin(run)
     path = run.folder / 'config.json'
     record = files.read_json(path)
     assert record['values']['train'].pop('optimizer', None) == ('muon' if then else None)

@@ -14,10 +14,10 @@ import urllib.request
 
 import numpy as np
 import pytest
-from tfds_files import IMAGE, LABEL, TEXT, pictures, png, write_set
 
 from atelier.data import tfds_images
 from atelier.data.dataset import Spec
+from benchmarks.tfds_files import IMAGE, LABEL, TEXT, pictures, png, write_set
 
 REAL = pathlib.Path(__file__).resolve().parents[4] / 'shared' / 'data' / 'tfds'
 NEEDS_MNIST = pytest.mark.skipif(not (REAL / 'mnist').exists(), reason=f'there is no {REAL}/mnist')

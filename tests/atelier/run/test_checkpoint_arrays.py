@@ -1,7 +1,8 @@
-"""A stranger's checkpoint is refused before memory is allocated for its arrays."""
+"""What an untrusted checkpoint can do when it is read: be refused, before memory is taken."""
 
 import contextlib
 import json
+import pathlib
 import shutil
 import subprocess
 import sys
@@ -86,13 +87,60 @@ HUGE = [dict(shape=[2**40, 2]), dict(shape=[2**62, 2**62]), dict(chunks=[2**40, 
 
 @pytest.mark.parametrize('changes', HUGE)
 @pytest.mark.parametrize('is_known', [True, False])
-def test_hostile_array_sizes_are_refused_unread(folder, changes, is_known, monkeypatch):
+def test_harmful_sizes_are_refused_unread(folder, changes, is_known, monkeypatch):
     """With and without a model whose shapes are known."""
     rewritten(folder, 'params.model.kernel', **changes)
     monkeypatch.setattr('orbax.checkpoint.CheckpointManager.restore', never)
     message = refusal(folder, state_of(10) if is_known else None)
     assert 'does not fit the model' in message or 'is damaged' in message
     assert 'were read' not in message
+
+
+@pytest.mark.parametrize('kind', ['blosc', 'zlib', 'bz2'])
+def test_other_compressions_are_refused_unread(folder, kind, monkeypatch):
+    """Decompressed, 50 KB of blosc take 1 GB of memory, whatever the shape of the array."""
+    rewritten(folder, 'params.model.kernel', compressor={'id': kind})
+    monkeypatch.setattr('orbax.checkpoint.CheckpointManager.restore', never)
+    message = refusal(folder, state_of(10))
+    assert f"params.model.kernel/.zarray has the compression '{kind}'" in message
+
+
+def test_another_format_of_arrays_is_refused_unread(folder, monkeypatch):
+    """It has compressions of its own."""
+    path = folder / '10' / 'state' / 'params.model.kernel' / 'zarr.json'
+    path.parent.mkdir()
+    path.write_text('{}')
+    monkeypatch.setattr('orbax.checkpoint.CheckpointManager.restore', never)
+    assert 'its arrays have the format zarr 3' in refusal(folder, state_of(10))
+
+
+@pytest.mark.skipif(not pathlib.Path('/proc/self/clear_refs').exists(), reason='needs Linux')
+def test_a_chunk_that_inflates_takes_no_more_memory_than_its_array(folder):
+    """tensorstore stops at the size of the chunk: 256 MB of zeros from 25 KB are not held."""
+    size = 2**26
+    compressor = {'id': 'zstd', 'level': 1}
+    metadata = dict(shape=[size], chunks=[size], dtype='<f4', compressor=compressor)
+    store = {'driver': 'memory'}
+    spec = {'driver': 'zarr', 'kvstore': store, 'metadata': metadata, 'create': True}
+    context = tensorstore.Context()
+    array = tensorstore.open(spec, context=context).result()
+    array[:].write(np.ones(size, np.float32)).result()
+    chunk = tensorstore.KvStore.open(store, context=context).result().read('0').result().value
+    assert len(chunk) < 10**5
+    del array
+    base = {'driver': 'file', 'path': f'{folder}/10/state/'}
+    kvstore = tensorstore.KvStore.open({'driver': 'ocdbt', 'base': base}).result()
+    kvstore.write('params.model.kernel/0.0', chunk).result()
+    pathlib.Path('/proc/self/clear_refs').write_text('5')  # forgets the peak of the memory
+    before = peak_bytes()
+    assert 'is damaged' in refusal(folder, state_of(10))
+    assert peak_bytes() - before < 2**26
+
+
+def peak_bytes():
+    """The peak of this process's resident memory."""
+    lines = pathlib.Path('/proc/self/status').read_text().splitlines()
+    return next(1024 * int(line.split()[1]) for line in lines if line.startswith('VmHWM'))
 
 
 def test_oversized_metadata_are_refused_unread(folder, monkeypatch):
@@ -122,7 +170,7 @@ def test_json_of_other_types_is_refused(folder, change):
 
 
 @pytest.mark.slow
-def test_reading_a_strangers_checkpoint_runs_nothing_of_it(folder, clean, tmp_path):
+def test_reading_an_untrusted_checkpoint_runs_nothing_of_it(folder, clean, tmp_path):
     """An audit of the interpreter: the same imports as for a clean one, no code, no process.
 
     One checkpoint names classes that read its items, the other classes of its arrays as well. The
@@ -147,7 +195,7 @@ def test_reading_a_strangers_checkpoint_runs_nothing_of_it(folder, clean, tmp_pa
     )
     assert result.returncode == 0, result.stderr
     events = json.loads(result.stdout)
-    assert events['hostile'] == []
+    assert events['unexpected'] == []
     assert events['refusals'][:2] == ['', ''] and 'evil.Array' in events['refusals'][2]
     assert ['import', 'evil'] in events['control']
 
@@ -189,10 +237,10 @@ def read(folder):
 for _ in range(2):  # the first time, libraries import what they need
     clean = read(sys.argv[1])
 del refusals[:]
-hostile = [event for path in sys.argv[2:] for event in read(path) if event not in clean]
+unexpected = [event for path in sys.argv[2:] for event in read(path) if event not in clean]
 events = []
 sys.path.insert(0, sys.argv[2])
 with contextlib.suppress(SystemExit):
     import evil
-print(json.dumps({'hostile': hostile, 'control': events, 'refusals': refusals}))
+print(json.dumps({'unexpected': unexpected, 'control': events, 'refusals': refusals}))
 """

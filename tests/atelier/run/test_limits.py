@@ -1,14 +1,20 @@
 """Sizes beyond any machine or beyond this one are refused before anything is allocated."""
 
+import contextlib
+import pathlib
+import signal
+
 import jax
 import pytest
-from support import contents, recipe_and_config
+from support import assembled, contents, dotted, recipe_and_config
 
 import train_lib
+from atelier import checkout
 from atelier.core import devices
 from atelier.data.dataset import Spec
 from atelier.errors import UserError
 from atelier.run import experiment, limits, restore
+from atelier.run.config_values import flatten
 
 
 @pytest.mark.parametrize(
@@ -17,8 +23,9 @@ from atelier.run import experiment, limits, restore
         ('model__latent_dim', 10**20, 'model.latent_dim=1.*: the largest size is 16,777,216'),
         ('model__mixture_components', 2**31, 'model.mixture_components=2147483648'),
         ('model__hidden_sizes', (64, 2**40), 'model.hidden_sizes='),
-        ('model__hidden_sizes', (1,) * 2000, 'hidden_sizes has more than 1,000 entries: 2,000'),
-        ('eval__num_pictures', 2**64, 'eval.num_pictures=1844.*: the largest size is 2,147,483'),
+        ('model__hidden_sizes', (1,) * 2000, 'hidden_sizes has 2,000 entries, above 1,000'),
+        ('eval__num_pictures', 2**64, 'eval.num_pictures=1844.*: the largest size is 1,000,000'),
+        ('eval__num_importance_samples', 2**31 - 1, 'the largest size is 1,000,000'),
         ('train__steps', -(2**64), 'train.steps=-1844'),
         ('data__num_valid', 2**31, 'data.num_valid='),
     ],
@@ -28,6 +35,59 @@ def test_integers_beyond_any_machine_are_refused(tmp_path, complaint, field, val
     config_file, config = recipe_and_config(**{field: value})
     with pytest.raises(UserError, match=message):
         experiment.assemble(tmp_path, config_file, config)
+
+
+@pytest.mark.parametrize(
+    ('name', 'field'),
+    [
+        ('dcgan', 'model__discriminator_turns'),
+        ('dcgan', 'model__generator_turns'),
+        ('dcgan', 'model__kernel_size'),
+        ('pixelcnn', 'model__blocks'),
+        ('pixelcnn', 'model__first_kernel_size'),
+        ('gated_pixelcnn', 'model__blocks'),
+        ('ladder_vae', 'model__hidden_layers'),
+        ('pixel_transformer', 'model__blocks'),
+        ('char_gru', 'model__layers'),
+        ('diffusion', 'model__mlp_blocks'),
+    ],
+)
+def test_layers_that_python_would_build_for_hours(tmp_path, name, field):
+    """A loop over so many layers would neither end nor fail."""
+    change = {field: 2**24 - 1}
+    with pytest.raises(UserError, match=rf'config.{dotted(field)}=16777215: .* at most 1,000'):
+        restore.Start(assembled(tmp_path, name, 'debug', **change))
+
+
+@contextlib.contextmanager
+def within(seconds):
+    """Raises TimeoutError in Python code that takes longer."""
+
+    def too_long(*_):
+        raise TimeoutError(f'more than {seconds} seconds')
+
+    before = signal.signal(signal.SIGALRM, too_long)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('path', checkout.configs())
+def test_no_huge_integer_makes_building_long(tmp_path, path):
+    """Each integer of each config's model, 2**24 - 1: the State's shapes are known, or one line."""
+    name = pathlib.Path(path).stem
+    model = flatten(checkout.ConfigFile(path, 'debug').config().model.to_dict())
+    for field, value in model.items():
+        many = [value] if isinstance(value, int) else value
+        if isinstance(value, bool | str | float) or not all(type(each) is int for each in many):
+            continue
+        huge = 2**24 - 1 if isinstance(value, int) else type(value)([2**24 - 1] * len(value))
+        with contextlib.suppress(UserError), within(60):
+            restore.Start(assembled(tmp_path, name, 'debug', **{f'model__{field}': huge}))
 
 
 def test_a_model_larger_than_memory_is_refused_before_files_are_written(tiny_run, monkeypatch):

@@ -7,7 +7,7 @@ import shutil
 import jax
 import numpy as np
 import pytest
-from support import error_line, recipe_and_config
+from support import begin, error_line, recipe_and_config
 
 import train_lib
 from atelier import checkout
@@ -109,8 +109,7 @@ def test_a_source_without_a_checkpoint_is_refused(tiny_run, tmp_path):
 def test_a_run_with_another_init_from_is_refused(source, tmp_path):
     folder = tmp_path / 'run'
     run = started_from(source, folder)
-    folder.mkdir()
-    run_folder.write_config(run, 1)
+    begin(run)
     config_file, config = run.config_file, run.config
     with pytest.raises(UserError, match=f'began with {source}, not with random weights'):
         run_folder.check_same(folder, config_file, config)

@@ -7,7 +7,7 @@ from support import contents, make_run, recipe_and_config
 
 from atelier import applications, files
 from atelier.errors import UserError
-from atelier.run import run_folder
+from atelier.run import experiment, run_folder
 
 pytestmark = pytest.mark.usefixtures('quick_compilation')
 ONE = slice(1)  # of the devices
@@ -52,6 +52,32 @@ def test_a_run_killed_before_its_config_was_written_continues(tmp_path, name):
     run_folder.check_same(folder, *recipe_and_config())
     with run_folder.only_trainer(folder):
         assert set(contents(folder)) == {'.lock'}
+
+
+@pytest.mark.parametrize(
+    'name', ['metrics.jsonl', 'checkpoints/5/x', 'samples/x', 'damaged/5/x', 'failed.json']
+)
+def test_only_a_run_that_has_not_begun_may_be_replaced(tiny_run, caplog, name):
+    """The files of a start are no results: the corrected command trains in the same folder."""
+    run, other = tiny_run(), recipe_and_config('digits,debug', model__latent_dim=3)
+    (run.folder / 'checkpoints').mkdir(parents=True)
+    (run.folder / 'tensorboard').mkdir()
+    for empty in ('.lock', 'metrics.jsonl', '.writing-0123456789ab', 'tensorboard/events'):
+        (run.folder / empty).touch()
+    run_folder.write_config(run, 1)
+    first = run_folder.load(run.folder)
+    run_folder.check_same(run.folder, *other)
+    with caplog.at_level('INFO', logger='atelier'):
+        run_folder.write_config(experiment.assemble(run.folder, *other), 1)
+    assert 'has not begun to train: its config.json is written anew' in caplog.text
+    record = run_folder.load(run.folder)
+    assert record['values']['model']['latent_dim'] == 3
+    assert record['id'] != first['id']
+    (run.folder / name).parent.mkdir(parents=True, exist_ok=True)
+    (run.folder / name).write_text('{"step": 1}\n')
+    run_folder.check_same(run.folder, *other)
+    with pytest.raises(UserError, match=r'model.latent_dim \(the run: 3, now: 2\)'):
+        run_folder.check_same(run.folder, *recipe_and_config('digits,debug'))
 
 
 def test_an_application_removes_leftovers_of_a_killed_one(folder):

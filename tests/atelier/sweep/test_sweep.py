@@ -368,6 +368,20 @@ def test_the_folder_of_another_sweep_is_refused(whole, complaint, changes, patte
     assert contents(whole[0]) == before
 
 
+def test_only_a_sweep_that_has_begun_keeps_its_settings(tmp_path, complaint):
+    """A sweep that did not fit into memory is corrected in the same folder."""
+    config_file, config = recipe_and_config(**SETTINGS)
+    record, other = (
+        sweep_folder.record_of(config_file, config, axes, 0, None) for axes in (AXES, [])
+    )
+    sweep_folder.write(tmp_path, record)
+    (tmp_path / 'member').mkdir()
+    (tmp_path / 'member' / 'config.json').touch()
+    sweep_folder.check_same(tmp_path, other)
+    (tmp_path / 'member' / 'metrics.jsonl').write_text('{"step": 1}\n')
+    assert 'is another sweep' in complaint(sweep_folder.check_same, tmp_path, other)
+
+
 def test_a_sweep_killed_before_its_file_was_written_continues(tmp_path):
     """The temporary file does not count as another sweep, and it is removed."""
     config_file, config = recipe_and_config(**SETTINGS)
@@ -413,15 +427,15 @@ def test_a_changed_sweep_file_is_refused(tmp_path):
 def test_a_sweep_from_before_the_split_rule_keeps_its_splits(tmp_path):
     np.savez(tmp_path / 'mine.npz', x=np.arange(400).reshape(100, 4) % 9)
     data = dict(data__path=str(tmp_path / 'mine.npz'), **SETTINGS)
-    which, config = recipe_and_config('arrays,debug', **data, data__split_by='order')
+    config_file, config = recipe_and_config('arrays,debug', **data, data__split_by='order')
     folder = tmp_path / 'sweep'
-    began = sweep.prepare(folder, which, config, AXES)
+    began = sweep.prepare(folder, config_file, config, AXES)
     path = folder / 'sweep.json'
     record = files.read_json(path)
     del record['values']['data']['split_by'], record['values']['data']['held_out_share']
     path.write_text(json.dumps(record))
-    which, config = recipe_and_config('arrays,debug', **data)
-    again = sweep.prepare(folder, which, config, AXES)
+    config_file, config = recipe_and_config('arrays,debug', **data)
+    again = sweep.prepare(folder, config_file, config, AXES)
     for name, run in again.runs.items():
         assert run.config.data.split_by == 'order'
         assert run.data.fingerprint() == began.runs[name].data.fingerprint()

@@ -267,6 +267,12 @@ def test_the_dispatch_length_is_the_largest_common_divisor_within_its_limit(
     assert not any(fits(d) for d in range(length + 1, ceiling + 1))
 
 
+def test_huge_numbers_of_steps_take_no_time():
+    huge = dict.fromkeys(('steps', 'evaluate_every', 'checkpoint_every'), 2**31 - 2)
+    assert dispatch_length(train_config(**huge, steps_per_dispatch=2**31 - 1)) == 2**31 - 2
+    assert dispatch_length(train_config(**huge, steps_per_dispatch=1000)) == 993  # 3 * 331
+
+
 def test_short_dispatches_are_reported_with_better_settings():
     config = train_config(steps=301, evaluate_every=99)
     hint = suggest_cadences(config)

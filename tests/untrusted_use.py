@@ -1,7 +1,7 @@
-"""Opens runs and data of a stranger in every way, under an audit hook: `strangers.py FOLDER`.
+"""Opens runs and data of someone else in every way, under an audit hook: `untrusted_use.py FOLDER`.
 
 The same commands first use clean runs of one's own. Prints a JSON object: what each command said,
-and what the hook recorded. `tests/atelier/run/test_strangers.py` judges it.
+and what the hook recorded. `tests/atelier/run/test_untrusted.py` judges it.
 """
 
 import contextlib
@@ -21,12 +21,12 @@ ROOT = pathlib.Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / 'tests')]
 
 from auditing import Auditor  # noqa: E402
-from hostile import Bomb, code, edit, paths_to_code, plant  # noqa: E402
-from tfds_files import IMAGE, pictures, write_set  # noqa: E402
+from malicious_files import Bomb, code, edit, paths_to_code, plant  # noqa: E402
 
 import atelier  # noqa: E402
 from atelier import applications, checkout, cli  # noqa: E402
 from atelier.errors import UserError  # noqa: E402
+from benchmarks.tfds_files import IMAGE, pictures, write_set  # noqa: E402
 
 SHORT = ('--config.train.steps=2', '--config.train.evaluate_every=2', '--config.eval.batch_size=64')
 RUNS = {  # folder: config; together their families fit every application
@@ -101,23 +101,23 @@ def use(runs: pathlib.Path, own: pathlib.Path) -> dict[str, str]:
     return said
 
 
-def pointed_at_code(strange: pathlib.Path, own: pathlib.Path) -> dict[str, str]:
-    """Uses runs and sweeps whose records name the stranger's code as their config."""
+def pointed_at_code(untrusted: pathlib.Path, own: pathlib.Path) -> dict[str, str]:
+    """Uses runs and sweeps whose records name the untrusted folder's code as their config."""
     said = {}
-    for i, path in enumerate(paths_to_code(strange / 'vae')):
+    for i, path in enumerate(paths_to_code(untrusted / 'vae')):
         for name in RUNS:
-            edit(strange / name / 'config.json', path=path)
-        edit(strange / 'sweep' / 'sweep.json', path=path)
+            edit(untrusted / name / 'config.json', path=path)
+        edit(untrusted / 'sweep' / 'sweep.json', path=path)
         if i == 0:
-            said |= {f'{mode} {path}': line for mode, line in use(strange, own).items()}
-        vae = f'--workdir={strange}/vae'
+            said |= {f'{mode} {path}': line for mode, line in use(untrusted, own).items()}
+        vae = f'--workdir={untrusted}/vae'
         said |= {f'{mode} {path}': command(f'--mode={mode}', vae) for mode in ('sample', 'train')}
-        said[f'atelier.load {path}'] = opened(strange / 'vae')
-        said[f'sweep {path}'] = command('--mode=sweep', f'--workdir={strange}/sweep')
+        said[f'atelier.load {path}'] = opened(untrusted / 'vae')
+        said[f'sweep {path}'] = command('--mode=sweep', f'--workdir={untrusted}/sweep')
     return said
 
 
-def make_strange_data(folder: pathlib.Path, mark: pathlib.Path) -> None:
+def make_untrusted_data(folder: pathlib.Path, mark: pathlib.Path) -> None:
     """Writes arrays, pictures, a TFDS set and coded files that hold or name code."""
     (folder / 'pictures').mkdir(parents=True)
     bomb, text = pickle.dumps(Bomb(mark)), code(mark).encode()
@@ -137,7 +137,7 @@ def make_strange_data(folder: pathlib.Path, mark: pathlib.Path) -> None:
 
 
 def use_data(folder: pathlib.Path, own: pathlib.Path) -> dict[str, str]:
-    """Trains on, and decodes, the files of `make_strange_data`."""
+    """Trains on, and decodes, the files of `make_untrusted_data`."""
     vae, train = f'--config={ROOT}/configs/vae.py', (f'--workdir={own}/never', *SHORT)
     at = lambda name: f'--config.data.path={folder}/{name}'
     decompress = ('--mode=decompress', f'--workdir={own}/naive_bayes')
@@ -154,22 +154,22 @@ def use_data(folder: pathlib.Path, own: pathlib.Path) -> dict[str, str]:
     }
 
 
-def swap_handlers(strange: pathlib.Path) -> None:
-    """Lets the records of checkpoints name the stranger's modules."""
-    for path in strange.rglob('_CHECKPOINT_METADATA'):
+def swap_handlers(untrusted: pathlib.Path) -> None:
+    """Lets the records of checkpoints name the untrusted folder's modules."""
+    for path in untrusted.rglob('_CHECKPOINT_METADATA'):
         record = json.loads(path.read_text())
         record['item_handlers'] = dict.fromkeys(record['item_handlers'], 'models.Handler')
         path.write_text(json.dumps(record))
 
 
-def controls(strange: pathlib.Path, own: pathlib.Path, auditor: Auditor) -> dict[str, object]:
+def controls(untrusted: pathlib.Path, own: pathlib.Path, auditor: Auditor) -> dict[str, object]:
     """What the hook must notice: a typed config of the same folder, a pickle, a process."""
     auditor.reset()
-    config = f'--config={strange}/vae/evil.py:digits,debug'
+    config = f'--config={untrusted}/vae/evil.py:digits,debug'
     said = command(config, f'--workdir={own}/typed', *SHORT)
     runs_code = list(auditor.code)
     with contextlib.suppress(Exception):
-        pickle.loads((strange / 'vae' / 'evil.pkl').read_bytes())
+        pickle.loads((untrusted / 'vae' / 'evil.pkl').read_bytes())
     subprocess.run(['true'], check=True)
     processes = [name for name in auditor.others if name.endswith(' true')]
     return {
@@ -181,28 +181,28 @@ def controls(strange: pathlib.Path, own: pathlib.Path, auditor: Auditor) -> dict
 
 
 def main(out: pathlib.Path) -> None:
-    own, strange, mark = out / 'own', out / 'strange', out / 'RAN'
-    auditor = Auditor(strange)
+    own, untrusted, mark = out / 'own', out / 'untrusted', out / 'RAN'
+    auditor = Auditor(untrusted)
     make_own(own)
-    for folder in (strange, out / 'clean'):
+    for folder in (untrusted, out / 'clean'):
         shutil.copytree(own, folder)
-    plant(strange, mark)
-    make_strange_data(strange / 'data', mark)
-    os.chdir(strange / 'vae')
+    plant(untrusted, mark)
+    make_untrusted_data(untrusted / 'data', mark)
+    os.chdir(untrusted / 'vae')
     auditor.install()
     found = {'clean': use(out / 'clean', own)}
     usual = {*auditor.others, *auditor.pickles}
     auditor.reset()
-    found['planted'] = use(strange, own)
-    found['data'] = use_data(strange / 'data', own)
+    found['planted'] = use(untrusted, own)
+    found['data'] = use_data(untrusted / 'data', own)
     with auditor.paused():
-        swap_handlers(strange)
-    found['handlers'] = {'sample': command('--mode=sample', f'--workdir={strange}/vae')}
-    found['pointed'] = pointed_at_code(strange, own)
+        swap_handlers(untrusted)
+    found['handlers'] = {'sample': command('--mode=sample', f'--workdir={untrusted}/vae')}
+    found['pointed'] = pointed_at_code(untrusted, own)
     found['code'] = sorted({*auditor.code})
     found['unusual'] = sorted({*auditor.others, *auditor.pickles} - usual)
     found['marked'] = mark.read_text() if mark.exists() else ''
-    found['controls'] = controls(strange, own, auditor)
+    found['controls'] = controls(untrusted, own, auditor)
     found['controls']['marked'] = mark.exists()
     print(json.dumps(found))
 

@@ -1,7 +1,8 @@
 """Runs a command in a fork that is killed, or whose disk is full, at the n-th change of a file.
 
 Python reports an audit event before it opens a file for writing, renames, removes or makes one. The
-fork counts these events below some folders. JAX is imported before the fork and used only in it.
+fork counts those events whose file is below given folders. JAX is imported before the fork and used
+only in it.
 """
 
 import contextlib
@@ -29,7 +30,7 @@ WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC
 FULL = 2048  # bytes that a file may have once the disk is full
 
 
-class Blow(NamedTuple):
+class Fault(NamedTuple):
     """What happens at the n-th change: a kill, `delay` seconds later, or a full disk."""
 
     n: int
@@ -37,8 +38,8 @@ class Blow(NamedTuple):
     is_disk_full: bool = False
 
 
-class Ending(NamedTuple):
-    """How a fork ended: its exit status (negative for a signal), its output, its changes."""
+class ProcessResult(NamedTuple):
+    """How a fork ended: exit status (negative for a signal), output, number of file changes."""
 
     status: int
     output: str
@@ -46,27 +47,27 @@ class Ending(NamedTuple):
 
 
 def run(
-    arguments: Sequence[str], watched: Sequence[pathlib.Path], blow: Blow | None, seconds: float
-) -> Ending:
-    """Runs `python main.py ARGUMENTS` in a fork; ends it after `seconds`, with status None."""
+    arguments: Sequence[str], watched: Sequence[pathlib.Path], fault: Fault | None, seconds: float
+) -> ProcessResult:
+    """Runs `python main.py ARGUMENTS` in a fork; kills it after `seconds` (status -9)."""
     count_file = watched[0] / '.changes'
 
     def work() -> None:
         sys.argv = ['main.py', *arguments]
-        _install([str(folder) for folder in watched[1:]], blow, count_file)
+        _install([str(folder) for folder in watched[1:]], fault, count_file)
         cli.console()
 
     status, output = forked(work, seconds)
     changes = len(count_file.read_bytes()) if count_file.exists() else 0
     count_file.unlink(missing_ok=True)
-    return Ending(status, output, changes)
+    return ProcessResult(status, output, changes)
 
 
 def forked(work: Callable[[], None], seconds: float) -> tuple[int, str]:
     """Calls `work` in a fork; returns its exit status and all that it printed."""
     reader, writer = os.pipe()
     with warnings.catch_warnings():
-        warnings.simplefilter('ignore')  # JAX warns of forks; it has no threads yet
+        warnings.simplefilter('ignore')  # JAX warns of forks, but has no threads yet
         process = os.fork()
     if process == 0:
         os.close(reader)
@@ -107,8 +108,8 @@ def _read_all(reader: int, process: int, seconds: float) -> str:
     return b''.join(parts).decode(errors='replace')
 
 
-def _install(folders: list[str], blow: Blow | None, count_file: pathlib.Path) -> None:
-    """Counts changes below the folders in the size of a file, and strikes at the n-th."""
+def _install(folders: list[str], fault: Fault | None, count_file: pathlib.Path) -> None:
+    """Counts changes below the folders in the size of a file, and injects the fault at the n-th."""
     counter = os.open(count_file, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     state = {'changes': 0}
 
@@ -117,18 +118,18 @@ def _install(folders: list[str], blow: Blow | None, count_file: pathlib.Path) ->
             return
         state['changes'] += 1
         os.write(counter, b'.')
-        if blow is not None and state['changes'] == blow.n:
-            _strike(blow)
+        if fault is not None and state['changes'] == fault.n:
+            _inject(fault)
 
     sys.addaudithook(hook)
 
 
-def _strike(blow: Blow) -> None:
-    if blow.is_disk_full:
+def _inject(fault: Fault) -> None:
+    if fault.is_disk_full:
         resource.setrlimit(resource.RLIMIT_FSIZE, (FULL, resource.RLIM_INFINITY))
-    elif blow.delay:
+    elif fault.delay:
         kill = lambda: os.kill(os.getpid(), signal.SIGKILL)
-        threading.Timer(blow.delay, kill).start()
+        threading.Timer(fault.delay, kill).start()
     else:
         os.kill(os.getpid(), signal.SIGKILL)
 
@@ -145,7 +146,7 @@ def _is_change(event: str, args: tuple, folders: list[str]) -> bool:
 
 
 def forked_value(function: Callable[[], object], seconds: float) -> object:
-    """Returns the JSON value of a function that is called in a fork, since it uses JAX.
+    """Calls `function`, which uses JAX, in a fork; returns its value, which has to be JSON.
 
     Raises:
       RuntimeError: it failed.

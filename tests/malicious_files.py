@@ -1,4 +1,4 @@
-"""Makes files as hostile as we can for tests: code that leaves a mark if anything ever runs it."""
+"""Makes files as malicious as we can: code that leaves a mark if anything ever runs it."""
 
 import importlib.util
 import json
@@ -76,7 +76,7 @@ def edit(file: pathlib.Path, /, **changes) -> None:
 
 
 def paths_to_code(folder: pathlib.Path) -> list[str]:
-    """What a stranger could write as the config file of the run in `folder`."""
+    """What an attacker could write as the config file of the run in `folder`."""
     link = folder.parent / 'linked.py'  # beside the run: a link inside it is refused as such
     if not link.exists():
         link.symlink_to(folder / 'evil.py')

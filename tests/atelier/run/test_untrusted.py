@@ -1,6 +1,6 @@
-"""Nothing that comes from a stranger runs: every mode, under an audit hook, in one process.
+"""Nothing that comes from someone else runs: every mode, under an audit hook, in one process.
 
-`tests/strangers.py` makes the runs and uses them; these tests check its records.
+`tests/untrusted_use.py` makes the runs and uses them; these tests check its records.
 """
 
 import json
@@ -18,10 +18,10 @@ pytestmark = pytest.mark.slow
 @pytest.fixture(scope='module')
 def records(tmp_path_factory):
     """The last line of each command, and the records of the audit hook."""
-    folder = tmp_path_factory.mktemp('strangers')
+    folder = tmp_path_factory.mktemp('untrusted')
     flags = os.environ['XLA_FLAGS'].replace('device_count=8', 'device_count=1')
     result = subprocess.run(
-        [sys.executable, str(ROOT / 'tests' / 'strangers.py'), str(folder)],
+        [sys.executable, str(ROOT / 'tests' / 'untrusted_use.py'), str(folder)],
         cwd=ROOT,
         env={**os.environ, 'XLA_FLAGS': flags, 'JAX_DISABLE_MOST_OPTIMIZATIONS': 'true'},
         capture_output=True,
@@ -41,14 +41,14 @@ def test_code_in_a_run_folder_changes_nothing(records):
     assert records['planted'] == records['clean']
 
 
-def test_no_code_of_a_stranger_runs(records):
-    """No code is compiled, executed, imported or opened, and none left its marker file."""
+def test_no_code_of_an_untrusted_folder_runs(records):
+    """None is compiled, executed, imported or opened, and none left its mark."""
     assert records['code'] == []
     assert records['marked'] == ''
 
 
-def test_a_strangers_files_cause_no_unpickling_process_or_library(records):
-    """Names looked up by pickles, programs and libraries equal those of the clean runs."""
+def test_no_pickle_process_or_library_is_used_for_untrusted_files(records):
+    """Names that pickles look up, programs and libraries are those of the clean runs."""
     assert records['unusual'] == []
 
 
@@ -63,7 +63,7 @@ def test_data_that_hold_code_are_refused_in_one_line(records):
 
 
 def test_handlers_that_a_checkpoint_names_are_not_imported(records):
-    """The metadata name the stranger's modules; the checkpoint is read without them or refused."""
+    """The names in its metadata are the folder's modules; it is read all the same or refused."""
     line = records['handlers']['sample']
     assert line == 'ok' or is_one_line(line), line
 

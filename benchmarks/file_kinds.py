@@ -16,9 +16,10 @@ import numpy as np
 from PIL import Image
 
 from atelier import cli
-from atelier.data import arrays, folder, text
+from atelier.data import arrays, folder, text, tfds_images
 from atelier.report.metrics_log import read_metrics
 from benchmarks.mutating import damaged, misshapen
+from benchmarks.tfds_files import IMAGE, LABEL, pictures, write_set
 
 CONFIG = '--config=configs/naive_bayes.py:digits,debug'
 SHORT = ('--config.train.steps=4', '--config.train.evaluate_every=2')
@@ -27,7 +28,7 @@ SHORT = ('--config.train.steps=4', '--config.train.evaluate_every=2')
 class Kind(NamedTuple):
     """A kind of file.
 
-    files: glob pattern; each try damages one of the matching files in the scene.
+    files: glob pattern; each try damages one of the matching files in the workspace.
     read: reads it as the program does and returns what the user gets, to be compared.
     mutate: (content, rng) -> damaged content.
     guarded: whether the file has checksums, so that a changed value must be noticed.
@@ -39,6 +40,7 @@ class Kind(NamedTuple):
     guarded: bool = True
 
 
+TFDS = 'tfds/tiny/1.0.0'
 CODED = 'sweep/seed-0/applications/compress-num_images-4.bin'
 
 
@@ -50,43 +52,45 @@ def command(*arguments: object) -> str:
     return printed.getvalue()
 
 
-def make_scene(scene: pathlib.Path) -> None:
-    """Makes a file of each kind: a sweep of two runs, a coded file, arrays, a picture, text."""
-    sweep = scene / 'sweep'
+def make_files(workspace: pathlib.Path) -> None:
+    """Makes a file of each kind: a sweep, a coded file, arrays, pictures, a TFDS set, text."""
+    sweep = workspace / 'sweep'
     command(CONFIG, '--mode=sweep', '--sweep=seed=0,1', f'--workdir={sweep}', *SHORT)
     for member in ('seed-0', 'seed-1'):
         command('--mode=evaluate', f'--workdir={sweep}/{member}')
     command('--mode=compress', f'--workdir={sweep}/seed-0', '--num_images=4')
     rng = np.random.default_rng(0)
     x, label = rng.integers(0, 256, (40, 8, 8, 1), np.uint8), np.arange(40) % 3
-    np.savez(scene / 'plain.npz', x=x, label=label)
-    np.savez_compressed(scene / 'packed.npz', x=x.astype(np.float32), label=label)
-    (scene / 'pictures').mkdir()
+    np.savez(workspace / 'plain.npz', x=x, label=label)
+    np.savez_compressed(workspace / 'packed.npz', x=x.astype(np.float32), label=label)
+    (workspace / 'pictures').mkdir()
     for i in range(12):
-        Image.fromarray(x[i, ..., 0]).save(scene / 'pictures' / f'{i:02d}.png')
-    (scene / 'text.txt').write_text('All work and no play makes a dull text.\n' * 100)
+        Image.fromarray(x[i, ..., 0]).save(workspace / 'pictures' / f'{i:02d}.png')
+    examples = [{**example, 'label': i % 3} for i, example in enumerate(pictures(24))]
+    write_set(workspace / 'tfds', 'tiny', {'train': examples}, {'image': IMAGE, 'label': LABEL})
+    (workspace / 'text.txt').write_text('All work and no play makes a dull text.\n' * 100)
 
 
-def _run(scene: pathlib.Path) -> bytes:
-    """Weights and samples of the run."""
-    run = scene / 'sweep' / 'seed-0'
+def _run(workspace: pathlib.Path) -> bytes:
+    """Samples of the run, with its last weights."""
+    run = workspace / 'sweep' / 'seed-0'
     command('--mode=sample', f'--workdir={run}', '--num_samples=4', '--config.eval.weights=last')
     files = sorted((run / 'samples').glob('seed-0*.npz'))
     return b''.join(np.load(file)['x'].tobytes() for file in files)
 
 
-def _sweep(scene: pathlib.Path) -> str:
-    command('--mode=sweep', f'--workdir={scene}/sweep')
-    return ''.join(path.read_text() for path in sorted((scene / 'sweep').glob('*.csv')))
+def _sweep(workspace: pathlib.Path) -> str:
+    command('--mode=sweep', f'--workdir={workspace}/sweep')
+    return ''.join(path.read_text() for path in sorted((workspace / 'sweep').glob('*.csv')))
 
 
-def _compared(scene: pathlib.Path) -> str:
-    runs = ','.join(f'{scene}/sweep/{name}' for name in ('seed-0', 'seed-1'))
-    return command('--mode=compare', f'--runs={runs}', f'--workdir={scene}/compared')
+def _compared(workspace: pathlib.Path) -> str:
+    runs = ','.join(f'{workspace}/sweep/{name}' for name in ('seed-0', 'seed-1'))
+    return command('--mode=compare', f'--runs={runs}', f'--workdir={workspace}/compared')
 
 
-def _decoded(scene: pathlib.Path) -> bytes:
-    run = scene / 'sweep' / 'seed-0'
+def _decoded(workspace: pathlib.Path) -> bytes:
+    run = workspace / 'sweep' / 'seed-0'
     results = run / 'applications'
     command('--mode=decompress', f'--workdir={run}', f'--file={results}/compress-num_images-4.bin')
     return np.load(results / 'decompress-num_images-4.npz')['x'].tobytes()
@@ -97,20 +101,25 @@ def _splits(data) -> list:
     return [(str(path), x.shape, hashlib.sha256(x.tobytes()).hexdigest()) for path, x in leaves]
 
 
-def _pictures(scene: pathlib.Path) -> list:
-    os.environ['XDG_CACHE_HOME'] = str(scene / 'cache')
-    return _splits(folder.load(str(scene / 'pictures')))
+def _pictures(workspace: pathlib.Path) -> list:
+    os.environ['XDG_CACHE_HOME'] = str(workspace / 'cache')
+    return _splits(folder.load(str(workspace / 'pictures')))
+
+
+def _tfds(workspace: pathlib.Path) -> list:
+    os.environ['XDG_CACHE_HOME'] = str(workspace / 'cache')
+    return _splits(tfds_images.load('tiny', str(workspace / 'tfds')))
 
 
 def resealed(content: bytes, rng: random.Random) -> bytes:
-    """Damages values of a JSON file, which then looks as if made before it had a checksum."""
+    """Damages values of a JSON file and removes its checksum, as if it were an older file."""
     record = json.loads(content)
     record.pop('checksum', None)
     return json.dumps(misshapen(record, rng)).encode()
 
 
 def rechecked(content: bytes, rng: random.Random) -> bytes:
-    """Damages the header of a coded file and makes the checksum of the header right again."""
+    """Damages the header of a coded file and recomputes the checksum of the header."""
     line, end, rest = content.partition(b'\n')
     magic, header = line[:8], json.loads(line[8:])
     line = magic + json.dumps(misshapen(header, rng), separators=(',', ':')).encode() + end
@@ -123,7 +132,7 @@ KINDS = {
     'sweep.json': Kind('sweep/sweep.json', _sweep),
     'sweep.json, values': Kind('sweep/sweep.json', _sweep, resealed, guarded=False),
     'metrics.jsonl': Kind(
-        'sweep/seed-0/metrics.jsonl', lambda s: read_metrics(s / 'sweep/seed-0'), guarded=False
+        'sweep/seed-0/metrics.jsonl', lambda w: read_metrics(w / 'sweep/seed-0'), guarded=False
     ),
     'evaluation.json': Kind('sweep/seed-0/evaluation.json', _compared),
     'evaluation.json, values': Kind(
@@ -132,10 +141,17 @@ KINDS = {
     'checkpoint': Kind('sweep/seed-0/checkpoints/4/**/*', _run),
     'coded file': Kind(CODED, _decoded),
     'coded file, header': Kind(CODED, _decoded, rechecked),
-    'npz': Kind('plain.npz', lambda s: _splits(arrays.load(str(s / 'plain.npz')))),
-    'npz, compressed': Kind('packed.npz', lambda s: _splits(arrays.load(str(s / 'packed.npz')))),
+    'npz': Kind('plain.npz', lambda w: _splits(arrays.load(str(w / 'plain.npz')))),
+    'npz, compressed': Kind('packed.npz', lambda w: _splits(arrays.load(str(w / 'packed.npz')))),
     'PNG': Kind('pictures/*.png', _pictures),
+    'TFDS, dataset_info.json': Kind(f'{TFDS}/dataset_info.json', _tfds, guarded=False),
+    'TFDS, values of dataset_info.json': Kind(
+        f'{TFDS}/dataset_info.json', _tfds, resealed, guarded=False
+    ),
+    'TFDS, features.json': Kind(f'{TFDS}/features.json', _tfds, guarded=False),
+    'TFDS, values of features.json': Kind(f'{TFDS}/features.json', _tfds, resealed, guarded=False),
+    'TFDS, array_record': Kind(f'{TFDS}/*.array_record-*', _tfds),
     'text': Kind(
-        'text.txt', lambda s: _splits(text.load(str(s / 'text.txt'), context=16)), guarded=False
+        'text.txt', lambda w: _splits(text.load(str(w / 'text.txt'), context=16)), guarded=False
     ),
 }

@@ -10,6 +10,7 @@ NAMES = {'Image': 'image_feature', 'ClassLabel': 'class_label_feature', 'Text': 
 
 
 def feature(kind, **about):
+    """Returns the entry of `features.json` for a feature of a kind in `NAMES`."""
     return {'pythonClassName': f'tensorflow_datasets.core.features.{NAMES[kind]}.{kind}', **about}
 
 
@@ -19,13 +20,14 @@ TEXT = feature('Text', text={})
 
 
 def png(array):
+    """Returns the PNG file of an image [height, width, channels], as bytes."""
     raw = io.BytesIO()
     Image.fromarray(np.asarray(array, np.uint8)).save(raw, 'png')
     return raw.getvalue()
 
 
 def pictures(count, first=0):
-    """Examples whose image is filled with the example's index."""
+    """Returns examples whose image [4, 5, 3] is filled with the example's index."""
     return [{'image': png(np.full((4, 5, 3), n))} for n in range(first, first + count)]
 
 
