@@ -14,7 +14,7 @@ import numpy as np
 
 from atelier import files
 from atelier.core.randomness import Stream, key_for
-from atelier.data.dataset import Dataset, Spec
+from atelier.data.dataset import Spec
 from atelier.errors import UserError
 from atelier.log import log
 from atelier.paths import user_path
@@ -27,7 +27,6 @@ from atelier.run.restore import TrainedRun
 ONLY_SIZES = ('batch_size', 'num_pictures')
 PLAIN = re.compile(r'[\w.,+-]{1,24}', re.ASCII)  # a value that stands in a file name as it is
 MOST = 2**31 - 1  # of an option that counts
-MOST_STAND_INS = 4096  # the batch size of an untrusted run may be anything
 
 
 def at_least(least: int, **options: int) -> None:
@@ -74,17 +73,6 @@ def check_split(run: Run, split: str, least: int, why: str) -> None:
             f'the {split} split of {run.data.name} has {run.data.size(split)} examples, fewer than '
             f'{least}: {why}'
         )
-
-
-def stand_in(values: dict[str, Any], spec: Spec) -> Dataset:
-    """Returns zeros in place of the data of a run with config `values`, if its Spec is enough."""
-    n = max(1, min(values['train']['batch_size'], MOST_STAND_INS))
-    split = {'x': np.broadcast_to(np.uint8(0), (n, *spec.event_shape))}
-    if spec.num_classes is not None:
-        split['label'] = np.zeros(n, np.int32)
-    if spec.symbols is not None:
-        split['num_scored'] = np.zeros(n, np.int32)
-    return Dataset(values['data']['name'], spec, {'train': split}, 'data that are not loaded')
 
 
 def random_test_indices(run: Run, n: int, seed: int) -> np.ndarray:

@@ -230,4 +230,4 @@ def _draw(run: Run, arrays: dict[str, np.ndarray], noise: str, path: pathlib.Pat
     _common.draw_grid(path, np.stack(rows), run.data.spec, title, names, columns)
 
 
-APPLICATION = Application(apply, NEEDS)
+APPLICATION = Application(apply, NEEDS, reads='it adds noise to test examples')

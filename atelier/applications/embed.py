@@ -194,4 +194,4 @@ def _draw(arrays: dict[str, np.ndarray], num_classes: int, path: pathlib.Path) -
     _common.draw_figure(path, figure)
 
 
-APPLICATION = Application(apply, NEEDS)
+APPLICATION = Application(apply, NEEDS, reads='it encodes the training and the test split')

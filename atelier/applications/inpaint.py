@@ -223,4 +223,4 @@ def _draw(run: Run, arrays: dict[str, np.ndarray], name: str, path: pathlib.Path
     _common.draw_grid(path, rows, run.data.spec, title, names, [''] * len(x))
 
 
-APPLICATION = Application(apply, NEEDS)
+APPLICATION = Application(apply, NEEDS, reads='it completes test examples')

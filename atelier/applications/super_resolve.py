@@ -208,4 +208,4 @@ def _draw(
     _common.draw_grid(path, rows, run.data.spec, title, names, [''] * len(arrays['x']))
 
 
-APPLICATION = Application(apply, NEEDS)
+APPLICATION = Application(apply, NEEDS, reads='it enlarges test examples')

@@ -6,9 +6,9 @@ import subprocess
 from typing import Any
 
 from atelier.checkout import ROOT, ConfigFile
+from atelier.data.dataset import Dataset
 from atelier.errors import UserError
 from atelier.log import Lines, log
-from atelier.run.experiment import Run
 
 
 def warn_if_code_changed(folder: pathlib.Path, record: dict[str, Any]) -> None:
@@ -29,18 +29,18 @@ def warn_if_code_changed(folder: pathlib.Path, record: dict[str, Any]) -> None:
         )
 
 
-def warn_if_data_changed(run: Run, record: dict[str, Any]) -> None:
-    """Warns if the data are not those that the run was trained on.
+def warn_if_data_changed(folder: pathlib.Path, data: Dataset, record: dict[str, Any]) -> None:
+    """Warns if `data` are not those that the run in `folder` was trained on.
 
     Raises:
       UserError: they have another shape or kind, for which the weights are meaningless.
     """
-    then, now = record['data'], run.data.fingerprint()
+    then, now = record['data'], data.fingerprint()
     difference = data_difference(then, now)
     if then and then.get('x') != now.get('x'):
-        raise UserError(f'the data of {run.folder} no longer fit its model: {difference}')
+        raise UserError(f'the data of {folder} no longer fit its model: {difference}')
     if difference:
-        log.warning('the data of %s have changed: %s', run.folder, difference)
+        log.warning('the data of %s have changed: %s', folder, difference)
 
 
 def data_difference(then: dict[str, str] | None, now: dict[str, str]) -> str:

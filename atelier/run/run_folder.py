@@ -20,12 +20,11 @@ from ml_collections import ConfigDict
 
 from atelier import files, leftovers
 from atelier.checkout import ConfigFile, recorded
-from atelier.data.dataset import Dataset
 from atelier.errors import UserError, reading, shortened, writing
 from atelier.leftovers import is_leftover
 from atelier.log import log
 from atelier.paths import user_path
-from atelier.run import stored_values
+from atelier.run import data_record, run_data, stored_values
 from atelier.run.config_values import (
     MAY_MOVE,
     check_plain,
@@ -38,13 +37,13 @@ from atelier.run.provenance import (
     data_difference,
     git_hash,
     warn_if_code_changed,
-    warn_if_data_changed,
 )
 from atelier.run.run_path import check_run_path
 
 PATHS = {'data': ('path', 'data_dir'), 'eval': ('classifier',)}  # fields of a config
 LOCK = '.lock'  # its lock is held by the process that trains the run
-RECORD = ('id', 'path', 'argument', 'values', 'source', 'git', 'init_from', 'devices', 'data')
+OPTIONAL = ('id', 'init_from', 'devices', 'data', *data_record.FIELDS)  # earlier runs lack them
+RECORD = ('path', 'argument', 'values', 'source', 'git', *OPTIONAL)
 
 
 def load(folder: pathlib.Path) -> dict[str, Any]:
@@ -64,11 +63,12 @@ def load(folder: pathlib.Path) -> dict[str, Any]:
         problem = 'is not a run: it has no config.json' if folder.exists() else 'does not exist'
         raise UserError(f'{folder} {problem}; train one with --config=configs/NAME.py')
     files.refuse_links(folder)
-    record = read_record(path, RECORD, dict.fromkeys(('id', 'init_from', 'devices', 'data')))
+    record = read_record(path, RECORD, dict.fromkeys(OPTIONAL))
     if not isinstance(record['data'], dict):
         record['data'] = None  # the run predates checksums of splits
     elif not all(isinstance(text, str) for text in record['data'].values()):
         raise stored_values.damaged(path, f'data is {shortened(record["data"])}')
+    data_record.read(path, record)
     return {name: record[name] for name in RECORD}
 
 
@@ -153,6 +153,8 @@ def write_config(run: Run, num_devices: int, data: dict[str, str] | None = None)
         record = {'source': run.config_file.source(), 'git': git_hash()}
     record.update(run.config_file._asdict(), values=with_whole_paths(values), data=data)
     record.update(init_from=run.init_from, devices=num_devices)
+    if record.get('spec') is None:  # a run of an earlier version gets what it lacks
+        record.update(data_record.recorded_fields(run.data))
     record['id'] = record.get('id') or secrets.token_hex(16)  # every checkpoint records it
     files.write_json(run.folder / 'config.json', record)
 
@@ -173,9 +175,9 @@ def reopen(
     build: Build | None = None,
     config_file: ConfigFile | None = None,
     to_train: bool = False,
-    data: Dataset | None = None,
+    reads: str | None = 'the run is opened with them',
 ) -> Run:
-    """Reopens the run in `folder`: loads its data and builds its family.
+    """Reopens the run in `folder`: builds its family and reads its data.
 
     Args:
       folder: the run's folder.
@@ -183,7 +185,8 @@ def reopen(
       build: builds a family made in Python; None: the config file's `build` does.
       config_file: the config file that the run is expected to have, if any.
       to_train: whether train.steps may grow; `write_config` will refuse data that changed.
-      data: replaces the run's own data, which is then not loaded.
+      reads: why the data are read, for the message if they are gone. None: they are not read until
+        an example is needed (`run_data.with_data`), if the run is recent enough for that.
 
     Raises:
       UserError: the folder is not a run, or is that of another config, or its data or its config
@@ -201,10 +204,11 @@ def reopen(
     may_change = ('eval.', *MAY_MOVE, *(('train.steps',) if to_train else ()))
     with_values(config, record['values'], overrides, may_change, folder / 'config.json')
     warn_if_code_changed(folder, record)
+    if to_train:  # trains only on the recorded data: see `write_config`
+        return assemble(folder, recorded_file, config, build, record['init_from'])
+    data = run_data.of_record(folder, config, record)
     run = assemble(folder, recorded_file, config, build, record['init_from'], data)
-    if not to_train and data is None:
-        warn_if_data_changed(run, record)
-    return run
+    return run if reads is None else run_data.with_data(run, reads)
 
 
 @contextlib.contextmanager

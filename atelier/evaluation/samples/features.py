@@ -95,7 +95,7 @@ def classifier_for(run: Run) -> Run:
       UserError: that run is not a classifier, or the event shape or number of classes differs.
     """
     folder = user_path(run.config.eval.classifier)
-    classifier = run_folder.reopen(folder)
+    classifier = run_folder.reopen(folder, reads=None)
     spec, classifier_spec = run.data.spec, classifier.data.spec
     needs_label = is_class_conditional(classifier.family)  # features must depend on x alone
     if (

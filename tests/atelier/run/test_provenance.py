@@ -57,9 +57,10 @@ def test_what_differs_in_data_is_named_and_x_comes_first():
 
 def test_other_data_are_warned_of_and_other_shapes_refused(vae, caplog, complaint):
     same = vae.data.fingerprint()
-    provenance.warn_if_data_changed(vae, {'data': same})
+    provenance.warn_if_data_changed(vae.folder, vae.data, {'data': same})
     assert caplog.text == ''
-    provenance.warn_if_data_changed(vae, {'data': {**same, 'test': 'others'}})
+    provenance.warn_if_data_changed(vae.folder, vae.data, {'data': {**same, 'test': 'others'}})
     assert 'have changed: test: others then' in caplog.text
-    line = complaint(provenance.warn_if_data_changed, vae, {'data': {**same, 'x': 'others'}})
+    other = {'data': {**same, 'x': 'others'}}
+    line = complaint(provenance.warn_if_data_changed, vae.folder, vae.data, other)
     assert 'no longer fit its model: x: others then' in line
