@@ -1,6 +1,6 @@
 """The folder of a run and the config in it: opening, checking and recording runs.
 
-config.json       the run's id, the config file's path, argument, source, values, and the git hash
+config.json       the run's id, config file, config values, source, git hash, data description
 metrics.jsonl     one object per line
 tensorboard/      the same metrics for TensorBoard
 checkpoints/      Orbax, one folder per step
