@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from atelier import user_files
 from atelier.errors import UserError, closest, suggestion
+from atelier.log import log
 from atelier.paths import user_path
 
 if TYPE_CHECKING:
@@ -219,15 +220,28 @@ def config_file(flag: str) -> ConfigFile:
     here = user_path(path).resolve()
     full = here if here.is_file() or not (ROOT / path).is_file() else (ROOT / path).resolve()
     trust(full)
-    inside = full.is_relative_to(ROOT)
-    return ConfigFile(str(full.relative_to(ROOT) if inside else full), argument or None)
+    return _file_of(full, argument or None)
+
+
+def _file_of(file: pathlib.Path, argument: str | None) -> ConfigFile:
+    """Returns the config file of an absolute path."""
+    inside = file.is_relative_to(ROOT)
+    return ConfigFile(str(file.relative_to(ROOT) if inside else file), argument)
+
+
+def has_moved(then: str, now: ConfigFile) -> bool:
+    """Whether the config file that was at the path `then` may be `now`: it is gone from there."""
+    if not then or not now.path or (ROOT / then).exists():
+        return False
+    return pathlib.Path(then).name == now.file.name and now.file.is_file()
 
 
 def recorded(record: dict[str, Any], folder: pathlib.Path) -> ConfigFile:
     """Returns the config file that `record` (config.json or sweep.json in `folder`) names.
 
     The folder may be untrusted, so it must not choose the code that runs. The record may
-    name only a config of the checkout, or a file that the user has named too.
+    name only a config of the checkout, or a file that the user has named too. If the file is gone,
+    a file of the same name that the user has named takes its place.
 
     Raises:
       UserError: the file is neither in `configs/` of the checkout nor trusted.
@@ -235,11 +249,17 @@ def recorded(record: dict[str, Any], folder: pathlib.Path) -> ConfigFile:
     config_file = ConfigFile(record['path'], record['argument'])
     if not config_file.path:
         return config_file
+    moved = [_file_of(file, config_file.argument) for file in sorted(_trusted)]
+    moved = [other for other in moved if has_moved(config_file.path, other)]
+    if len(moved) == 1:
+        log.info('the config of %s is %s now', folder, moved[0].file)
+        return moved[0]
     file = config_file.file.resolve()
     if not _is_in_configs(file) and file not in _trusted:
+        moved_hint = '' if file.exists() else f' or, if it has moved, --trust=PATH/{file.name}'
         raise UserError(
             f'the config of {folder} is {file}, which is not in configs/ of the checkout: if you '
-            f'trust its code, add --trust={file}'
+            f'trust its code, add --trust={file}{moved_hint}'
         )
     return config_file
 

@@ -92,9 +92,10 @@ def changed_settings(run: Run) -> dict[str, Any]:
     """
     if not (run.folder / 'config.json').is_file():
         return {}
-    saved = config_values.flatten(run_folder.load(run.folder)['values']['eval'])
-    values = run_folder.with_whole_paths(run.config.to_dict())
-    current = config_values.flatten(values['eval'])
+    saved, current = (
+        config_values.flatten(config_values.with_whole_paths(values)['eval'])
+        for values in (run_folder.load(run.folder)['values'], run.config.to_dict())
+    )
     plain = lambda value: json.loads(json.dumps(value))  # config.json holds tuples as lists
     return {
         name: value

@@ -19,7 +19,7 @@ from typing import Any
 from ml_collections import ConfigDict
 
 from atelier import files, leftovers
-from atelier.checkout import ConfigFile, recorded
+from atelier.checkout import ConfigFile, has_moved, recorded
 from atelier.errors import UserError, reading, shortened, writing
 from atelier.leftovers import is_leftover
 from atelier.log import log
@@ -29,8 +29,10 @@ from atelier.run.config_values import (
     MAY_MOVE,
     check_plain,
     check_same_values,
+    config_with_whole_paths,
     read_record,
     with_values,
+    with_whole_paths,
 )
 from atelier.run.experiment import Build, Run, assemble
 from atelier.run.provenance import (
@@ -40,7 +42,6 @@ from atelier.run.provenance import (
 )
 from atelier.run.run_path import check_run_path
 
-PATHS = {'data': ('path', 'data_dir'), 'eval': ('classifier',)}  # fields of a config
 LOCK = '.lock'  # its lock is held by the process that trains the run
 OPTIONAL = ('id', 'init_from', 'devices', 'data', *data_record.FIELDS)  # earlier runs lack them
 RECORD = ('path', 'argument', 'values', 'source', 'git', *OPTIONAL)
@@ -105,7 +106,7 @@ def check_same(
         exists = (folder / 'config.json').exists()
     if exists:
         record = load(folder)
-        if record['path'] != config_file.path:
+        if record['path'] != config_file.path and not has_moved(record['path'], config_file):
             raise UserError(
                 f'{folder} is the run of {record["path"] or "a family made in Python"}, not of '
                 f'{config_file}: choose another --workdir'
@@ -159,16 +160,6 @@ def write_config(run: Run, num_devices: int, data: dict[str, str] | None = None)
     files.write_json(run.folder / 'config.json', record)
 
 
-def with_whole_paths(values: dict[str, Any]) -> dict[str, Any]:
-    """Returns config values with absolute paths of the data and the classifier."""
-    whole = {group: dict(values[group]) for group in PATHS}
-    for group, names in PATHS.items():
-        for name in names:
-            if whole[group].get(name):
-                whole[group][name] = str(user_path(whole[group][name]).resolve())
-    return {**values, **whole}
-
-
 def reopen(
     folder: pathlib.Path,
     overrides: dict[str, Any] | None = None,
@@ -206,6 +197,7 @@ def reopen(
     warn_if_code_changed(folder, record)
     if to_train:  # trains only on the recorded data: see `write_config`
         return assemble(folder, recorded_file, config, build, record['init_from'])
+    config = config_with_whole_paths(config)  # data may be read later, in another directory
     data = run_data.of_record(folder, config, record)
     run = assemble(folder, recorded_file, config, build, record['init_from'], data)
     return run if reads is None else run_data.with_data(run, reads)

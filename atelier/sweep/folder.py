@@ -16,10 +16,10 @@ from typing import Any
 from ml_collections import ConfigDict
 
 from atelier import files, leftovers
-from atelier.checkout import ConfigFile
+from atelier.checkout import ConfigFile, has_moved
 from atelier.errors import UserError, reading, shortened
-from atelier.run import run_folder, stored_values
-from atelier.run.config_values import check_same_values, read_record
+from atelier.run import stored_values
+from atelier.run.config_values import check_same_values, read_record, with_whole_paths
 from atelier.run.experiment import Run
 from atelier.run.run_path import check_run_path
 
@@ -62,7 +62,7 @@ def record_of(
 ) -> dict[str, Any]:
     """Returns the content of sweep.json for this sweep."""
     request = dict(axes=list(axes), num_random=num_random, init_from=init_from)
-    values = run_folder.with_whole_paths(config.to_dict())
+    values = with_whole_paths(config.to_dict())
     return {**config_file._asdict(), 'values': values, **request}
 
 
@@ -82,7 +82,8 @@ def check_same(folder: pathlib.Path, record: dict[str, Any]) -> None:
             raise UserError(f'--workdir={folder} exists and is not a sweep: choose another folder')
         return
     before = load(folder)
-    if before['path'] != record['path']:
+    now = ConfigFile(record['path'], record['argument'])
+    if before['path'] != record['path'] and not has_moved(before['path'], now):
         raise UserError(
             f'{folder} is a sweep of {before["path"]}, not of {record["path"]}: choose another '
             '--workdir'
