@@ -24,7 +24,7 @@ from atelier.errors import UserError, reading, shortened, writing
 from atelier.leftovers import is_leftover
 from atelier.log import log
 from atelier.paths import user_path
-from atelier.run import data_record, run_data, stored_values
+from atelier.run import code_record, data_record, run_data, stored_values
 from atelier.run.config_values import (
     MAY_MOVE,
     check_plain,
@@ -43,7 +43,11 @@ from atelier.run.provenance import (
 from atelier.run.run_path import check_run_path
 
 LOCK = '.lock'  # its lock is held by the process that trains the run
-OPTIONAL = ('id', 'init_from', 'devices', 'data', *data_record.FIELDS)  # earlier runs lack them
+OPTIONAL = (  # earlier runs lack them
+    *('id', 'init_from', 'devices', 'data'),
+    *data_record.FIELDS,
+    *code_record.FIELDS,
+)
 RECORD = ('path', 'argument', 'values', 'source', 'git', *OPTIONAL)
 
 
@@ -70,6 +74,7 @@ def load(folder: pathlib.Path) -> dict[str, Any]:
     elif not all(isinstance(text, str) for text in record['data'].values()):
         raise stored_values.damaged(path, f'data is {shortened(record["data"])}')
     data_record.read(path, record)
+    code_record.check(path, record)
     return {name: record[name] for name in RECORD}
 
 
@@ -118,7 +123,7 @@ def check_same(
             )
         check_same_values(folder, record['values'], config.to_dict())
         if warn:
-            warn_if_code_changed(folder, record)
+            warn_if_code_changed(folder, record, config_file)
     elif folder.exists() and (not folder.is_dir() or _has_foreign_files(folder)):
         raise UserError(f'--workdir={folder} exists and is not a run: choose another folder')
 
@@ -129,7 +134,7 @@ def _has_foreign_files(folder: pathlib.Path) -> bool:
 
 
 def write_config(run: Run, num_devices: int, data: dict[str, str] | None = None) -> None:
-    """Writes config.json; an existing run keeps the recorded source, git hash and id.
+    """Writes config.json; an existing run keeps its id and the record of the code it began with.
 
     `data` is the fingerprint of the run's data, if it is known already.
 
@@ -152,6 +157,7 @@ def write_config(run: Run, num_devices: int, data: dict[str, str] | None = None)
             log.info('on %d devices, before on %d: results agree to rounding', num_devices, before)
     else:
         record = {'source': run.config_file.source(), 'git': git_hash()}
+        record.update(code_record.recorded_fields(run.config_file))
     record.update(run.config_file._asdict(), values=with_whole_paths(values), data=data)
     record.update(init_from=run.init_from, devices=num_devices)
     if record.get('spec') is None:  # a run of an earlier version gets what it lacks
@@ -194,7 +200,7 @@ def reopen(
         raise UserError(f'cannot override {", ".join(overrides)}: {error}') from error
     may_change = ('eval.', *MAY_MOVE, *(('train.steps',) if to_train else ()))
     with_values(config, record['values'], overrides, may_change, folder / 'config.json')
-    warn_if_code_changed(folder, record)
+    warn_if_code_changed(folder, record, recorded_file)
     if to_train:  # trains only on the recorded data: see `write_config`
         return assemble(folder, recorded_file, config, build, record['init_from'])
     config = config_with_whole_paths(config)  # data may be read later, in another directory

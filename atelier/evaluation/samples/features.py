@@ -101,11 +101,13 @@ def classifier_for(run: Run) -> Run:
 
 def _classifier_for(run: Run) -> Run:
     folder = user_path(run.config.eval.classifier)
-    if not folder.exists():
-        raise UserError(
-            f'{folder} does not exist; if it has moved, give --config.eval.classifier=RUN'
-        )
-    classifier = run_folder.reopen(folder, reads=None)
+    try:
+        classifier = run_folder.reopen(folder, reads=None)
+    except UserError as error:
+        if folder.exists():
+            raise
+        advice = 'if it has moved, give --config.eval.classifier=RUN'
+        raise UserError(f'{folder} does not exist; {advice}') from error
     spec, classifier_spec = run.data.spec, classifier.data.spec
     needs_label = is_class_conditional(classifier.family)  # features must depend on x alone
     if (
