@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from atelier import user_files
 from atelier.errors import UserError, closest, suggestion
-from atelier.log import log
 from atelier.paths import user_path
 
 if TYPE_CHECKING:
@@ -252,7 +251,6 @@ def recorded(record: dict[str, Any], folder: pathlib.Path) -> ConfigFile:
     moved = [_file_of(file, config_file.argument) for file in sorted(_trusted)]
     moved = [other for other in moved if has_moved(config_file.path, other)]
     if len(moved) == 1:
-        log.info('the config of %s is %s now', folder, moved[0].file)
         return moved[0]
     file = config_file.file.resolve()
     if not _is_in_configs(file) and file not in _trusted:

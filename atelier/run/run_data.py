@@ -10,7 +10,7 @@ from atelier.data.dataset import Dataset
 from atelier.data.stand_in import StandIn
 from atelier.errors import UserError, about
 from atelier.paths import user_path
-from atelier.run import data_record
+from atelier.run import data_record, limits
 from atelier.run.experiment import Run
 from atelier.run.provenance import warn_if_data_changed
 
@@ -29,6 +29,8 @@ def of_record(folder: pathlib.Path, config: ConfigDict, record: dict[str, Any]) 
       UserError: an example would not fit into memory, or data that are read are gone or of another
         kind.
     """
+
+    limits.check_integers(config)
 
     def read() -> Dataset:
         try:

@@ -191,6 +191,8 @@ def reopen(
     """
     record, overrides = load(folder), overrides or {}
     recorded_file = recorded(record, folder)
+    if recorded_file.path != record['path']:
+        log.info('the config of %s is %s now, before %s', folder, recorded_file, record['path'])
     if config_file not in (None, recorded_file):
         raise UserError(f'{folder} was made by --config={recorded_file}, not by {config_file}')
     config = recorded_file.config() if recorded_file.path else ConfigDict(record['values']).lock()
