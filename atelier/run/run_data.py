@@ -1,5 +1,6 @@
 """The data of a recorded run: read at once, when an example is needed, or never."""
 
+import contextlib
 import pathlib
 from typing import Any
 
@@ -33,10 +34,7 @@ def of_record(folder: pathlib.Path, config: ConfigDict, record: dict[str, Any]) 
     limits.check_integers(config)
 
     def read() -> Dataset:
-        try:
-            data = dataset.load(config)
-        except UserError as error:
-            raise UserError(f'{error}{_advice(config)}') from error
+        data = _loaded(config)
         warn_if_data_changed(folder, data, record)
         return data
 
@@ -63,8 +61,30 @@ def with_data(run: Run, why: str) -> Run:
     """
     if not isinstance(run.data, StandIn):
         return run
-    with about(f'the data of {run.folder} are needed, because {why}'):
+    with _needed(run.folder, why):
         return run._replace(data=run.data.read())
+
+
+def for_training(folder: pathlib.Path, config: ConfigDict) -> Dataset:
+    """Returns the data on which the run in `folder` is trained further, without comparing them.
+
+    Raises:
+      UserError: they are gone.
+    """
+    limits.check_integers(config)
+    with _needed(folder, 'it is trained on them'):
+        return _loaded(config)
+
+
+def _needed(folder: pathlib.Path, why: str) -> contextlib.AbstractContextManager[None]:
+    return about(f'the data of {folder} are needed, because {why}')
+
+
+def _loaded(config: ConfigDict) -> Dataset:
+    try:
+        return dataset.load(config)
+    except UserError as error:
+        raise UserError(f'{error}{_advice(config)}') from error
 
 
 def _advice(config: ConfigDict) -> str:

@@ -204,7 +204,8 @@ def reopen(
     with_values(config, record['values'], overrides, may_change, folder / 'config.json')
     warn_if_code_changed(folder, record, recorded_file)
     if to_train:  # trains only on the recorded data: see `write_config`
-        return assemble(folder, recorded_file, config, build, record['init_from'])
+        data = run_data.for_training(folder, config)
+        return assemble(folder, recorded_file, config, build, record['init_from'], data)
     config = config_with_whole_paths(config)  # data may be read later, in another directory
     data = run_data.of_record(folder, config, record)
     run = assemble(folder, recorded_file, config, build, record['init_from'], data)

@@ -141,6 +141,8 @@ def test_other_modes_say_which_path_is_missing_and_why_they_read_it(run_of, comp
             line = complaint(lambda a=arguments: cli.perform(cli.parse(a)))
             assert line.startswith(f'the data of {run.folder} are needed, because '), line
             assert line.endswith(f'config.data.path: there is no file {path}{advice}'), line
+        line = complaint(run_folder.reopen, run.folder, to_train=True)
+        assert 'because it is trained on them' in line and line.endswith(advice)
         command = cli.parse(['atelier', '--mode=sample', f'--workdir={run.folder}'])
         cli.perform(command)
     files_of_samples = run.folder / 'samples' / 'seed-0.npz'
