@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from atelier import user_files
 from atelier.errors import UserError, closest, suggestion
-from atelier.log import log
 from atelier.paths import user_path
 
 if TYPE_CHECKING:
@@ -220,30 +219,28 @@ def config_file(flag: str) -> ConfigFile:
     here = user_path(path).resolve()
     full = here if here.is_file() or not (ROOT / path).is_file() else (ROOT / path).resolve()
     trust(full)
-    inside = full.is_relative_to(ROOT)
-    return ConfigFile(str(full.relative_to(ROOT) if inside else full), argument or None)
+    return _file_of(full, argument or None)
 
 
-def announce_config_elsewhere(config_file: ConfigFile, flag: str) -> None:
-    """Logs which file --config names, unless it is in `configs/` of the checkout.
+def _file_of(file: pathlib.Path, argument: str | None) -> ConfigFile:
+    """Returns the config file of an absolute path."""
+    inside = file.is_relative_to(ROOT)
+    return ConfigFile(str(file.relative_to(ROOT) if inside else file), argument)
 
-    In an untrusted folder, a path such as configs/vae.py may lead to a file of that folder.
-    """
-    path, file = flag.partition(':')[0], config_file.file
-    if _is_in_configs(file) or not file.is_file():
-        return
-    namesake = ROOT / path
-    if namesake.is_file() and namesake.resolve() != file:
-        log.warning('--config=%s is %s here, and not %s of the checkout', path, file, namesake)
-    else:
-        log.info('the config is %s', file)
+
+def has_moved(then: str, now: ConfigFile) -> bool:
+    """Whether the config file that was at the path `then` may be `now`: it is gone from there."""
+    if not then or not now.path or (ROOT / then).exists():
+        return False
+    return pathlib.Path(then).name == now.file.name and now.file.is_file()
 
 
 def recorded(record: dict[str, Any], folder: pathlib.Path) -> ConfigFile:
     """Returns the config file that `record` (config.json or sweep.json in `folder`) names.
 
     The folder may be untrusted, so it must not choose the code that runs. The record may
-    name only a config of the checkout, or a file that the user has named too.
+    name only a config of the checkout, or a file that the user has named too. If the file is gone,
+    a file of the same name that the user has named takes its place.
 
     Raises:
       UserError: the file is neither in `configs/` of the checkout nor trusted.
@@ -251,11 +248,16 @@ def recorded(record: dict[str, Any], folder: pathlib.Path) -> ConfigFile:
     config_file = ConfigFile(record['path'], record['argument'])
     if not config_file.path:
         return config_file
+    moved = [_file_of(file, config_file.argument) for file in sorted(_trusted)]
+    moved = [other for other in moved if has_moved(config_file.path, other)]
+    if len(moved) == 1:
+        return moved[0]
     file = config_file.file.resolve()
-    if not _is_in_configs(file) and file not in _trusted:
+    if not is_in_configs(file) and file not in _trusted:
+        moved_hint = '' if file.exists() else f' or, if it has moved, --trust=PATH/{file.name}'
         raise UserError(
             f'the config of {folder} is {file}, which is not in configs/ of the checkout: if you '
-            f'trust its code, add --trust={file}'
+            f'trust its code, add --trust={file}{moved_hint}'
         )
     return config_file
 
@@ -267,11 +269,12 @@ def trust(*paths: str | pathlib.Path) -> None:
 
 def trust_flags() -> list[str]:
     """Returns the flag that makes another command trust the same files; [] if none is needed."""
-    files = sorted(str(file) for file in _trusted if not _is_in_configs(file))
+    files = sorted(str(file) for file in _trusted if not is_in_configs(file))
     return [f'--trust={",".join(files)}'] if files else []
 
 
-def _is_in_configs(file: pathlib.Path) -> bool:
+def is_in_configs(file: pathlib.Path) -> bool:
+    """Whether the file is a config of the checkout."""
     return file.is_relative_to(ROOT / 'configs')
 
 

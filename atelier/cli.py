@@ -112,7 +112,7 @@ def _config_file(typed: str | None, mode: str, workdir: str | None) -> checkout.
     """
     if typed:
         config_file = checkout.config_file(typed)
-        checkout.announce_config_elsewhere(config_file, typed)
+        cli_flags.announce_config_elsewhere(config_file, typed)
         return config_file
     if not workdir:
         raise UserError(cli_flags.needed_folder(mode))

@@ -8,9 +8,10 @@ from absl import flags
 from ml_collections import ConfigDict, config_flags
 from ml_collections.config_flags.tuple_parser import TupleParser
 
-from atelier import applications
+from atelier import applications, checkout
 from atelier.checkout import ConfigFile
 from atelier.errors import A_RUN, UserError, did_you_mean, shortened
+from atelier.log import log
 
 if TYPE_CHECKING:
     from atelier.applications import Application
@@ -260,3 +261,18 @@ def without(name: str, argv: list[str]) -> list[str]:
 
 def _match(name: str, arg: str) -> re.Match | None:
     return re.fullmatch(rf'--?{name}(=(.*))?', arg, re.DOTALL)
+
+
+def announce_config_elsewhere(config_file: ConfigFile, flag: str) -> None:
+    """Logs which file --config names, unless it is in `configs/` of the checkout.
+
+    In an untrusted folder, a path such as configs/vae.py may lead to a file of that folder.
+    """
+    path, file = flag.partition(':')[0], config_file.file
+    if checkout.is_in_configs(file) or not file.is_file():
+        return
+    namesake = checkout.ROOT / path
+    if namesake.is_file() and namesake.resolve() != file:
+        log.warning('--config=%s is %s here, and not %s of the checkout', path, file, namesake)
+    else:
+        log.info('the config is %s', file)

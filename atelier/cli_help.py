@@ -107,7 +107,7 @@ def _of_config(command: str, flag: str) -> str:
     from atelier.run import config_values
 
     config_file = checkout.config_file(flag)
-    checkout.announce_config_elsewhere(config_file, flag)
+    cli_flags.announce_config_elsewhere(config_file, flag)
     values = config_values.flatten(config_file.config().to_dict())
     lines = _paragraphs(_docstring(config_file.file))
     lines += ['', f'{command} --config={config_file} [--config.FIELD=VALUE ...]', '']

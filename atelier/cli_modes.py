@@ -95,12 +95,13 @@ def _run_of(command: Command) -> experiment.Run:
         return experiment.assemble(folder, config_file, config, init_from=init_from)
     if values.init_from is not None:
         raise UserError('--init_from is for a new run: give --config=configs/NAME.py too')
-    data = None
-    if command.application and command.application.data:
-        data = command.application.data(folder, **command.options)
-    to_train = values.mode == 'train'
+    reads = None if command.application else 'an evaluation reads the test split'
     return run_folder.reopen(
-        folder, command.overrides, config_file=config_file, to_train=to_train, data=data
+        folder,
+        command.overrides,
+        config_file=config_file,
+        to_train=values.mode == 'train',
+        reads=reads,  # `applications.perform` reads them for an application that needs them
     )
 
 

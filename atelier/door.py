@@ -17,11 +17,16 @@ from atelier.core.abilities import LogProb, Sample
 from atelier.core.randomness import Stream, key_for
 from atelier.errors import UserError
 from atelier.evaluation import evaluate as evaluate_lib
-from atelier.evaluation.codes.prior_draws import can_draw_codes, decoded_draws
+from atelier.evaluation.codes.prior_draws import (
+    WHY_FITTED,
+    can_draw_codes,
+    decoded_draws,
+    samples_without_data,
+)
 from atelier.evaluation.per_example.over_examples import over_examples
 from atelier.evaluation.samples.sampling import check_labels, sampler
 from atelier.paths import user_path
-from atelier.run import experiment, restore, run_folder
+from atelier.run import experiment, restore, run_data, run_folder
 from atelier.run.restore import TrainedRun
 
 __all__ = ['TrainedRun', 'common_config', 'evaluate', 'load', 'over_split', 'sample', 'train']
@@ -41,7 +46,7 @@ def load(
     overrides: dict[str, Any] | None = None,
     trust: str | pathlib.Path | None = None,
 ) -> TrainedRun:
-    """Opens a run folder.
+    """Opens a run folder. The data of the run are read when a function first needs an example.
 
     Args:
       folder: the run's folder.
@@ -56,7 +61,7 @@ def load(
     if trust is not None:
         checkout.trust(trust)
     device_lib.enable_compilation_cache()
-    run = run_folder.reopen(user_path(folder), overrides, build)
+    run = run_folder.reopen(user_path(folder), overrides, build, reads=None)
     return restore.load(run)
 
 
@@ -89,15 +94,15 @@ def train(
     return restore.load(run)
 
 
-def _run_of(trained) -> experiment.Run:
-    """Returns the run.
+def _run_of(trained, reads: str = '') -> experiment.Run:
+    """Returns the run, with its data if `reads` says why they are read.
 
     Raises:
-      UserError: `trained` is something else, such as the path of a run.
+      UserError: `trained` is something else, such as the path of a run; or the data are gone.
     """
     if not isinstance(trained, TrainedRun):
         raise UserError(f'{trained!r} is not a loaded run: pass atelier.load(FOLDER)')
-    return trained.run
+    return run_data.with_data(trained.run, reads) if reads else trained.run
 
 
 def sample(
@@ -116,6 +121,8 @@ def sample(
     key = key_for(jax.random.PRNGKey(seed), Stream.SAMPLE)
     label = None if labels is None else np.resize(check_labels(run, labels), n)
     if run.family.ability(Sample) is None and can_draw_codes(run.family):
+        if not samples_without_data(run.family):
+            run = run_data.with_data(run, WHY_FITTED)
         return decoded_draws(run, state, key, n, devices)[0]
     return sampler(run, devices)(state, key, n, label)
 
@@ -134,7 +141,8 @@ def evaluate(
     Raises:
       UserError: the data have no test split, or nothing can be evaluated without features.
     """
-    return evaluate_lib.evaluate(_run_of(trained), trained=trained, features=features)
+    run = _run_of(trained, 'an evaluation reads the test split')
+    return evaluate_lib.evaluate(run, trained=trained, features=features)
 
 
 def over_split(
@@ -156,7 +164,7 @@ def over_split(
     Raises:
       UserError: the family lacks the ability, or there is no such split.
     """
-    run = _run_of(trained)
+    run = _run_of(trained, f'over_split reads the {split} split')
     if ability is None:
         raise UserError(f'the model of {run.folder} lacks this ability (it is None)')
     if split not in run.data.splits:

@@ -21,6 +21,7 @@ from atelier.core.abilities import (
 from atelier.core.family import Family, codes_of
 from atelier.data.dataset import Spec
 from atelier.errors import UserError
+from atelier.run import run_data
 from atelier.run.experiment import Run
 
 
@@ -69,15 +70,14 @@ class Application(NamedTuple):
     needs: requirements on the family.
     refusal: (family, spec of its data) -> why a family that meets the needs is still refused, such
       as 'cannot compress: ...', or '' if it is accepted. None: no family is refused.
-    data: (folder, **options) -> data to use instead of the run's own, or None. The run's own data
-      are loaded only if it returns None. Without this function the run's own data are always
-      loaded.
+    reads: why examples of the run's data are read, as in 'it reconstructs test examples', or
+      (run, **options) -> this reason. '': none are read, so the application works without the data.
     """
 
     apply: Callable[..., Any]
     needs: tuple[Need, ...] = ()
     refusal: Callable[[Family, Spec], str] | None = None
-    data: Callable[..., Any] | None = None
+    reads: str | Callable[..., str] = 'an application may read examples'
 
     @property
     def mode(self) -> str:
@@ -90,6 +90,10 @@ class Application(NamedTuple):
     def fits(self, family: Family, spec: Spec) -> bool:
         """Whether the application accepts this family and the Spec of its data."""
         return not lacking(family, self.needs) and not self.why_refused(family, spec)
+
+    def why_read(self, run: Run, **options: Any) -> str:
+        """Returns why the data of a run are read with these options; '' if they are not."""
+        return self.reads if isinstance(self.reads, str) else self.reads(run, **options)
 
     def why_refused(self, family: Family, spec: Spec) -> str:
         """Returns the reason of `refusal`, or '' if the family is accepted."""
@@ -124,9 +128,14 @@ def require(application: Application, run: Run) -> None:
 def perform(application: Application, run: Run, /, **options) -> Any:
     """Applies an application to a run; returns its results.
 
+    The data of a run that was reopened without them are read if the application needs them.
+
     Raises:
-      UserError: the run does not fit, or the application itself raises it.
+      UserError: the run does not fit, its data are needed and gone, or the application itself
+        raises it.
     """
     require(application, run)
+    why = application.why_read(run, **options)
+    run = run_data.with_data(run, why) if why else run
     leftovers.remove_files(run.folder)
     return application.apply(run, **options)

@@ -14,7 +14,7 @@ import numpy as np
 
 from atelier import files
 from atelier.core.randomness import Stream, key_for
-from atelier.data.dataset import Dataset, Spec
+from atelier.data.dataset import Spec
 from atelier.errors import UserError
 from atelier.log import counted, log
 from atelier.paths import user_path
@@ -27,7 +27,6 @@ from atelier.run.restore import TrainedRun
 ONLY_SIZES = ('batch_size', 'num_pictures')
 PLAIN = re.compile(r'[\w.,+-]{1,24}', re.ASCII)  # a value that a file name can hold unchanged
 MOST = 2**31 - 1  # largest value in `at_least`
-MOST_STAND_INS = 4096  # limits `stand_in`: an untrusted run may have any batch size
 
 
 def at_least(least: int, most: int = MOST, **options: int) -> None:
@@ -76,17 +75,6 @@ def check_split(run: Run, split: str, least: int, why: str) -> None:
         )
 
 
-def stand_in(values: dict[str, Any], spec: Spec) -> Dataset:
-    """Returns zeros of this Spec in place of a run's data; `values` is the run's config."""
-    n = max(1, min(values['train']['batch_size'], MOST_STAND_INS))
-    split = {'x': np.broadcast_to(np.uint8(0), (n, *spec.event_shape))}
-    if spec.num_classes is not None:
-        split['label'] = np.zeros(n, np.int32)
-    if spec.symbols is not None:
-        split['num_scored'] = np.zeros(n, np.int32)
-    return Dataset(values['data']['name'], spec, {'train': split}, 'data that are not loaded')
-
-
 def random_test_indices(run: Run, n: int, seed: int) -> np.ndarray:
     """Returns n random test indices; a larger n appends to them.
 
@@ -104,9 +92,10 @@ def changed_settings(run: Run) -> dict[str, Any]:
     """
     if not (run.folder / 'config.json').is_file():
         return {}
-    saved = config_values.flatten(run_folder.load(run.folder)['values']['eval'])
-    values = run_folder.with_whole_paths(run.config.to_dict())
-    current = config_values.flatten(values['eval'])
+    saved, current = (
+        config_values.flatten(config_values.with_whole_paths(values)['eval'])
+        for values in (run_folder.load(run.folder)['values'], run.config.to_dict())
+    )
     plain = lambda value: json.loads(json.dumps(value))  # config.json holds tuples as lists
     return {
         name: value

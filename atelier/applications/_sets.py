@@ -8,7 +8,7 @@ from jaxtyping import Float
 from atelier.core.family import codes_of
 from atelier.core.randomness import Stream, key_for
 from atelier.data.dataset import Spec
-from atelier.errors import UserError, about
+from atelier.errors import UserError
 from atelier.evaluation.codes.encoding import codes_from_prior, decoded, encoded
 from atelier.evaluation.examples import strokes
 from atelier.evaluation.samples.features import from_classifier
@@ -89,8 +89,7 @@ def labelled(trained: TrainedRun, examples: EncodedExamples) -> EncodedExamples:
             'run of a classifier (configs/classifier.py), or use --attribute=intensity --label=-1, '
             'which need no labels'
         )
-    with about('config.eval.classifier'):
-        features = from_classifier(run, trained.devices)
+    features = from_classifier(run, trained.devices)
     probs = features.apply(examples.x).probs
     return examples._replace(
         label=probs.argmax(1),

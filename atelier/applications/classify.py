@@ -86,7 +86,7 @@ def _open_beside(run: Run, beside: str) -> Run:
       UserError: it is not a run, is `run` itself, cannot classify, or has other test examples.
     """
     with about(f'--beside={beside}'):
-        other = run_folder.reopen(user_path(beside))
+        other = run_folder.reopen(user_path(beside), reads='it classifies the test split')
         require(APPLICATION, other)
     if other.folder.resolve() == run.folder.resolve():
         raise UserError(f'--beside={beside}: that is the run itself, give another run')
@@ -176,4 +176,4 @@ def _save_figure(
     _common.draw_figure(path, figure)
 
 
-APPLICATION = Application(apply, NEEDS)
+APPLICATION = Application(apply, NEEDS, reads='it classifies the test split')

@@ -86,4 +86,4 @@ def refusal(family: Family, spec: Spec) -> str:
     return f'cannot compress: {_lossless.why_not(family, spec)}{codes}'
 
 
-APPLICATION = Application(apply, refusal=refusal)
+APPLICATION = Application(apply, refusal=refusal, reads='it codes test examples')

@@ -1,7 +1,7 @@
 """Moves images along a latent direction, such as from one class to another."""
 
 import pathlib
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
@@ -215,4 +215,11 @@ def _save_figure(run: Run, arrays: dict[str, np.ndarray], title: str, path: path
     _common.draw_grid(path, x, run.data.spec, title, [''] * len(x), columns)
 
 
-APPLICATION = Application(apply, NEEDS)
+def reads(run: Run, **options: Any) -> str:
+    """Returns why examples are read; '' for a model without an encoder."""
+    del options
+    has_encoder = codes_of(run.family).encode is not None
+    return 'its directions come from codes of training examples' if has_encoder else ''
+
+
+APPLICATION = Application(apply, NEEDS, reads=reads)

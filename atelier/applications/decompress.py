@@ -9,7 +9,6 @@ from atelier import files
 from atelier.applications import _common
 from atelier.applications._application import BITS_BACK, CONDITIONALS, Application
 from atelier.core.abilities import Conditionals
-from atelier.data.dataset import Dataset
 from atelier.errors import UserError
 from atelier.evaluation.compression import bits_back, file_format, range_coder
 from atelier.log import counted, log
@@ -22,30 +21,6 @@ from atelier.run.restore import TrainedRun
 NEEDS = (CONDITIONALS | BITS_BACK,)
 NAME = 'decompress'
 MAX_IMAGES = 100
-
-
-def data(folder: pathlib.Path, file: str = '') -> Dataset:
-    """Returns zeros with the Spec of the file, in place of the run's data, which are not loaded.
-
-    Raises:
-      UserError: there is no run or no such file, the file holds other data than the run's, or the
-        run's data are dequantised.
-    """
-    record, path = run_folder.load(folder), _path(folder, file)
-    values = record['values']
-    if not path.exists():
-        raise UserError(
-            f'{path} does not exist: write it with --mode=compress, for a VAE with '
-            '--mode=compress --by=likelihood, or give --file, the path of another one'
-        )
-    header, _ = file_format.read(path)
-    spec = header.spec
-    if values['data'].get('dequantize', 'none') != 'none':
-        raise UserError(
-            f'{folder} was trained on dequantised data: a density cannot code examples without loss'
-        )
-    _check_sizes(path, folder, header, record['data'] or {})
-    return _common.stand_in(values, spec)
 
 
 def apply(run: Run, file: str = '') -> dict[str, np.ndarray]:
@@ -62,9 +37,8 @@ def apply(run: Run, file: str = '') -> dict[str, np.ndarray]:
       UserError: a missing checkpoint, or a file that is missing, damaged, or written with other
         weights, another version of JAX or on another kind of device.
     """
-    path = _path(run.folder, file)
-    header, words = file_format.read(path)
-    _check_sizes(path, run.folder, header, {'x': run.data.spec.format})
+    path = user_path(file) if file else run.folder / 'applications' / 'compress.bin'
+    header, words = _read(path, run)
     trained = restore.load(run)
     _check_source(path, header, trained)
     try:
@@ -122,36 +96,44 @@ def results_path(folder: pathlib.Path, file: pathlib.Path) -> pathlib.Path:
     return folder / f'{NAME}{_common.path_suffix(file=str(file))}.npz'
 
 
-def _path(folder: pathlib.Path, file: str) -> pathlib.Path:
-    return user_path(file) if file else folder / 'applications' / 'compress.bin'
-
-
-def _check_sizes(
-    path: pathlib.Path, folder: pathlib.Path, header: file_format.Header, data: dict[str, str]
-) -> None:
-    """Compares the sizes in a file with those of the run, before arrays of these sizes are built.
-
-    Args:
-      path: of the file.
-      folder: of the run.
-      header: of the file.
-      data: what the run recorded about its data; empty if the run is too old.
+def _read(path: pathlib.Path, run: Run) -> tuple[file_format.Header, range_coder.Words]:
+    """Reads a file; compares its sizes with the run's before arrays of these sizes are built.
 
     Raises:
-      UserError: the file holds other data than the run's, or more examples than its test split.
+      UserError: there is no such file, it holds other data than the run's or more examples than the
+        run's test split, or the run's data are dequantised.
     """
-    coded = header.spec.format
-    if data and data.get('x') != coded:
+    if not path.exists():
         raise UserError(
-            f'{path} holds other data than those of {folder}: {coded}, not {data.get("x")}'
+            f'{path} does not exist: write it with --mode=compress, for a VAE with '
+            '--mode=compress --by=likelihood, or give --file, the path of another one'
         )
-    size = re.match(r'(\d{1,15}) examples', data.get('test', ''))
-    if size and header.num_examples > int(size[1]):
+    header, words = file_format.read(path)
+    spec, coded = run.data.spec, header.spec
+    if spec.dequantized_levels is not None:
         raise UserError(
-            f'{path} declares {counted(header.num_examples, "example")}, and {folder} has '
-            f'{size[1]} to test'
+            f'{run.folder} was trained on dequantised data: a density cannot code examples without '
+            'loss'
         )
-    limits.check_examples(str(path), header.num_examples, header.spec)
+    if spec.format != coded.format:
+        raise UserError(
+            f'{path} holds other data than those of {run.folder}: {coded.format}, not {spec.format}'
+        )
+    size = _recorded_test_size(run.folder)
+    if size is not None and header.num_examples > size:
+        raise UserError(
+            f'{path} declares {counted(header.num_examples, "example")}, and {run.folder} has '
+            f'{size} to test'
+        )
+    limits.check_examples(str(path), header.num_examples, coded)
+    return header, words
+
+
+def _recorded_test_size(folder: pathlib.Path) -> int | None:
+    """Returns the size of the test split in config.json, or None if it is not recorded."""
+    data = run_folder.load(folder)['data'] if (folder / 'config.json').is_file() else None
+    size = re.match(r'(\d{1,15}) examples', (data or {}).get('test', ''))
+    return int(size[1]) if size else None
 
 
 def _check_source(path: pathlib.Path, header: file_format.Header, trained: TrainedRun) -> None:
@@ -173,4 +155,4 @@ def _check_source(path: pathlib.Path, header: file_format.Header, trained: Train
         )
 
 
-APPLICATION = Application(apply, NEEDS, data=data)
+APPLICATION = Application(apply, NEEDS, reads='')

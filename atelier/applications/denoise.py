@@ -235,4 +235,4 @@ def _save_figure(run: Run, arrays: dict[str, np.ndarray], noise: str, path: path
     _common.draw_grid(path, np.stack(rows), run.data.spec, title, names, columns)
 
 
-APPLICATION = Application(apply, NEEDS)
+APPLICATION = Application(apply, NEEDS, reads='it adds noise to test examples')

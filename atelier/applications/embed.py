@@ -197,4 +197,4 @@ def _save_figure(arrays: dict[str, np.ndarray], num_classes: int, path: pathlib.
     _common.draw_figure(path, figure)
 
 
-APPLICATION = Application(apply, NEEDS)
+APPLICATION = Application(apply, NEEDS, reads='it encodes the training and the test split')

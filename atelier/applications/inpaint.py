@@ -223,4 +223,4 @@ def _save_figure(run: Run, arrays: dict[str, np.ndarray], name: str, path: pathl
     _common.draw_grid(path, rows, run.data.spec, title, names, [''] * len(x))
 
 
-APPLICATION = Application(apply, NEEDS)
+APPLICATION = Application(apply, NEEDS, reads='it completes test examples')

@@ -1,6 +1,7 @@
 """Decodes images along linear and spherical paths between two codes."""
 
 import pathlib
+from typing import Any
 
 import jax
 import numpy as np
@@ -133,4 +134,11 @@ def _save_figure(run: Run, arrays: dict[str, np.ndarray], title: str, path: path
     _common.draw_grid(path, x, run.data.spec, title, PATHS * len(x), columns)
 
 
-APPLICATION = Application(apply, NEEDS)
+def reads(run: Run, **options: Any) -> str:
+    """Returns why examples are read; '' for a model without an encoder."""
+    del options
+    has_encoder = codes_of(run.family).encode is not None
+    return 'its paths join codes of test examples' if has_encoder else ''
+
+
+APPLICATION = Application(apply, NEEDS, reads=reads)

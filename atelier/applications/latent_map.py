@@ -220,4 +220,4 @@ def _scatter(figure, axes, arrays: dict[str, np.ndarray], num_classes: int | Non
     axes.legend(title='class', loc='upper left', bbox_to_anchor=(1, 1))
 
 
-APPLICATION = Application(apply, NEEDS)
+APPLICATION = Application(apply, NEEDS, reads='it encodes the test split')

@@ -84,4 +84,4 @@ def _save_figure(run: Run, arrays: dict[str, np.ndarray], path: pathlib.Path) ->
     _common.draw_grid(path, np.stack(lines, 1), spec, title, names, [''] * columns)
 
 
-APPLICATION = Application(apply, NEEDS)
+APPLICATION = Application(apply, NEEDS, reads='it reconstructs the test split')

@@ -172,4 +172,4 @@ def _title(arrays: dict[str, np.ndarray], i: int) -> str:
     return f'test {arrays["index"][i]}: {true}{predicted}'
 
 
-APPLICATION = Application(apply, NEEDS)
+APPLICATION = Application(apply, NEEDS, reads='it explains the classes of test examples')

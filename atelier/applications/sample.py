@@ -1,6 +1,7 @@
 """Draws samples from a trained model: an .npz, with a PNG grid or a .txt."""
 
 import math
+from typing import Any
 
 import jax
 import numpy as np
@@ -11,7 +12,7 @@ from atelier.applications._application import DECODE, ENCODE, SAMPLE, Applicatio
 from atelier.core.abilities import Sample
 from atelier.core.randomness import Stream, key_for
 from atelier.errors import UserError, about
-from atelier.evaluation.codes.prior_draws import decoded_draws
+from atelier.evaluation.codes.prior_draws import WHY_FITTED, decoded_draws, samples_without_data
 from atelier.evaluation.samples.sampling import check_labels, sampler
 from atelier.log import counted, escaped, log
 from atelier.report import image_grids, texts
@@ -106,4 +107,10 @@ def parse_labels(run: Run, labels: str) -> np.ndarray | None:
         return check_labels(run, [int(each) for each in classes])
 
 
-APPLICATION = Application(apply, NEEDS)
+def reads(run: Run, **options: Any) -> str:
+    """Returns why examples are read; '' for a model with a sampler or a prior."""
+    del options
+    return '' if samples_without_data(run.family) else WHY_FITTED
+
+
+APPLICATION = Application(apply, NEEDS, reads=reads)

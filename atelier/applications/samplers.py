@@ -15,6 +15,7 @@ from atelier.applications._application import TRAJECTORY, Application
 from atelier.core.abilities import Trajectory
 from atelier.core.randomness import Stream, key_for
 from atelier.errors import UserError
+from atelier.evaluation.samples.features import has_features
 from atelier.evaluation.samples.sample_quality import against_data, chosen_features
 from atelier.evaluation.samples.sampling import sampler
 from atelier.log import counted, log
@@ -33,6 +34,7 @@ def apply(
     'dpm_solver_pp_2m:20,dpm_solver_pp_2m:50,heun:3,heun:5,heun:10,heun:25,ancestral:1000',
     num_samples: int = 10,
     seed: int = 0,
+    measure: bool = True,
 ) -> dict[str, Any]:
     """Draws samples of a run with each sampler, from the same noise, and measures their quality.
 
@@ -46,6 +48,7 @@ def apply(
       samplers: samplers and their numbers of steps, NAME:STEPS,NAME:STEPS,...
       num_samples: number of samples per sampler in the figure.
       seed: seed of the samples in the figure.
+      measure: whether the samples are compared with the data, which are then read.
 
     Returns:
       x [samplers, samples, *event] in the data's units; name, steps and evaluations (of the
@@ -59,10 +62,10 @@ def apply(
     _common.check_outputs(run, num_samples=num_samples)
     runs = {pair: _with_sampler(run, *pair) for pair in _pairs(samplers)}
     trained = restore.load(run)
-    x, rows = compute(trained, runs, num_samples, seed)
+    x, rows = compute(trained, runs, num_samples, seed, _is_measured(run, measure))
     log.info('samples drawn from the model of the %s', trained.weights)
     arrays = {'x': x, **{name: np.asarray([row[name] for row in rows]) for name in rows[0]}}
-    changed = _common.changed_options(apply, samplers=samplers)
+    changed = _common.changed_options(apply, samplers=samplers, measure=measure)
     path = _common.save(trained, f'samplers-seed-{seed}{changed}', arrays)
     _write_csv(path.with_suffix('.csv'), rows)
     _draw_images(path, arrays, run)
@@ -71,16 +74,22 @@ def apply(
 
 
 def compute(
-    trained: TrainedRun, runs: dict[tuple[str, int], Run], num_samples: int, seed: int
+    trained: TrainedRun,
+    runs: dict[tuple[str, int], Run],
+    num_samples: int,
+    seed: int,
+    is_measured: bool,
 ) -> tuple[np.ndarray, list[dict[str, Any]]]:
     """Returns x [samplers, samples, *event] and a row per sampler; `runs` is by (name, steps)."""
     state, devices = trained.state, trained.devices
-    features = chosen_features(trained.run, devices)
+    features = chosen_features(trained.run, devices) if is_measured else None
     key = key_for(jax.random.PRNGKey(seed), Stream.SAMPLE)
     samples, rows = [], []
     for (name, steps), run in runs.items():
         samples.append(sampler(run, devices)(state, key, num_samples))
-        measures = against_data(run, state, devices, features).get('values', {})
+        measures = {}
+        if is_measured:
+            measures = against_data(run, state, devices, features).get('values', {})
         values = {measure: value['samples'] for measure, value in measures.items()}
         values = {m: math.nan if value is None else value for m, value in values.items()}
         evaluations = run.family.ability(Trajectory).evaluations
@@ -151,4 +160,16 @@ def _draw_curve(path: pathlib.Path, arrays: dict[str, np.ndarray]) -> None:
     log.info('curve: %s', curve)
 
 
-APPLICATION = Application(apply, NEEDS)
+def _is_measured(run: Run, measure: bool) -> bool:
+    """Whether samples are compared with data; data with known modes have few dimensions too."""
+    return measure and has_features(run)
+
+
+def reads(run: Run, measure: bool = True, **options: Any) -> str:
+    """Returns why examples are read; '' if samples are not compared with them."""
+    del options
+    why = 'it compares samples with the data, which --nomeasure leaves out'
+    return why if _is_measured(run, measure) else ''
+
+
+APPLICATION = Application(apply, NEEDS, reads=reads)

@@ -209,4 +209,4 @@ def _save_figure(
     _common.draw_grid(path, rows, run.data.spec, title, names, [''] * len(arrays['x']))
 
 
-APPLICATION = Application(apply, NEEDS)
+APPLICATION = Application(apply, NEEDS, reads='it enlarges test examples')

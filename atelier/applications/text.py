@@ -1,7 +1,5 @@
 """Writes text with a language model, after a prompt or without; also as a .txt."""
 
-import pathlib
-
 import jax
 import numpy as np
 from jaxtyping import Float
@@ -10,37 +8,16 @@ from atelier.applications import _common
 from atelier.applications._application import EXTEND, Application
 from atelier.core.abilities import Extend
 from atelier.core.randomness import Stream, key_for
-from atelier.data.dataset import Dataset, Spec
-from atelier.data.fingerprints import symbols_of
 from atelier.data.text import encode
 from atelier.errors import about
 from atelier.evaluation.per_example.over_examples import over_examples
 from atelier.log import escaped, log
 from atelier.report import texts
-from atelier.run import restore, run_folder
+from atelier.run import restore
 from atelier.run.experiment import Run
 from atelier.run.restore import TrainedRun
 
 NEEDS = (EXTEND,)
-
-
-def data(folder: pathlib.Path, **options) -> Dataset | None:
-    """Returns zeros in place of the run's text, with the vocabulary that the run folder holds.
-
-    Returns None if the run was not trained on text, if its folder is too old to have the
-    vocabulary, or if its training examples are long pieces: their length, and so the shapes of the
-    model, depend on the text.
-
-    Raises:
-      UserError: there is no run.
-    """
-    del options
-    record = run_folder.load(folder)
-    symbols, values = symbols_of(record['data'] or {}), record['values']
-    if symbols is None or values['data'].get('num_pieces'):
-        return None
-    spec = Spec((values['data']['context'],), len(symbols), None, symbols=symbols)
-    return _common.stand_in(values, spec)
 
 
 def apply(
@@ -109,4 +86,4 @@ def compute(
     return x[:, :length]
 
 
-APPLICATION = Application(apply, NEEDS, data=data)
+APPLICATION = Application(apply, NEEDS, reads='')

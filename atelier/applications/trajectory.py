@@ -106,4 +106,4 @@ def _draw_points(path: pathlib.Path, arrays: dict[str, np.ndarray]) -> None:
     _common.draw_figure(path, figure)
 
 
-APPLICATION = Application(apply, NEEDS)
+APPLICATION = Application(apply, NEEDS, reads='')

@@ -25,7 +25,7 @@ from atelier.evaluation.samples.features import FeatureFunction, from_function
 from atelier.evaluation.samples.sample_quality import can_compare, chosen_features, sample_quality
 from atelier.log import counted, log
 from atelier.multihost import processes
-from atelier.run import config_values, provenance, restore
+from atelier.run import code_record, config_values, provenance, restore
 from atelier.run.experiment import Run
 
 SPLIT = 'test'
@@ -139,6 +139,7 @@ def _determining_settings(
         'seed': run.config.seed,
         'versions': {name: importlib.metadata.version(name) for name in PACKAGES},
         'git': provenance.git_hash(),
+        'code': code_record.checksum(run.config_file),
     }
 
 

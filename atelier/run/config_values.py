@@ -1,7 +1,9 @@
 """The config values of a run: flattening, storage in config.json, and which may still change."""
 
 import json
+import os
 import pathlib
+import re
 from typing import Any
 
 from ml_collections import ConfigDict
@@ -10,6 +12,7 @@ from atelier import checkout
 from atelier.data import dataset
 from atelier.errors import UserError
 from atelier.log import log
+from atelier.paths import user_path
 from atelier.run import stored_values
 
 MAY_MOVE = ('data.path', 'data.data_dir', 'data.placement')  # location of the data, not content
@@ -20,6 +23,9 @@ LATER = {
     'data.held_out_share': 0.1,
     'train.optimizer': 'adam',
 }
+# the last part of the name of a field that holds a path, and fields from before this rule
+PATH_ENDINGS = ('path', 'dir', 'file', 'folder')
+OTHER_PATHS = ('eval.classifier',)
 SAME_IN_A_RUN = ('seed', 'data', 'model', 'hypers', 'train')  # config.eval may change at any time
 
 
@@ -32,6 +38,42 @@ def flatten(values: dict[str, Any], prefix: str = '') -> dict[str, Any]:
         else:
             flat[prefix + name] = list(value) if isinstance(value, tuple) else value
     return flat
+
+
+def is_path(name: str) -> bool:
+    """Whether the config field of this full name holds a path, or a list of paths."""
+    return name in OTHER_PATHS or re.split('[._]', name)[-1] in PATH_ENDINGS
+
+
+def with_whole_paths(values: dict[str, Any], prefix: str = '') -> dict[str, Any]:
+    """Returns config values with absolute paths, which mean the same in every working directory."""
+    whole = {}
+    for name, value in values.items():
+        if isinstance(value, dict):
+            whole[name] = with_whole_paths(value, f'{prefix}{name}.')
+        else:
+            whole[name] = _whole(value) if is_path(prefix + name) else value
+    return whole
+
+
+def _whole(value: Any) -> Any:
+    if isinstance(value, list | tuple):
+        return type(value)(map(_whole, value))
+    is_given = isinstance(value, str) and value and '://' not in value  # '': no path
+    return os.path.realpath(user_path(value)) if is_given else value
+
+
+def config_with_whole_paths(config: ConfigDict) -> ConfigDict:
+    """Returns `config`, or a copy of it in which relative paths are absolute."""
+    values = flatten(config.to_dict())
+    whole = flatten(with_whole_paths(config.to_dict()))
+    changed = {name: path for name, path in whole.items() if path != values[name]}
+    if not changed:
+        return config
+    config = config.copy_and_resolve_references()
+    for name, path in changed.items():
+        _set(config, name, path)
+    return config
 
 
 def with_later_fields(values: dict[str, Any]) -> dict[str, Any]:
@@ -98,7 +140,7 @@ def check_same_values(folder: pathlib.Path, then: dict, now: dict) -> None:
       UserError: a field of SAME_IN_A_RUN differs, except MAY_MOVE, train.steps if it grows, and
         train.batch_size if it is now 0 (all examples).
     """
-    then, now = (LATER | flatten(values) for values in (then, now))
+    then, now = (LATER | flatten(with_whole_paths(values)) for values in (then, now))
     differ = [
         f'{name} (the run: {then.get(name)!r}, now: {now.get(name)!r})'
         for name in sorted({*then, *now})
@@ -134,7 +176,8 @@ def with_values(
         value of another type than the config's.
     """
     stored_values.check_kinds(path, values, config.to_dict())
-    stored, now = flatten(values), flatten(config.to_dict())
+    values = with_whole_paths(values)
+    stored, now = flatten(values), flatten(with_whole_paths(config.to_dict()))
     for name in overrides:
         allowed = any(
             name == pattern or pattern[-1] == '.' and name.startswith(pattern)

@@ -11,6 +11,7 @@ from atelier.core.family import Family
 from atelier.data import dataset
 from atelier.errors import UserError
 from atelier.run import limits
+from atelier.run.config_values import config_with_whole_paths
 
 Build = Callable[[ConfigDict, dataset.Spec], Family]
 
@@ -38,7 +39,7 @@ def assemble(
     init_from: str | None = None,
     data: dataset.Dataset | None = None,
 ) -> Run:
-    """Loads the data and builds the family that `config` describes.
+    """Loads the data and builds the family that `config` describes; its paths become absolute.
 
     `build` replaces that of the config file, and `data` the data that the config names.
 
@@ -46,6 +47,7 @@ def assemble(
       UserError: `build` does not return a Family, or a size in the config is too large.
     """
     limits.check_integers(config)
+    config = config_with_whole_paths(config)
     data = dataset.load(config) if data is None else data
     config = with_batch_size(config, data)
     family = built(build or config_file.build, config, data.spec)

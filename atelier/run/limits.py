@@ -100,12 +100,23 @@ def check_examples(name: str, count: int, spec: Spec) -> None:
     Raises:
       UserError: names the setting `name`, the bytes and the memory.
     """
-    needed = 4 * count * max(spec.num_dims, 1)
-    memory = devices.memory_bytes(jax.local_devices()[0])
+    _check_floats(f'{name}: {count:,} examples take', count * max(spec.num_dims, 1))
+
+
+def check_one_example(name: str, num_values: int) -> None:
+    """Refuses an example whose `num_values` do not fit into the memory of a device as float32.
+
+    Raises:
+      UserError: says what `name` describes, the bytes and the memory.
+    """
+    _check_floats(f'{name}: one example takes', num_values)
+
+
+def _check_floats(beginning: str, count: int) -> None:
+    needed, memory = 4 * count, devices.memory_bytes(jax.local_devices()[0])
     if needed > memory:
         raise UserError(
-            f'{name}: {count:,} examples take {_gigabytes(needed)}, and there are '
-            f'{_gigabytes(memory)} of memory'
+            f'{beginning} {_gigabytes(needed)}, and there are {_gigabytes(memory)} of memory'
         )
 
 

@@ -6,41 +6,73 @@ import subprocess
 from typing import Any
 
 from atelier.checkout import ROOT, ConfigFile
+from atelier.data.dataset import Dataset
 from atelier.errors import UserError
 from atelier.log import Lines, log
-from atelier.run.experiment import Run
+from atelier.run import code_record
+
+MAX_NAMED = 12  # packages in a message
 
 
-def warn_if_code_changed(folder: pathlib.Path, record: dict[str, Any]) -> None:
-    """Warns if the config file (with its diff) or the code has changed since the run began."""
-    config_file = ConfigFile(record['path'], record['argument'])
+def warn_if_code_changed(
+    folder: pathlib.Path, record: dict[str, Any], config_file: ConfigFile
+) -> None:
+    """Warns if the config file (with its diff) or the code has changed since the run began.
+
+    Args:
+      folder: of the run.
+      record: as `run_folder.load` returns it.
+      config_file: of the run, where it is now.
+    """
     now = config_file.source()
     if now != record['source']:
         lines = difflib.unified_diff(
             record['source'].splitlines(), now.splitlines(), 'then', 'now', lineterm='', n=1
         )
         log.warning('%s has changed since %s began:\n%s', config_file.path, folder, Lines(lines))
-    if git_hash() != record['git']:
+    if record['code'] is None:  # of an earlier version
+        if git_hash() != record['git']:
+            log.warning(
+                'the code has changed since %s was trained: %s then, %s now',
+                folder,
+                record['git'],
+                git_hash(),
+            )
+        return
+    code = code_record.recorded_fields(config_file)
+    packages = code_record.differences(record['code'], code['code'])
+    if packages:
         log.warning(
-            'the code has changed since %s was trained: %s then, %s now',
+            'the code has changed since %s began, in %s (commit %s then, %s now)',
             folder,
+            _listed(packages),
             record['git'],
             git_hash(),
         )
+    neighbours = code_record.differences(record['neighbours'] or {}, code['neighbours'])
+    if neighbours:
+        log.warning(
+            '%s beside %s changed since %s began', _listed(neighbours), config_file.path, folder
+        )
 
 
-def warn_if_data_changed(run: Run, record: dict[str, Any]) -> None:
-    """Warns if the data are not those that the run was trained on.
+def _listed(names: list[str]) -> str:
+    more = f' and {len(names) - MAX_NAMED} more' if len(names) > MAX_NAMED else ''
+    return ', '.join(names[:MAX_NAMED]) + more
+
+
+def warn_if_data_changed(folder: pathlib.Path, data: Dataset, record: dict[str, Any]) -> None:
+    """Warns if `data` are not those that the run in `folder` was trained on.
 
     Raises:
       UserError: they have another shape or kind, for which the weights are meaningless.
     """
-    then, now = record['data'], run.data.fingerprint()
+    then, now = record['data'], data.fingerprint()
     difference = data_difference(then, now)
     if then and then.get('x') != now.get('x'):
-        raise UserError(f'the data of {run.folder} no longer fit its model: {difference}')
+        raise UserError(f'the data of {folder} no longer fit its model: {difference}')
     if difference:
-        log.warning('the data of %s have changed: %s', run.folder, difference)
+        log.warning('the data of %s have changed: %s', folder, difference)
 
 
 def data_difference(then: dict[str, str] | None, now: dict[str, str]) -> str:

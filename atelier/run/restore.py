@@ -16,8 +16,10 @@ from atelier.core import optimizers, train_step
 from atelier.core.family import Family
 from atelier.core.game import State
 from atelier.core.randomness import Stream, key_for, rng_for
+from atelier.core.types import Batch
 from atelier.data.dataset import Dataset
 from atelier.data.fingerprints import symbols_of
+from atelier.data.stand_in import StandIn
 from atelier.errors import UserError, choose
 from atelier.log import log
 from atelier.multihost import processes
@@ -61,7 +63,7 @@ class TrainedRun(NamedTuple):
 
     @property
     def data(self) -> Dataset:
-        """The data that it was trained on."""
+        """The data that it was trained on, read when an example is needed."""
         return self.run.data
 
     @property
@@ -74,7 +76,7 @@ class Start:
     """Initializes runs that differ only in seed, hypers and folder; traces and compiles once."""
 
     def __init__(self, run: Run):
-        init = _initializer(run)
+        init = _initializer(run, _first_batch(run))
         self._init = jax.jit(init, compiler_options=ONCE)
         self._weights: dict[str, Any] = {}  # of the run in `init_from`, read at first use
         self.like = _shapes(init, run)
@@ -95,7 +97,8 @@ class Start:
 
 def initial_state(run: Run) -> State:
     """Returns the State before the first step, a function of the config and the data alone."""
-    return jax.jit(_initializer(run), compiler_options=ONCE)(*_arguments(run))
+    init = _initializer(run, _first_batch(run))
+    return jax.jit(init, compiler_options=ONCE)(*_arguments(run))
 
 
 def fitting_weights(run: Run, folder: pathlib.Path) -> tuple[dict[str, Any], str]:
@@ -147,8 +150,16 @@ def _by_name(tree) -> dict[str, Any]:
 
 
 def abstract_state(run: Run) -> State:
-    """Returns the shapes and types of `initial_state` without computing it, for a restore."""
-    return _shapes(_initializer(run), run)
+    """Returns the shapes and types of `initial_state` without computing it, for a restore.
+
+    Data that have not been read yet are not read: their shapes are enough.
+    """
+    if isinstance(run.data, StandIn):
+        size = min(run.config.train.batch_size, run.data.size('train'))
+        batch = lambda key: run.data.zero_batch(size)
+    else:
+        batch = _first_batch(run)
+    return _shapes(_initializer(run, batch), run)
 
 
 def _shapes(init: Callable[[Array, dict[str, Array]], State], run: Run) -> State:
@@ -169,14 +180,20 @@ def _arguments(run: Run) -> tuple[Array, dict[str, Array]]:
     return jax.random.PRNGKey(run.config.seed), hypers
 
 
-def _initializer(run: Run) -> Callable[[Array, dict[str, Array]], State]:
-    """Returns init(key, hypers) -> State; a minibatch serves data-dependent initialization."""
+def _first_batch(run: Run) -> Callable[[Array], Batch]:
+    """Returns batch(key) -> the first minibatch, which data-dependent initialization reads."""
     size = min(run.config.train.batch_size, run.data.size('train'))
     first = {name: jnp.asarray(array[:size]) for name, array in run.data.splits['train'].items()}
+    return lambda key: run.data.preprocess(first, rng_for(key, jnp.arange(size), size).keys)
+
+
+def _initializer(
+    run: Run, first_batch: Callable[[Array], Batch]
+) -> Callable[[Array, dict[str, Array]], State]:
+    """Returns init(key, hypers) -> State, initialized with the batch of `first_batch`."""
 
     def init(key, hypers):
-        batch_key = key_for(key, Stream.PREPROCESS)
-        batch = run.data.preprocess(first, rng_for(batch_key, jnp.arange(size), size).keys)
+        batch = first_batch(key_for(key, Stream.PREPROCESS))
         return train_step.init_state(run.family, optimizers.chosen(run.config), key, batch, hypers)
 
     return init

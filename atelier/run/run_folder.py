@@ -1,7 +1,7 @@
 """The folder of a run and the config in it: opening, checking and recording runs.
 
 config.json       the run's id; the config file's path, argument, source and values; the git hash;
-                  initial weights, number of devices, checksums of the data
+                  initial weights, number of devices; descriptions of the data and of the code
 metrics.jsonl     one object per line
 tensorboard/      the same metrics for TensorBoard
 checkpoints/      Orbax, one folder per step
@@ -20,34 +20,38 @@ from typing import Any
 from ml_collections import ConfigDict
 
 from atelier import files, leftovers
-from atelier.checkout import ConfigFile, recorded
-from atelier.data.dataset import Dataset
+from atelier.checkout import ConfigFile, has_moved, recorded
 from atelier.errors import A_RUN, UserError, reading, shortened, writing
 from atelier.log import counted, log
 from atelier.paths import user_path
-from atelier.run import stored_values
+from atelier.run import code_record, data_record, run_data, stored_values
 from atelier.run.config_values import (
     MAY_MOVE,
     adopt_split_rule,
     check_plain,
     check_same_values,
+    config_with_whole_paths,
     read_record,
     with_values,
+    with_whole_paths,
 )
 from atelier.run.experiment import Build, Run, assemble
 from atelier.run.provenance import (
     data_difference,
     git_hash,
     warn_if_code_changed,
-    warn_if_data_changed,
 )
 from atelier.run.run_path import check_run_path
 
-PATHS = {'data': ('path', 'data_dir'), 'eval': ('classifier',)}  # fields of a config
 LOCK = '.lock'  # its lock is held by the process that trains the run
 OF_A_START = ('config.json', 'tensorboard', LOCK)  # made before the first dispatch
 EMPTY_AT_START = ('metrics.jsonl', 'checkpoints')  # made empty before the first dispatch
-RECORD = ('id', 'path', 'argument', 'values', 'source', 'git', 'init_from', 'devices', 'data')
+OPTIONAL = (  # earlier runs lack them
+    *('id', 'init_from', 'devices', 'data'),
+    *data_record.FIELDS,
+    *code_record.FIELDS,
+)
+RECORD = ('path', 'argument', 'values', 'source', 'git', *OPTIONAL)
 
 
 def load(folder: pathlib.Path) -> dict[str, Any]:
@@ -64,11 +68,13 @@ def load(folder: pathlib.Path) -> dict[str, Any]:
     if not is_file:
         raise UserError(f'{folder} {_why_not_a_run(folder)}')
     files.refuse_links(folder)
-    record = read_record(path, RECORD, dict.fromkeys(('id', 'init_from', 'devices', 'data')))
+    record = read_record(path, RECORD, dict.fromkeys(OPTIONAL))
     if not isinstance(record['data'], dict):
         record['data'] = None  # the run predates checksums of splits
     elif not all(isinstance(text, str) for text in record['data'].values()):
         raise stored_values.damaged(path, f'data is {shortened(record["data"])}')
+    data_record.read(path, record)
+    code_record.check(path, record)
     return {name: record[name] for name in RECORD}
 
 
@@ -126,7 +132,7 @@ def check_same(
         record = load(folder)
         if not has_begun(folder):
             return
-        if record['path'] != config_file.path:
+        if record['path'] != config_file.path and not has_moved(record['path'], config_file):
             raise UserError(
                 f'{folder} is the run of {record["path"] or "a family made in Python"}, not of '
                 f'{config_file}: choose another --workdir'
@@ -139,7 +145,7 @@ def check_same(
         adopt_split_rule(folder, record['values'], config, log_it=warn)
         check_same_values(folder, record['values'], config.to_dict())
         if warn:
-            warn_if_code_changed(folder, record)
+            warn_if_code_changed(folder, record, config_file)
     elif folder.exists() and (not folder.is_dir() or _has_foreign_files(folder)):
         raise UserError(f'--workdir={folder} exists and is not a run: choose another folder')
 
@@ -166,7 +172,7 @@ def _has_foreign_files(folder: pathlib.Path) -> bool:
 
 
 def write_config(run: Run, num_devices: int, data: dict[str, str] | None = None) -> None:
-    """Writes config.json; a run that has begun keeps the recorded source, git hash and id.
+    """Writes config.json; a run that has begun keeps its id and the record of its first code.
 
     `data` is the fingerprint of the run's data, if it is known already.
 
@@ -193,20 +199,13 @@ def write_config(run: Run, num_devices: int, data: dict[str, str] | None = None)
         if exists:
             log.info('%s has not begun to train: its config.json is written anew', run.folder)
         record = {'source': run.config_file.source(), 'git': git_hash()}
+        record.update(code_record.recorded_fields(run.config_file))
     record.update(run.config_file._asdict(), values=with_whole_paths(values), data=data)
     record.update(init_from=run.init_from, devices=num_devices)
+    if record.get('spec') is None:  # a run of an earlier version gets what it lacks
+        record.update(data_record.recorded_fields(run.data))
     record['id'] = record.get('id') or secrets.token_hex(16)  # every checkpoint records it
     files.write_json(run.folder / 'config.json', record)
-
-
-def with_whole_paths(values: dict[str, Any]) -> dict[str, Any]:
-    """Returns config values with absolute paths of the data and the classifier."""
-    whole = {group: dict(values[group]) for group in PATHS}
-    for group, names in PATHS.items():
-        for name in names:
-            if whole[group].get(name):
-                whole[group][name] = str(user_path(whole[group][name]).resolve())
-    return {**values, **whole}
 
 
 def reopen(
@@ -215,9 +214,9 @@ def reopen(
     build: Build | None = None,
     config_file: ConfigFile | None = None,
     to_train: bool = False,
-    data: Dataset | None = None,
+    reads: str | None = 'the run is opened with them',
 ) -> Run:
-    """Reopens the run in `folder`: loads its data and builds its family.
+    """Reopens the run in `folder`: builds its family and reads its data.
 
     Args:
       folder: the run's folder.
@@ -227,7 +226,8 @@ def reopen(
       config_file: the config file that the run is expected to have, if any.
       to_train: whether training follows. If so, train.steps may grow, and the data are not checked
         here, because `write_config` checks them.
-      data: replaces the run's own data, which is then not loaded.
+      reads: why the data are read, for the message if they are gone. None: they are not read until
+        an example is needed (`run_data.with_data`), if the run is recent enough for that.
 
     Raises:
       UserError: the folder is not a run, or is that of another config, or its data or its config
@@ -235,6 +235,8 @@ def reopen(
     """
     record, overrides = load(folder), overrides or {}
     recorded_file = recorded(record, folder)
+    if recorded_file.path != record['path']:
+        log.info('the config of %s is %s now, before %s', folder, recorded_file, record['path'])
     if config_file not in (None, recorded_file):
         raise UserError(f'{folder} was made by --config={recorded_file}, not by {config_file}')
     config = recorded_file.config() if recorded_file.path else ConfigDict(record['values']).lock()
@@ -244,11 +246,14 @@ def reopen(
         raise UserError(f'cannot override {", ".join(overrides)}: {error}') from error
     may_change = ('eval.', *MAY_MOVE, *(('train.steps',) if to_train else ()))
     with_values(config, record['values'], overrides, may_change, folder / 'config.json')
-    warn_if_code_changed(folder, record)
+    warn_if_code_changed(folder, record, recorded_file)
+    if to_train:  # trains only on the recorded data: see `write_config`
+        data = run_data.for_training(folder, config)
+        return assemble(folder, recorded_file, config, build, record['init_from'], data)
+    config = config_with_whole_paths(config)  # data may be read later, in another directory
+    data = run_data.of_record(folder, config, record)
     run = assemble(folder, recorded_file, config, build, record['init_from'], data)
-    if not to_train and data is None:
-        warn_if_data_changed(run, record)
-    return run
+    return run if reads is None else run_data.with_data(run, reads)
 
 
 @contextlib.contextmanager

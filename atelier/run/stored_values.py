@@ -31,6 +31,7 @@ FIELDS = {  # of config.json and sweep.json
     'git': (str,),
     'init_from': (str, NoneType),
     'devices': (int, NoneType),
+    'data_name': (str, NoneType),
     'num_random': (int,),
 }
 DESCRIPTIONS = {

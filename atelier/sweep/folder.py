@@ -17,7 +17,7 @@ from typing import Any
 from ml_collections import ConfigDict
 
 from atelier import files, leftovers
-from atelier.checkout import ConfigFile
+from atelier.checkout import ConfigFile, has_moved
 from atelier.errors import UserError, reading, shortened
 from atelier.log import log
 from atelier.run import config_values, run_folder, stored_values
@@ -67,7 +67,7 @@ def record_of(
 ) -> dict[str, Any]:
     """Returns the content of sweep.json for this sweep."""
     request = dict(axes=list(axes), num_random=num_random, init_from=init_from)
-    values = run_folder.with_whole_paths(config.to_dict())
+    values = config_values.with_whole_paths(config.to_dict())
     return {**config_file._asdict(), 'values': values, **request}
 
 
@@ -106,7 +106,8 @@ def check_same(folder: pathlib.Path, record: dict[str, Any]) -> None:
         if before != record:
             log.info('%s has not begun to train: its %s is written anew', folder, NAME)
         return
-    if before['path'] != record['path']:
+    now = ConfigFile(record['path'], record['argument'])
+    if before['path'] != record['path'] and not has_moved(before['path'], now):
         raise UserError(
             f'{folder} is a sweep of {before["path"]}, not of {record["path"]}: choose another '
             '--workdir'

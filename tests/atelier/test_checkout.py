@@ -10,7 +10,7 @@ import types
 
 import pytest
 
-from atelier import checkout
+from atelier import checkout, cli_flags
 from atelier.checkout import ROOT, ConfigFile
 
 
@@ -141,7 +141,7 @@ def test_a_command_says_which_config_it_takes_elsewhere(elsewhere, caplog, path,
         (elsewhere / name).write_text('')
     flag = path.format(root=ROOT)
     with caplog.at_level('INFO', logger='atelier'):
-        checkout.announce_config_elsewhere(checkout.config_file(flag), f'{flag}:digits')
+        cli_flags.announce_config_elsewhere(checkout.config_file(flag), f'{flag}:digits')
     expected = line.format(here=elsewhere, root=ROOT)
     assert expected in caplog.text if line else not caplog.text
 

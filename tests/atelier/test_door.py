@@ -38,6 +38,8 @@ def test_a_run_is_opened_sampled_and_evaluated(folder):
     assert int(run.state.step) == 10
     assert repr(run) == f"TrainedRun('{folder}', 'best checkpoint, step 10')"
     assert repr(run.run) == f"Run('{folder}', config='configs/vae.py:digits,debug')"
+    assert repr(run.data) == "Dataset('digits', not read yet)"
+    assert run.data.size('test') == 447
     assert repr(run.data).startswith("Dataset('digits', '8x8 digits with 17 grey levels 0..16', ")
     assert repr(run.data.spec) == 'Spec(event_shape=(8, 8, 1), levels=17, num_classes=10)'
     assert repr(run.state) == 'State(step=10, model: 7,684 parameters)'

@@ -12,6 +12,7 @@ import numpy as np
 from jaxtyping import Float
 
 from atelier.core import game
+from atelier.core.abilities import Sample
 from atelier.core.family import Family, codes_of
 from atelier.core.randomness import standard_normal
 from atelier.evaluation.codes.encoding import codes_from_prior, decoded, encoded
@@ -20,6 +21,7 @@ from atelier.log import counted
 from atelier.run.experiment import Run
 
 MAX_FITTED = 10_000  # largest number of training codes in the fit
+WHY_FITTED = 'without a prior, codes are drawn from a Gaussian fitted to those of the training data'
 
 
 class CodeDraws(NamedTuple):
@@ -38,6 +40,11 @@ def can_draw_codes(family: Family) -> bool:
     space = codes_of(family)
     has_codes = space.prior is not None or space.encode is not None
     return has_codes and space.decode is not None
+
+
+def samples_without_data(family: Family) -> bool:
+    """Whether sampling needs only the weights: the family has a sampler or a prior."""
+    return family.ability(Sample) is not None or codes_of(family).prior is not None
 
 
 def code_draws(run: Run, state: game.State, devices: Sequence[jax.Device]) -> CodeDraws:

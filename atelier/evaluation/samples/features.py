@@ -96,10 +96,22 @@ def classifier_for(run: Run) -> Run:
     """Returns the run that config.eval.classifier names.
 
     Raises:
-      UserError: that run is not a classifier, or the event shape or number of classes differs.
+      UserError: that run does not exist or is not a classifier, or the event shape or number of
+        classes differs.
     """
+    with about('config.eval.classifier'):
+        return _classifier_for(run)
+
+
+def _classifier_for(run: Run) -> Run:
     folder = user_path(run.config.eval.classifier)
-    classifier = run_folder.reopen(folder)
+    try:
+        classifier = run_folder.reopen(folder, reads=None)
+    except UserError as error:
+        if folder.exists():
+            raise
+        advice = 'if it has moved, give --config.eval.classifier=RUN'
+        raise UserError(f'{folder} does not exist; {advice}') from error
     spec, classifier_spec = run.data.spec, classifier.data.spec
     needs_label = is_class_conditional(classifier.family)  # features must depend on x alone
     if (

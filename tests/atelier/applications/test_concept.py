@@ -111,7 +111,7 @@ def classifier(monkeypatch, gan):
         [-flat(batch['x'])[:, 0], flat(batch['x'])[:, 0]], 1
     )
     run = with_abilities(gan, Codes(encode=encode), Classify(logits))
-    monkeypatch.setattr(run_folder, 'reopen', lambda folder: run)
+    monkeypatch.setattr(run_folder, 'reopen', lambda folder, reads: run)
 
 
 def generator(gan, folder='somewhere'):

@@ -68,9 +68,7 @@ def test_other_weights_and_another_jax_are_refused(tmp_path, complaint, monkeypa
     monkeypatch.setattr(file_format, 'software_version', lambda: 'jax 99 abacus')
     assert 'this is jax 99 abacus' in complaint(decompress.apply, run, str(path))
     density = assembled(tmp_path / 'density', 'glow')
-    density.folder.mkdir()
-    run_folder.write_config(density, 1)
-    line = complaint(decompress.data, density.folder, str(path))
+    line = complaint(decompress.apply, density, str(path))
     assert 'a density cannot code examples' in line
 
 
@@ -79,7 +77,7 @@ def test_bad_options_raise_one_line(tmp_path, complaint):
     run = assembled(tmp_path, 'chow_liu')
     assert '--num_images=0' in complaint(compress.apply, run, num_images=0)
     assert '--seed=-1' in complaint(compress.apply, run, seed=-1)
-    assert 'cannot read' in complaint(decompress.apply, run, 'nowhere.bin')
+    assert 'nowhere.bin does not exist' in complaint(decompress.apply, run, 'nowhere.bin')
     gan = assembled(tmp_path, 'gan')
     assert 'no conditional distributions or bits-back coding' in complaint(
         perform, decompress.APPLICATION, gan
@@ -199,7 +197,7 @@ def test_a_header_is_compared_with_the_run_before_anything_is_built(
     run_folder.write_config(run, 1)
     header, words = file_format.read(path)
     path.write_bytes(file_format.packed(header._replace(**changes), words))
-    assert re.search(message, complaint(decompress.data, run.folder, str(path)))
+    assert re.search(message, complaint(decompress.apply, run, str(path)))
 
 
 @pytest.mark.parametrize('line', [b'[' * 10_000, b'{}', b'3', b'[1,1,1,1,"",[[1]],2,null,[]]'])

@@ -82,25 +82,6 @@ def test_bad_options_are_refused(run, options, message):
         text.apply(run, **options)
 
 
-def test_the_training_text_need_not_exist(run, tmp_path):
-    """The run folder has the symbols. An n-gram model needs the text, which gives its shapes."""
-    path = str(tmp_path / 'mine.txt')
-    (tmp_path / 'mine.txt').write_text(TEXT)
-    other = assembled(tmp_path / 'run', 'char_gru', 'debug', data__path=path, data__context=8)
-    other.folder.mkdir()
-    run_folder.write_config(other, 1)
-    (tmp_path / 'mine.txt').unlink()
-    assert text.data(other.folder, prompt='ab').spec == other.data.spec
-    assert text.data(run.folder, prompt='ab') is None
-
-
-def test_a_run_without_text_loads_its_data(tiny_run):
-    run = tiny_run()
-    run.folder.mkdir()
-    run_folder.write_config(run, 1)
-    assert text.data(run.folder) is None
-
-
 def test_a_missing_ability_is_named(run):
     with pytest.raises(UserError, match='has no text continuation'):
         perform(text.APPLICATION, with_abilities(run))

@@ -5,7 +5,7 @@ import re
 import pytest
 
 from atelier.checkout import ConfigFile
-from atelier.run import provenance
+from atelier.run import code_record, provenance
 
 VAE = ConfigFile('configs/vae.py', 'digits')
 
@@ -14,27 +14,49 @@ VAE = ConfigFile('configs/vae.py', 'digits')
 def record():
     """Returns what config.json records of a run that has just started."""
     commit = provenance.git_hash()
-    return {'path': VAE.path, 'argument': VAE.argument, 'source': VAE.source(), 'git': commit}
+    code = code_record.recorded_fields(VAE)
+    start = {'path': VAE.path, 'argument': VAE.argument, 'source': VAE.source(), 'git': commit}
+    return {**start, **code}
 
 
 def test_unchanged_code_gives_no_warning(record, tmp_path, caplog):
-    provenance.warn_if_code_changed(tmp_path, record)
+    provenance.warn_if_code_changed(tmp_path, record, VAE)
     assert caplog.text == ''
 
 
 def test_the_warning_shows_the_changed_line_of_a_config(record, tmp_path, caplog):
     lines = record['source'].split('\n')
     then = '\n'.join([*lines[:9], 'a line of then', *lines[10:]])
-    provenance.warn_if_code_changed(tmp_path, {**record, 'source': then})
+    provenance.warn_if_code_changed(tmp_path, {**record, 'source': then}, VAE)
     (line,) = caplog.messages
     assert line.startswith(f'configs/vae.py has changed since {tmp_path} began')
     assert '-a line of then' in line and f'+{lines[9]}' in line
     assert lines[0] not in line  # only changed lines are shown
 
 
-def test_another_commit_is_named(record, tmp_path, caplog):
-    provenance.warn_if_code_changed(tmp_path, {**record, 'git': '0123abc'})
+def test_another_commit_of_the_same_code_is_no_change(record, tmp_path, caplog):
+    """Of a run of an earlier version only the commit is known."""
+    other = {**record, 'git': '0123abc'}
+    provenance.warn_if_code_changed(tmp_path, other, VAE)
+    assert caplog.text == ''
+    provenance.warn_if_code_changed(tmp_path, {**other, 'code': None, 'neighbours': None}, VAE)
     assert f'0123abc then, {record["git"]} now' in caplog.text
+
+
+def test_changed_packages_and_neighbours_are_named(record, tmp_path, caplog):
+    """Whether or not Git knows of the change."""
+    code = {**record['code'], 'losses': '0', 'models/gone': '1'}
+    provenance.warn_if_code_changed(tmp_path, {**record, 'code': code}, VAE)
+    (line,) = caplog.messages
+    assert f'the code has changed since {tmp_path} began, in losses, models/gone (commit' in line
+    caplog.clear()
+    code = dict.fromkeys(record['code'], '0')
+    provenance.warn_if_code_changed(tmp_path, {**record, 'code': code}, VAE)
+    (line,) = caplog.messages
+    assert f' and {len(code) - provenance.MAX_NAMED} more (commit' in line
+    caplog.clear()
+    provenance.warn_if_code_changed(tmp_path, {**record, 'neighbours': {'helper.py': '0'}}, VAE)
+    assert caplog.messages == [f'helper.py beside {VAE.path} changed since {tmp_path} began']
 
 
 def test_a_commit_is_a_hash_or_unknown(monkeypatch, tmp_path):
@@ -57,9 +79,10 @@ def test_data_differences_are_named_with_x_first():
 
 def test_changed_data_are_a_warning_and_changed_shapes_an_error(vae, caplog, complaint):
     same = vae.data.fingerprint()
-    provenance.warn_if_data_changed(vae, {'data': same})
+    provenance.warn_if_data_changed(vae.folder, vae.data, {'data': same})
     assert caplog.text == ''
-    provenance.warn_if_data_changed(vae, {'data': {**same, 'test': 'others'}})
+    provenance.warn_if_data_changed(vae.folder, vae.data, {'data': {**same, 'test': 'others'}})
     assert 'have changed: test: others then' in caplog.text
-    line = complaint(provenance.warn_if_data_changed, vae, {'data': {**same, 'x': 'others'}})
+    other = {'data': {**same, 'x': 'others'}}
+    line = complaint(provenance.warn_if_data_changed, vae.folder, vae.data, other)
     assert 'no longer fit its model: x: others then' in line

@@ -10,8 +10,9 @@ from hypothesis import given, settings
 from support import recipe_and_config
 
 from atelier import checkout
+from atelier.data import dataset
 from atelier.errors import UserError
-from atelier.run import run_folder, stored_values
+from atelier.run import data_record, run_folder, stored_values
 from atelier.sweep import folder as sweep_folder
 
 SCALARS = [None, False, True, 0, -1, 2**31, 2**64, 10**400, 0.5, 1e308, '', 'x', 'x' * 5000]
@@ -30,7 +31,9 @@ def a_record():
     """Returns the content of the config.json of a debug VAE."""
     config_file, config = recipe_and_config()
     values = run_folder.with_whole_paths(config.to_dict())
-    others = dict(init_from=None, devices=1, source='', git='unknown', data={'x': 'x'})
+    data = dataset.load(config)
+    others = dict(init_from=None, devices=1, source='', git='unknown', data=data.fingerprint())
+    others |= data_record.recorded_fields(data)
     return json.loads(json.dumps({**config_file._asdict(), **others, 'values': values}))
 
 

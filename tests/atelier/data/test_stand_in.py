@@ -1,0 +1,68 @@
+"""A stand-in knows Spec and shapes, and reads examples once, when they are needed."""
+
+import jax
+import numpy as np
+import pytest
+
+from atelier.data.dataset import Dataset, Spec
+from atelier.data.stand_in import shapes_of, stand_in
+from atelier.errors import UserError
+
+SPEC = Spec((2, 3), 5, 2)
+
+
+def data_set():
+    train = {'x': np.arange(24, dtype=np.uint8).reshape(4, 2, 3), 'label': np.arange(4) % 2}
+    return Dataset('set', SPEC, {'train': train, 'test': train}, 'six values', factor_names=('a',))
+
+
+@pytest.fixture
+def counted():
+    """A stand-in, and the list of its reads."""
+    reads = []
+
+    def read():
+        reads.append(1)
+        return data_set()
+
+    return stand_in('set', SPEC, shapes_of(data_set()), read), reads
+
+
+def test_shapes_are_known_without_reading(counted):
+    data, reads = counted
+    assert data.spec == SPEC and data.name == 'set' and data.size('train') == 4
+    assert shapes_of(data) == shapes_of(data_set())
+    batch = data.zero_batch(3)
+    assert {name: (a.shape, str(a.dtype)) for name, a in batch.items()} == {
+        'x': ((3, 2, 3), 'float32'),
+        'label': ((3,), 'int32'),
+    }
+    assert repr(data) == "Dataset('set', not read yet)"
+    assert isinstance(data, Dataset) and not reads
+
+
+def test_examples_are_read_once(counted):
+    """Whatever is needed first, and after fields were replaced."""
+    data, reads = counted
+    other = data._replace(preprocess=lambda inputs, keys: inputs)
+    assert other.preprocess(3, None) == 3 and not reads
+    for each in (data, other):
+        np.testing.assert_array_equal(each.splits['train']['x'], data_set().splits['train']['x'])
+        assert each.size('test') == 4 and each.factor_names == ('a',) and each.modes is None
+        assert each.description == 'six values'
+        assert each.fingerprint() == data_set().fingerprint()
+    keys = jax.numpy.zeros((4, 2), jax.numpy.uint32)
+    inputs = jax.tree.map(jax.numpy.asarray, data.splits['train'])
+    assert data.preprocess(inputs, keys)['x'].dtype == jax.numpy.float32
+    assert len(reads) == 1 and repr(data) == repr(data_set())
+
+
+def test_data_that_are_gone_are_an_error_each_time():
+    def read():
+        raise UserError('there is no file')
+
+    data = stand_in('set', SPEC, shapes_of(data_set()), read)
+    for _ in range(2):
+        for field in ('splits', 'modes', 'description'):
+            with pytest.raises(UserError, match='there is no file'):
+                getattr(data, field)
