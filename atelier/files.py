@@ -98,15 +98,15 @@ def without_checksum(path: pathlib.Path, value: dict[str, Any]) -> dict[str, Any
     return value
 
 
-def refuse_links(folder: pathlib.Path, may_be: Sequence[str] = MAY_BE_LINKS) -> None:
+def refuse_links(folder: pathlib.Path, may_be_links: Sequence[str] = MAY_BE_LINKS) -> None:
     """Refuses a symbolic link inside `folder`, through which files elsewhere would be used.
 
-    The folder itself may be a link, and so may those of its entries that `may_be` names.
+    The folder itself may be a link, and so may those of its entries that `may_be_links` names.
 
     Raises:
       UserError: names the first link.
     """
-    waiting, allowed = [folder], {folder / name for name in may_be}
+    waiting, allowed = [folder], {folder / name for name in may_be_links}
     while waiting:
         for entry in _entries(waiting.pop()):
             path, is_link = pathlib.Path(entry), entry.is_symlink()

@@ -17,10 +17,10 @@ from collections.abc import Iterator
 PREFIX = '.writing-'  # of temporary files
 EARLIER = re.compile(r'\..+\.json\.\d+|metrics\.tmp')  # temporary files of earlier versions
 LOCK = '.in-use'  # a file in each temporary folder; the process that uses it holds its lock
-SHARED = 'atelier-'  # prefix of temporary folders in the system's temporary folder
+FOLDER_PREFIX = 'atelier-'  # prefix of temporary folders in the system's temporary folder
 
 
-def is_leftover(path: pathlib.Path) -> bool:
+def is_temporary_file(path: pathlib.Path) -> bool:
     """Whether the name is that of a temporary file."""
     return path.name.startswith(PREFIX) or EARLIER.fullmatch(path.name) is not None
 
@@ -30,13 +30,15 @@ def new_file(folder: pathlib.Path) -> tuple[int, pathlib.Path]:
     while True:
         path = folder / f'{PREFIX}{os.urandom(6).hex()}'
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o666)
-        if _is_locked_in_time(descriptor):
+        if _lock_unless_removed(descriptor):
             return descriptor, path
         os.close(descriptor)
 
 
 @contextlib.contextmanager
-def new_folder(parent: pathlib.Path | None = None, prefix: str = SHARED) -> Iterator[pathlib.Path]:
+def new_folder(
+    parent: pathlib.Path | None = None, prefix: str = FOLDER_PREFIX
+) -> Iterator[pathlib.Path]:
     """Yields a new temporary folder, and removes it at the end.
 
     `parent` is by default the system's folder for temporary files.
@@ -58,17 +60,17 @@ def remove_files(folder: pathlib.Path) -> None:
     """Removes leftover files in `folder` and in its subfolders, but follows no symbolic link."""
     for parent in [folder, *_subfolders(folder)]:
         for path in _entries(parent):
-            if is_leftover(path) and not path.is_symlink():
-                with _free(path) as is_free:
+            if is_temporary_file(path) and not path.is_symlink():
+                with _try_lock(path) as is_free:
                     if is_free:
                         path.unlink(missing_ok=True)
 
 
-def remove_folders(parent: pathlib.Path | None = None, prefix: str = SHARED) -> None:
+def remove_folders(parent: pathlib.Path | None = None, prefix: str = FOLDER_PREFIX) -> None:
     """Removes this user's leftover folders in `parent` (default: system's temporary folder)."""
     for path in _entries(parent or pathlib.Path(tempfile.gettempdir())):
         if path.name.startswith(prefix) and _is_own(path):
-            with _free(path / LOCK) as is_free:
+            with _try_lock(path / LOCK) as is_free:
                 if is_free:
                     shutil.rmtree(path, ignore_errors=True)
 
@@ -77,12 +79,12 @@ def _locked_folder(parent: pathlib.Path, prefix: str) -> tuple[int, pathlib.Path
     while True:
         path = pathlib.Path(tempfile.mkdtemp(prefix=prefix, dir=parent))
         descriptor = os.open(path / LOCK, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
-        if _is_locked_in_time(descriptor):
+        if _lock_unless_removed(descriptor):
             return descriptor, path
         os.close(descriptor)
 
 
-def _is_locked_in_time(descriptor: int) -> bool:
+def _lock_unless_removed(descriptor: int) -> bool:
     """Locks a new file; returns False if a process has already removed it as a leftover."""
     with contextlib.suppress(OSError):  # a file system without locks: leftovers stay there
         fcntl.flock(descriptor, fcntl.LOCK_EX)
@@ -90,7 +92,7 @@ def _is_locked_in_time(descriptor: int) -> bool:
 
 
 @contextlib.contextmanager
-def _free(path: pathlib.Path) -> Iterator[bool]:
+def _try_lock(path: pathlib.Path) -> Iterator[bool]:
     """Holds the lock of a file; yields False if another process holds it or it cannot be locked."""
     try:
         descriptor = os.open(path, os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK)

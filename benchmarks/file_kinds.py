@@ -111,7 +111,7 @@ def _tfds(workspace: pathlib.Path) -> list:
     return _splits(tfds_images.load('tiny', str(workspace / 'tfds')))
 
 
-def resealed(content: bytes, rng: random.Random) -> bytes:
+def damaged_without_checksum(content: bytes, rng: random.Random) -> bytes:
     """Damages values of a JSON file and removes its checksum, as if it were an older file."""
     record = json.loads(content)
     record.pop('checksum', None)
@@ -128,15 +128,17 @@ def rechecked(content: bytes, rng: random.Random) -> bytes:
 
 KINDS = {
     'config.json': Kind('sweep/seed-0/config.json', _run),
-    'config.json, values': Kind('sweep/seed-0/config.json', _run, resealed, guarded=False),
+    'config.json, values': Kind(
+        'sweep/seed-0/config.json', _run, damaged_without_checksum, guarded=False
+    ),
     'sweep.json': Kind('sweep/sweep.json', _sweep),
-    'sweep.json, values': Kind('sweep/sweep.json', _sweep, resealed, guarded=False),
+    'sweep.json, values': Kind('sweep/sweep.json', _sweep, damaged_without_checksum, guarded=False),
     'metrics.jsonl': Kind(
         'sweep/seed-0/metrics.jsonl', lambda w: read_metrics(w / 'sweep/seed-0'), guarded=False
     ),
     'evaluation.json': Kind('sweep/seed-0/evaluation.json', _compared),
     'evaluation.json, values': Kind(
-        'sweep/seed-0/evaluation.json', _compared, resealed, guarded=False
+        'sweep/seed-0/evaluation.json', _compared, damaged_without_checksum, guarded=False
     ),
     'checkpoint': Kind('sweep/seed-0/checkpoints/4/**/*', _run),
     'coded file': Kind(CODED, _decoded),
@@ -146,10 +148,12 @@ KINDS = {
     'PNG': Kind('pictures/*.png', _pictures),
     'TFDS, dataset_info.json': Kind(f'{TFDS}/dataset_info.json', _tfds, guarded=False),
     'TFDS, values of dataset_info.json': Kind(
-        f'{TFDS}/dataset_info.json', _tfds, resealed, guarded=False
+        f'{TFDS}/dataset_info.json', _tfds, damaged_without_checksum, guarded=False
     ),
     'TFDS, features.json': Kind(f'{TFDS}/features.json', _tfds, guarded=False),
-    'TFDS, values of features.json': Kind(f'{TFDS}/features.json', _tfds, resealed, guarded=False),
+    'TFDS, values of features.json': Kind(
+        f'{TFDS}/features.json', _tfds, damaged_without_checksum, guarded=False
+    ),
     'TFDS, array_record': Kind(f'{TFDS}/*.array_record-*', _tfds),
     'text': Kind(
         'text.txt', lambda w: _splits(text.load(str(w / 'text.txt'), context=16)), guarded=False

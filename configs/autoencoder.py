@@ -20,7 +20,7 @@ from atelier.core.family import Family
 from atelier.data.corruption import NOISES, check_strengths
 from atelier.data.dataset import Spec
 from configs.shared import common
-from models.autoencoders.autoencoder import AutoencoderParts, autoencoder, contraction_rule
+from models.autoencoders.autoencoder import AutoencoderParts, autoencoder, contraction_penalties
 from models.autoencoders.networks import Pair, TiedMLP, linear
 from models.nets import mlp
 
@@ -103,7 +103,7 @@ def assemble(config: ConfigDict, spec: Spec, net) -> Family:
     if corrupt is not None:
         strengths = dict(hypers=config.hypers.corruption, eval=config.eval.corruption)
         check_strengths(corrupt, spec, **strengths)
-    penalties = contraction_rule(config.model.contraction_probes)
+    penalties = contraction_penalties(config.model.contraction_probes)
     return autoencoder(
         AutoencoderParts(
             net=net,

@@ -47,4 +47,4 @@ def build(config: ConfigDict, spec: Spec) -> Family:
     needs.text(config, spec)
     model = config.model
     net = GRU(spec.levels, model.width, model.layers, common.precision(config))
-    return language_model(gru_parts(net, spec), text_models.draws_of(config))
+    return language_model(gru_parts(net, spec), text_models.sampling_options(config))

@@ -74,4 +74,4 @@ def build(config: ConfigDict, spec: Spec) -> Family:
     """Builds the model of `config` for data described by `spec`."""
     needs.text(config, spec)
     parts = transformer_parts(transformer_of(config, spec), spec)
-    return language_model(parts, text_models.draws_of(config))
+    return language_model(parts, text_models.sampling_options(config))

@@ -55,4 +55,4 @@ def build(config: ConfigDict, spec: Spec) -> Family:
             f'{config.train.batch_size}: set both to the same number, because all pieces are '
             'counted at once'
         )
-    return markov(spec, config.model.order, text_models.draws_of(config))
+    return markov(spec, config.model.order, text_models.sampling_options(config))

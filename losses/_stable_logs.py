@@ -11,7 +11,7 @@ import jax.numpy as jnp
 _MIN_LOG_SCALE = -60.0
 
 
-def log_powers(x, logits, n: int):
+def log_binomial_powers(x, logits, n: int):
     """x log sigmoid(l) + (n - x) log sigmoid(-l), with one exponential and one logarithm.
 
     Where the sigmoid saturates, x l - n max(l, 0) is exact and the remainder is small. The maximum
@@ -49,8 +49,8 @@ def log_logistic_bin_mass(level, means, log_scales, levels):
     log_below_upper = jnp.where(last, 0.0, jax.nn.log_sigmoid(upper))
     log_above_lower = jnp.where(first, 0.0, jax.nn.log_sigmoid(-lower))
     log_width = math.log(2 / (levels - 1)) - log_scales
-    log_overlap = jnp.where(first | last, 0.0, _log_one_minus_exp_minus_exp(log_width))
-    return log_below_upper + log_above_lower + log_overlap
+    log_width_factor = jnp.where(first | last, 0.0, _log_one_minus_exp_minus_exp(log_width))
+    return log_below_upper + log_above_lower + log_width_factor
 
 
 def _log_one_minus_exp_minus_exp(log_width):

@@ -123,7 +123,7 @@ def bernoulli_log_prob(
         -1.386
     """
     _require_same_shape(x=x, logits=logits)
-    return _sum_event(_stable_logs.log_powers(x, logits, 1))
+    return _sum_event(_stable_logs.log_binomial_powers(x, logits, 1))
 
 
 def categorical_log_prob(
@@ -174,8 +174,10 @@ def binomial_log_prob(
         raise ValueError(f'num_trials is {num_trials}, but a binomial needs at least one trial.')
     successes = x.astype(logits.dtype)
     log_coefficients = jnp.array(_stable_logs.log_binomial_coefficients(num_trials), logits.dtype)
-    log_powers = _stable_logs.log_powers(successes, logits, num_trials)
-    return _sum_event(log_powers + log_coefficients.at[x.astype(jnp.int32)].get(mode='fill'))
+    log_binomial_powers = _stable_logs.log_binomial_powers(successes, logits, num_trials)
+    return _sum_event(
+        log_binomial_powers + log_coefficients.at[x.astype(jnp.int32)].get(mode='fill')
+    )
 
 
 def discretized_logistic_mixture_log_prob(

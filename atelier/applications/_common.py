@@ -26,10 +26,10 @@ from atelier.run.restore import TrainedRun
 # fields of config.eval that change no result of an application, beyond rounding
 ONLY_SIZES = ('batch_size', 'num_pictures')
 PLAIN = re.compile(r'[\w.,+-]{1,24}', re.ASCII)  # a value that a file name can hold unchanged
-MOST = 2**31 - 1  # largest value in `at_least`
+MAX_OPTION = 2**31 - 1  # largest value in `at_least`
 
 
-def at_least(least: int, most: int = MOST, **options: int) -> None:
+def at_least(least: int, most: int = MAX_OPTION, **options: int) -> None:
     """Checks that options lie in [least, most]; by default 32 bits hold them.
 
     Raises:
@@ -93,7 +93,7 @@ def changed_settings(run: Run) -> dict[str, Any]:
     if not (run.folder / 'config.json').is_file():
         return {}
     saved, current = (
-        config_values.flatten(config_values.with_whole_paths(values)['eval'])
+        config_values.flatten(config_values.with_absolute_paths(values)['eval'])
         for values in (run_folder.load(run.folder)['values'], run.config.to_dict())
     )
     plain = lambda value: json.loads(json.dumps(value))  # config.json holds tuples as lists
@@ -123,7 +123,7 @@ def changed_options(apply: Callable[..., Any], **options: Any) -> str:
 
 def suffix(**values: Any) -> str:
     """Returns '-NAME-VALUE' of each value; a long or odd value is replaced by its checksum."""
-    return ''.join(f'-{name}-{_in_a_name(value)}' for name, value in values.items())
+    return ''.join(f'-{name}-{_file_name_part(value)}' for name, value in values.items())
 
 
 def path_suffix(**paths: str) -> str:
@@ -137,7 +137,7 @@ def checksum_of_text(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:8]
 
 
-def _in_a_name(value: Any) -> str:
+def _file_name_part(value: Any) -> str:
     text = str(value)
     return text if PLAIN.fullmatch(text) else checksum_of_text(text)
 

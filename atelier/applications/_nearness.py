@@ -33,7 +33,7 @@ class Scale:
         width = np.where(self.high > self.low, self.high - self.low, 1)
         return (np.asarray(self._spec.normalize(x)) - self.low) / width
 
-    def nearness(
+    def psnr_and_ssim(
         self, x: np.ndarray, y: np.ndarray, where: np.ndarray | None = None
     ) -> dict[str, np.ndarray]:
         """Returns psnr_db [n] and, for images, ssim [n] of x and y [n, *event] in the data's units.

@@ -147,7 +147,7 @@ def _knows_level(run: Run, noise: str) -> bool:
 
 def _denoiser(run: Run, noise: str, scale: Scale, devices: Sequence[jax.Device]) -> Callable:
     """Returns f(state, key, inputs with 'level' [n], n) -> (x, noisy, denoised) [n, *event]."""
-    spec, add_noise = run.data.spec, _noiser(noise, scale)
+    spec, add_noise = run.data.spec, _noise_adder(noise, scale)
     low, high = jnp.asarray(scale.low[0]), jnp.asarray(scale.high[0])
 
     def preprocess(raw, keys):
@@ -170,7 +170,7 @@ def _denoiser(run: Run, noise: str, scale: Scale, devices: Sequence[jax.Device])
     return over_examples(denoise, data, run.config.eval.batch_size, devices)
 
 
-def _noiser(noise: str, scale: Scale) -> Callable:
+def _noise_adder(noise: str, scale: Scale) -> Callable:
     """Returns f(x [*event], key, level) -> x with noise, independent of the other levels' noise."""
     low, high = jnp.asarray(scale.low[0]), jnp.asarray(scale.high[0])
 
@@ -183,7 +183,7 @@ def _noiser(noise: str, scale: Scale) -> Callable:
 
 def _measure(scale: Scale, x, noisy, denoised) -> dict[str, np.ndarray]:
     """Returns PSNR and, for images, SSIM of each example before and after denoising."""
-    before, after = (scale.nearness(x, y) for y in (noisy, denoised))
+    before, after = (scale.psnr_and_ssim(x, y) for y in (noisy, denoised))
     return {
         f'{name}_{measure}': values[measure]
         for name, values in (('noisy', before), ('denoised', after))

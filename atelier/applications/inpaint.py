@@ -171,7 +171,7 @@ def _measure(scale: Scale, x, hidden, results: dict[str, np.ndarray]) -> dict[st
     arrays = {}
     for name, result in results.items():
         is_one = result.ndim == x.ndim
-        qualities = [scale.nearness(x, y, hidden) for y in ([result] if is_one else result)]
+        qualities = [scale.psnr_and_ssim(x, y, hidden) for y in ([result] if is_one else result)]
         for measure in qualities[0]:
             columns = np.stack([values[measure] for values in qualities], 1)
             arrays[f'{name}_{measure}'] = columns[:, 0] if is_one else columns

@@ -16,7 +16,7 @@ from atelier.core.abilities import Trajectory
 from atelier.core.randomness import Stream, key_for
 from atelier.errors import UserError
 from atelier.evaluation.samples.features import has_features
-from atelier.evaluation.samples.sample_quality import against_data, chosen_features
+from atelier.evaluation.samples.sample_quality import chosen_features, compare_with_data
 from atelier.evaluation.samples.sampling import sampler
 from atelier.log import counted, log
 from atelier.report import image_grids
@@ -89,7 +89,7 @@ def compute(
         samples.append(sampler(run, devices)(state, key, num_samples))
         measures = {}
         if is_measured:
-            measures = against_data(run, state, devices, features).get('values', {})
+            measures = compare_with_data(run, state, devices, features).get('values', {})
         values = {measure: value['samples'] for measure, value in measures.items()}
         values = {m: math.nan if value is None else value for m, value in values.items()}
         evaluations = run.family.ability(Trajectory).evaluations

@@ -145,8 +145,8 @@ def _measure(run: Run, images: dict[str, np.ndarray]) -> dict[str, dict[str, np.
     low, measures = reduced_again(images['x']), {}
     for method in filter(images.__contains__, METHODS):
         consistency = psnr(low, reduced_again(images[method]), 1.0)
-        nearness = scale.nearness(images['x'], images[method])
-        measures[method] = {**nearness, 'consistency_db': consistency}
+        psnr_and_ssim = scale.psnr_and_ssim(images['x'], images[method])
+        measures[method] = {**psnr_and_ssim, 'consistency_db': consistency}
     return measures
 
 

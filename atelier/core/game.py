@@ -77,7 +77,7 @@ def num_minibatches(turns: Turns) -> int:
     return 1 + max(turn.batch_index for turn in turns)
 
 
-def neighbours_together(turns: Turns) -> int:
+def num_together(turns: Turns) -> int:
     """Returns how many consecutive examples of a batch one device must hold, for all turns."""
     return math.lcm(*(turn.together for turn in turns if isinstance(turn, Turn)))
 

@@ -45,7 +45,9 @@ class Gradients(NamedTuple):
     metrics: Metrics
 
 
-def play(turn: Turn, weights: Weights, batch: Batch, rng: Rng, step, hypers: Hypers) -> Gradients:
+def gradients_of_turn(
+    turn: Turn, weights: Weights, batch: Batch, rng: Rng, step, hypers: Hypers
+) -> Gradients:
     """Computes the gradients of one turn without moving any player.
 
     A player's gradient is the derivative of its own loss with respect to its own parameters: the
@@ -149,7 +151,9 @@ def _descend(
     mean: OverDevices,
 ) -> Move:
     """Updates the turn's players by their gradients."""
-    gradients, losses, extra, metrics = play(turn, weights, batch, rng, state.step, state.hypers)
+    gradients, losses, extra, metrics = gradients_of_turn(
+        turn, weights, batch, rng, state.step, state.hypers
+    )
     metrics = jax.tree.map(jnp.mean, metrics)
     gradients, losses, metrics = mean((gradients, losses, metrics))
     params, opt = dict(weights.params), dict(opt)

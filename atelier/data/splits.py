@@ -20,7 +20,7 @@ import numpy as np
 from jaxtyping import UInt64
 
 from atelier.errors import UserError, at_least, choose
-from atelier.log import log
+from atelier.log import counted, log
 
 SPLITS = ('train', 'valid', 'test')
 RULES = ('content', 'order')
@@ -143,7 +143,7 @@ def hold_out_by_content(
     ):
         if start == end:
             raise UserError(
-                f'the {name} split would get none of the {len(digests)} examples, which are split '
+                f'the {name} split would get none of the {counted(len(digests), "example")}, which are split '
                 f'by their content: change config.data.held_out_share={share}, set '
                 "config.data.split_by='order', or give splits of your own"
             )
@@ -161,10 +161,10 @@ def _warn_of_copies(digests: Digests) -> None:
     copies = int(np.sum(digests[1:] == digests[:-1]))
     if copies > MANY_COPIES * len(digests):
         log.warning(
-            '%d of %d examples repeat another one: equal examples share a split, so no validation '
+            '%d of %s repeat another one: equal examples share a split, so no validation '
             "or test example occurs in training. If they should, set config.data.split_by='order'",
             copies,
-            len(digests),
+            counted(len(digests), 'example'),
         )
 
 

@@ -94,8 +94,10 @@ def _checkerboard_log_density(x: Float[Array, 'n 2']) -> Float[Array, 'n']:
     return jnp.where(inside, -math.log(32), -jnp.inf)
 
 
-_LEFT_LOW = np.stack(np.meshgrid(np.arange(-4.0, 4.0, 2.0), np.arange(-4.0, 4.0, 2.0)), -1)
-_SQUARES = 1.0 + _LEFT_LOW[_LEFT_LOW.sum(-1) % 4 == 0]
+_LOWER_LEFT_CORNERS = np.stack(
+    np.meshgrid(np.arange(-4.0, 4.0, 2.0), np.arange(-4.0, 4.0, 2.0)), -1
+)
+_SQUARES = 1.0 + _LOWER_LEFT_CORNERS[_LOWER_LEFT_CORNERS.sum(-1) % 4 == 0]
 MODES = {
     **{name: mixture.modes for name, mixture in MIXTURES.items()},
     'checkerboard': Modes(_SQUARES, 1.0, np.inf),

@@ -88,7 +88,7 @@ def read(
             f'{name} does not fit the model: the config file or the code has changed ({error})'
         ) from error
     except Exception as error:  # the readers raise errors of many types
-        reason = folder.in_words(str(error).split('\n')[0])[:200]
+        reason = folder.with_own_path(str(error).split('\n')[0])[:200]
         raise UserError(f'{name} is damaged: {reason}') from error
 
 

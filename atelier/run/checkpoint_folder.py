@@ -106,7 +106,7 @@ class CheckpointFolder:
             shutil.move(self.path / str(step), target)
         return target
 
-    def in_words(self, reason: str) -> str:
+    def with_own_path(self, reason: str) -> str:
         """Replaces Orbax's path in an error message by the folder's own."""
         return reason.replace(str(self.for_orbax), str(self.path))
 

@@ -45,12 +45,12 @@ def is_path(name: str) -> bool:
     return name in OTHER_PATHS or re.split('[._]', name)[-1] in PATH_ENDINGS
 
 
-def with_whole_paths(values: dict[str, Any], prefix: str = '') -> dict[str, Any]:
+def with_absolute_paths(values: dict[str, Any], prefix: str = '') -> dict[str, Any]:
     """Returns config values with absolute paths, which mean the same in every working directory."""
     whole = {}
     for name, value in values.items():
         if isinstance(value, dict):
-            whole[name] = with_whole_paths(value, f'{prefix}{name}.')
+            whole[name] = with_absolute_paths(value, f'{prefix}{name}.')
         else:
             whole[name] = _whole(value) if is_path(prefix + name) else value
     return whole
@@ -66,7 +66,7 @@ def _whole(value: Any) -> Any:
 def config_with_whole_paths(config: ConfigDict) -> ConfigDict:
     """Returns `config`, or a copy of it in which relative paths are absolute."""
     values = flatten(config.to_dict())
-    whole = flatten(with_whole_paths(config.to_dict()))
+    whole = flatten(with_absolute_paths(config.to_dict()))
     changed = {name: path for name, path in whole.items() if path != values[name]}
     if not changed:
         return config
@@ -140,7 +140,7 @@ def check_same_values(folder: pathlib.Path, then: dict, now: dict) -> None:
       UserError: a field of SAME_IN_A_RUN differs, except MAY_MOVE, train.steps if it grows, and
         train.batch_size if it is now 0 (all examples).
     """
-    then, now = (LATER | flatten(with_whole_paths(values)) for values in (then, now))
+    then, now = (LATER | flatten(with_absolute_paths(values)) for values in (then, now))
     differ = [
         f'{name} (the run: {then.get(name)!r}, now: {now.get(name)!r})'
         for name in sorted({*then, *now})
@@ -176,8 +176,8 @@ def with_values(
         value of another type than the config's.
     """
     stored_values.check_kinds(path, values, config.to_dict())
-    values = with_whole_paths(values)
-    stored, now = flatten(values), flatten(with_whole_paths(config.to_dict()))
+    values = with_absolute_paths(values)
+    stored, now = flatten(values), flatten(with_absolute_paths(config.to_dict()))
     for name in overrides:
         allowed = any(
             name == pattern or pattern[-1] == '.' and name.startswith(pattern)

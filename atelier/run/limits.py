@@ -35,7 +35,9 @@ def check_integers(config: ConfigDict) -> None:
     for name, value in flatten(config.to_dict()).items():
         group = name.split('.')[0]
         if group == 'model' and isinstance(value, list) and len(value) > MOST_UNROLLED:
-            raise UserError(f'config.{name} has {len(value):,} entries, above {MOST_UNROLLED:,}')
+            raise UserError(
+                f'config.{name} is a list of length {len(value):,}, above {MOST_UNROLLED:,}'
+            )
         for each in value if isinstance(value, list) else [value]:
             largest = LARGEST.get(group, math.inf)
             if isinstance(each, int) and abs(each) > largest:

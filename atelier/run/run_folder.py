@@ -32,8 +32,8 @@ from atelier.run.config_values import (
     check_same_values,
     config_with_whole_paths,
     read_record,
+    with_absolute_paths,
     with_values,
-    with_whole_paths,
 )
 from atelier.run.experiment import Build, Run, assemble
 from atelier.run.provenance import (
@@ -154,7 +154,7 @@ def has_begun(folder: pathlib.Path) -> bool:
     """Whether a folder has more than a run writes before the end of its first dispatch."""
     with reading(folder):
         return any(
-            not leftovers.is_leftover(path) and _has_content(path)
+            not leftovers.is_temporary_file(path) and _has_content(path)
             for path in folder.iterdir()
             if path.name not in OF_A_START
         )
@@ -168,7 +168,9 @@ def _has_content(path: pathlib.Path) -> bool:
 
 def _has_foreign_files(folder: pathlib.Path) -> bool:
     """Whether there are files other than those of a process killed before it wrote config.json."""
-    return not all(path.name == LOCK or leftovers.is_leftover(path) for path in folder.iterdir())
+    return not all(
+        path.name == LOCK or leftovers.is_temporary_file(path) for path in folder.iterdir()
+    )
 
 
 def write_config(run: Run, num_devices: int, data: dict[str, str] | None = None) -> None:
@@ -200,7 +202,7 @@ def write_config(run: Run, num_devices: int, data: dict[str, str] | None = None)
             log.info('%s has not begun to train: its config.json is written anew', run.folder)
         record = {'source': run.config_file.source(), 'git': git_hash()}
         record.update(code_record.recorded_fields(run.config_file))
-    record.update(run.config_file._asdict(), values=with_whole_paths(values), data=data)
+    record.update(run.config_file._asdict(), values=with_absolute_paths(values), data=data)
     record.update(init_from=run.init_from, devices=num_devices)
     if record.get('spec') is None:  # a run of an earlier version gets what it lacks
         record.update(data_record.recorded_fields(run.data))

@@ -67,7 +67,7 @@ def record_of(
 ) -> dict[str, Any]:
     """Returns the content of sweep.json for this sweep."""
     request = dict(axes=list(axes), num_random=num_random, init_from=init_from)
-    values = config_values.with_whole_paths(config.to_dict())
+    values = config_values.with_absolute_paths(config.to_dict())
     return {**config_file._asdict(), 'values': values, **request}
 
 
@@ -129,7 +129,7 @@ def _has_begun(folder: pathlib.Path) -> bool:
 
 def _is_free(folder: pathlib.Path) -> bool:
     """Whether the folder holds at most leftovers of a process killed before it wrote sweep.json."""
-    return all(leftovers.is_leftover(path) for path in folder.iterdir())
+    return all(leftovers.is_temporary_file(path) for path in folder.iterdir())
 
 
 def _refuse_links(folder: pathlib.Path) -> None:

@@ -16,7 +16,7 @@ from atelier.run.experiment import Run, built, with_batch_size
 from atelier.sweep.axes import Setting, folder_names
 from atelier.training.checks import check_seed
 
-TOGETHER = ('seed', 'hypers.')  # traced, so members of one program may differ in these
+TRACED_FIELDS = ('seed', 'hypers.')  # traced, so members of one program may differ in these
 
 
 def with_setting(config: ConfigDict, setting: Setting) -> ConfigDict:
@@ -71,7 +71,7 @@ def groups_of(runs: dict[str, Run]) -> list[list[Run]]:
     groups: dict[str, list[Run]] = {}
     for run in runs.values():
         values = flatten(run.config.to_dict())
-        kept = {name: value for name, value in values.items() if not name.startswith(TOGETHER)}
+        kept = {name: value for name, value in values.items() if not name.startswith(TRACED_FIELDS)}
         group = groups.setdefault(json.dumps(kept), [])
         group.append(run._replace(family=group[0].family if group else run.family))
     return list(groups.values())

@@ -6,7 +6,7 @@ from ml_collections import ConfigDict
 
 from atelier.core import optimizers
 from atelier.core.abilities import Sample
-from atelier.core.game import neighbours_together
+from atelier.core.game import num_together
 from atelier.errors import UserError, about, at_least, choose
 from atelier.evaluation.evaluate import check_evaluation
 from atelier.evaluation.samples.features import classifier_for
@@ -38,7 +38,7 @@ def check_training(run: Run, num_devices: int) -> None:
     optimizers.chosen(config)
     choose('data.placement', config.data.placement, PLACEMENTS)
     _check_batch(train.batch_size, n, run.data.name, num_devices)
-    _check_share(train.batch_size // num_devices, neighbours_together(run.family.turns))
+    _check_neighbours(train.batch_size // num_devices, num_together(run.family.turns))
     at_least(0, 'train.patience', train.patience)
     choose('train.best_mode', train.best_mode, BEST_MODES)
     if train.best_metric:
@@ -80,7 +80,7 @@ def _check_batch(batch_size: int, n: int, name: str, num_devices: int) -> None:
         )
 
 
-def _check_share(local: int, together: int) -> None:
+def _check_neighbours(local: int, together: int) -> None:
     if local % together:
         raise UserError(
             f'the model needs {together} consecutive examples on one device, but a device has '

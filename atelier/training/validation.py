@@ -13,7 +13,7 @@ from atelier.core.game import State
 from atelier.core.randomness import Stream, key_for, rng_for
 from atelier.evaluation.per_example.over_examples import over_examples, per_dimension
 from atelier.evaluation.samples.features import coordinates
-from atelier.evaluation.samples.neighbours import manifolds
+from atelier.evaluation.samples.neighbours import overlap_metrics
 from atelier.evaluation.samples.sampling import (
     labels_like,
     reconstructor,
@@ -40,14 +40,14 @@ class CompiledValidation:
         self.metrics = over_examples(run.family.metrics, run.data, size, devices)
         self.sample = sampler(run, devices) if run.family.ability(Sample) else None
         self.reconstruct = reconstructor(run, devices) if is_image else None
-        self._show = lambda state: split_examples(run, state, devices, 'valid', WATCHED)
+        self._watched_examples = lambda state: split_examples(run, state, devices, 'valid', WATCHED)
         self._spec = run.data.spec
         self._real: np.ndarray | None = None
 
     def real(self, state: State) -> np.ndarray:
         """Coordinates of up to `WATCHED` validation examples, the same at every validation."""
         if self._real is None:
-            self._real = coordinates(self._show(state), self._spec)
+            self._real = coordinates(self._watched_examples(state), self._spec)
         return self._real
 
 
@@ -108,7 +108,7 @@ class Watch:
         real, key = self._validation.real(state), key_for(state.key, Stream.SAMPLE)
         fake = self._validation.sample(state, key, len(real), self._labels)
         fake = coordinates(fake, self._run.data.spec)
-        return {'coverage': manifolds(real, fake, NEIGHBOURS).coverage}
+        return {'coverage': overlap_metrics(real, fake, NEIGHBOURS).coverage}
 
     def _warn(self, means: dict[str, float]) -> None:
         if not game.advisers(self._run.family.turns):
@@ -151,7 +151,7 @@ def metric_names(run: Run) -> dict[str, None]:
         batch = run.data.preprocess(raw, rng.keys)
         return run.family.metrics(run.family.init(key, batch), batch, rng)
 
-    together = game.neighbours_together(run.family.turns)
+    together = game.num_together(run.family.turns)
     first = {name: array[:together] for name, array in run.data.splits['train'].items()}
     names = dict.fromkeys(jax.eval_shape(metrics, first))
     return {**names, 'coverage': None} if _is_covered(run) else names

@@ -21,7 +21,7 @@ def add_text(config: ConfigDict) -> None:
     )
 
 
-def draws_of(config: ConfigDict) -> SamplingOptions:
+def sampling_options(config: ConfigDict) -> SamplingOptions:
     """Returns how tokens are sampled."""
     sampler = config.eval.sampler
     return SamplingOptions(

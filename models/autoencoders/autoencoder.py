@@ -35,7 +35,7 @@ class AutoencoderParts(NamedTuple):
     loss: one of LOSSES; cross_entropy needs `spec.interval`.
     corrupt: one of the functions in `atelier.data.corruption`, or None.
     strength: corruption strength in `metrics`. The strength in training is the hyper `corruption`.
-    penalty: (encoder, x, keys) -> [batch], or None; from `contraction_rule`.
+    penalty: (encoder, x, keys) -> [batch], or None; from `contraction_penalties`.
     """
 
     net: nn.Module
@@ -109,7 +109,7 @@ def estimate_with_probes(num_probes: int) -> Callable:
     return estimate
 
 
-def contraction_rule(num_probes: int) -> dict[str, Callable | None]:
+def contraction_penalties(num_probes: int) -> dict[str, Callable | None]:
     """Returns {name: penalty}; 'auto' is exact for codes of up to EXACT_UP_TO dimensions."""
     at_least(1, 'model.contraction_probes', num_probes)
     estimate = estimate_with_probes(num_probes)

@@ -42,7 +42,7 @@ def from_vectors(key, vectors: Vectors, num_codes: int) -> Codebook:
     rows = vectors.reshape(-1, vectors.shape[-1])
     chosen = jax.random.choice(key, len(rows), (num_codes,), replace=len(rows) < num_codes)
     counts = jnp.full((num_codes,), len(rows) / num_codes, jnp.float32)
-    return _averaged(counts, counts[:, None] * rows[chosen])
+    return _codebook_of(counts, counts[:, None] * rows[chosen])
 
 
 def nearest(vectors: Vectors, embedding: Float[Array, 'codes dim']) -> Codes:
@@ -102,10 +102,10 @@ def updated(
     chosen = all_vectors[jax.random.randint(rng.shared_key, (num_codes,), 0, len(all_vectors))]
     is_dead = counts < restart_below * even_count
     counts = jnp.where(is_dead, even_count, counts)
-    return _averaged(counts, jnp.where(is_dead[:, None], even_count * chosen, sums))
+    return _codebook_of(counts, jnp.where(is_dead[:, None], even_count * chosen, sums))
 
 
-def _averaged(counts: Float[Array, 'codes'], sums: Float[Array, 'codes dim']) -> Codebook:
+def _codebook_of(counts: Float[Array, 'codes'], sums: Float[Array, 'codes dim']) -> Codebook:
     """Returns the codebook of these averages; its code vectors are the sums divided by smoothed
     counts, which have the same total as `counts`.
     """

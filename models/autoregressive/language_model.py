@@ -20,7 +20,7 @@ from models.autoregressive.autoregressive import (
     for_training,
     natural_order,
 )
-from models.autoregressive.token_sampling import SamplingOptions, with_draws
+from models.autoregressive.token_sampling import SamplingOptions, with_sampling
 from models.shared.observations import categorical
 
 ONLY_ORDER = jnp.zeros((), jnp.int32)  # a text has one order of dimensions
@@ -29,7 +29,7 @@ LogProbs = Float[Array, 'batch length']
 
 def language_model(parts: AutoregressiveParts, draws: SamplingOptions) -> Family:
     """Returns the family of one player, `model`, which minimizes the nats per token of a window."""
-    parts = parts._replace(observation=with_draws(parts.observation, draws))
+    parts = parts._replace(observation=with_sampling(parts.observation, draws))
 
     def token_log_probs(weights, batch, parts=parts):
         return log_softmax_at(parts.parameters(weights, batch, ONLY_ORDER), batch['x'])

@@ -25,7 +25,7 @@ from atelier.data.dataset import Spec
 from atelier.errors import UserError, at_least
 from models.autoregressive.autoregressive import Steps
 from models.autoregressive.language_model import language_family, scored_log_prob, text_parts
-from models.autoregressive.token_sampling import SamplingOptions, with_draws
+from models.autoregressive.token_sampling import SamplingOptions, with_sampling
 
 NONE = jnp.iinfo(jnp.int32).max  # sorts after all codes
 MAX_CODES = 2**31 - 1
@@ -80,7 +80,7 @@ def markov(spec: Spec, order: int, draws: SamplingOptions) -> Family:
 
     steps = _steps(order, spec.levels)
     parts = text_parts(spec, init=init, parameters=parameters, steps=steps)
-    parts = parts._replace(observation=with_draws(parts.observation, draws))
+    parts = parts._replace(observation=with_sampling(parts.observation, draws))
     return language_family(parts, (game.Fit(('model',), fit),), token_log_probs, max_context=order)
 
 

@@ -68,7 +68,7 @@ def sampling_logits(logits: Logits, draws: SamplingOptions) -> Logits:
     return keep_nucleus(logits, draws.top_p)
 
 
-def with_draws(observation: Observation, draws: SamplingOptions) -> Observation:
+def with_sampling(observation: Observation, draws: SamplingOptions) -> Observation:
     """Returns the categorical `observation`, with sampling by `draws`; its log_prob is unchanged.
 
     Raises:

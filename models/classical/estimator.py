@@ -17,7 +17,7 @@ class Estimator(NamedTuple):
     """How a model is estimated from sums over examples.
 
     statistics: (weights, batch) -> (Statistics of this device's rows, loss_nats [local]).
-    pooled: (Statistics with a leading axis, shares [parts]) -> Statistics of all parts, each
+    pooled: (Statistics with a leading axis, part_weights [parts]) -> Statistics of all parts, each
       weighted by its share.
     maximize: (Statistics) -> (params, structure): the maximum-likelihood parameters, and the part
       of the estimate that is not float and thus cannot be averaged.
@@ -28,9 +28,9 @@ class Estimator(NamedTuple):
     maximize: Callable
 
 
-def summed(statistics: Statistics, shares: jax.Array) -> Statistics:
+def summed(statistics: Statistics, part_weights: jax.Array) -> Statistics:
     """`pooled` for statistics that are sums."""
-    return jax.tree.map(lambda leaf: jnp.tensordot(shares, leaf, 1), statistics)
+    return jax.tree.map(lambda leaf: jnp.tensordot(part_weights, leaf, 1), statistics)
 
 
 def fit_turn(estimator: Estimator, forgetting: float) -> game.Fit:

@@ -43,7 +43,7 @@ def data_std(spec: Spec) -> float:
     return 1.0 if spec.interval is None else 0.5
 
 
-def stretch(spec: Spec) -> float:
+def process_per_normalized(spec: Spec) -> float:
     """Returns how many units of the process scale make one unit of the normalized scale."""
     return 1.0 if spec.interval is None else 2.0
 

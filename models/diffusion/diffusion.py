@@ -24,7 +24,7 @@ from models.diffusion.denoiser import (
     DenoiserNetworks,
     Labels,
     as_data,
-    stretch,
+    process_per_normalized,
     to_process,
 )
 from models.diffusion.learned_schedule import MonotoneHalfLogSnr, learned
@@ -210,7 +210,7 @@ def sampling_abilities(
     return (
         Sample(sample, nets.is_conditional),
         Trajectory(trajectory, sampling.evaluations),
-        Denoise(denoise, max_noise(process) / stretch(nets.spec)),
+        Denoise(denoise, max_noise(process) / process_per_normalized(nets.spec)),
         Inpaint(inpaint),
         Codes(encode, decode, prior, dims=(nets.spec.num_dims,)),
     )

@@ -18,8 +18,8 @@ from models.diffusion.denoiser import (
     denoiser,
     from_process,
     in_interval,
+    process_per_normalized,
     scales,
-    stretch,
     to_process,
 )
 from models.diffusion.process.ode_codes import ode_decode, ode_encode
@@ -137,7 +137,7 @@ def denoised(
     p(x | x_t, label). An ODE cannot give such a sample, because it maps each x_t to one x.
     """
     sampling = sampling._replace(sampler=ancestral, guidance=1.0)
-    times = schedule.time(-jnp.log(stretch(nets.spec) * batch['noise_std']))
+    times = schedule.time(-jnp.log(process_per_normalized(nets.spec) * batch['noise_std']))
     times = jnp.clip(times, schedule.first, schedule.last)
 
     def of_row(x, t, key, label):

@@ -15,8 +15,8 @@ from models.diffusion.denoiser import (
     Labels,
     denoiser,
     output_of,
+    process_per_normalized,
     scales,
-    stretch,
     to_process,
 )
 from models.diffusion.process import time_sampling, weightings
@@ -83,7 +83,7 @@ def _reconstruction(spec, schedule: Schedule, given, x, keys: Keys) -> Nats:
     eps = standard_normal(fold_in(keys, FIRST_DRAW), *x.shape[1:])
     x_t = alpha * x + sigma * eps
     if spec.levels is None:
-        return denoising.density_nats(x, x_t, alpha, sigma) - log_stretching(spec, x)
+        return denoising.density_nats(x, x_t, alpha, sigma) - log_det_to_process(spec, x)
     values = to_process(spec, jnp.arange(spec.levels, dtype=jnp.float32))
     return denoising.levels_nats(given, x_t, values, alpha, sigma)
 
@@ -103,9 +103,9 @@ def _diffusion(nets, schedule: Schedule, weights, x, keys: Keys, condition, coun
     return jnp.mean(jax.lax.map(error_at, jnp.arange(count)), 0)
 
 
-def log_stretching(spec, x: Float[Array, 'batch *event']) -> Nats:
+def log_det_to_process(spec, x: Float[Array, 'batch *event']) -> Nats:
     """Returns log |d to_process(x) / dx| of each row, in nats."""
-    logs = jnp.log(spec.affine(x.shape)[1]) - jnp.log(stretch(spec))
+    logs = jnp.log(spec.affine(x.shape)[1]) - jnp.log(process_per_normalized(spec))
     return -jnp.sum(logs, tuple(range(1, x.ndim)))
 
 
@@ -122,7 +122,7 @@ def ode_nats(
     """Returns the ODE's estimate of log p(x) in nats, for real-valued x in the data's units."""
     x = to_process(nets.spec, batch['x'])
     mean = denoiser(nets, schedule, weights, label)
-    return ode_log_prob(mean, x, schedule, keys, steps, probes) + log_stretching(nets.spec, x)
+    return ode_log_prob(mean, x, schedule, keys, steps, probes) + log_det_to_process(nets.spec, x)
 
 
 def _scales_at(schedule: Schedule, t: float) -> tuple[Array, Array]:

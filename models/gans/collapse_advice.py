@@ -46,5 +46,5 @@ def adviser(advice: Advice) -> Advise:
 
 def _has_collapsed(coverages: list[float]) -> bool:
     """Whether coverage is far below its best, or low `PATIENCE` times in a row."""
-    never = len(coverages) >= PATIENCE and max(coverages[-PATIENCE:]) < UNCOVERED
-    return never or coverages[-1] < COLLAPSED * max(coverages)
+    stays_low = len(coverages) >= PATIENCE and max(coverages[-PATIENCE:]) < UNCOVERED
+    return stays_low or coverages[-1] < COLLAPSED * max(coverages)

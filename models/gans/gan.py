@@ -22,12 +22,11 @@ from models.gans.collapse_advice import Advice, adviser
 from models.gans.players import (
     GANNetworks,
     discriminate,
+    discriminator_metrics,
     generate,
     init_discriminator,
     init_generator,
-    kernels,
     noise,
-    verdicts,
 )
 from models.nets.class_conditioning import requested_class
 
@@ -64,8 +63,10 @@ def _generate(nets: GANNetworks, weights: Weights, z, label, train: bool, gather
     return generate(nets, params, collections, z, label, train, gather)
 
 
-def _kernels(nets: GANNetworks, weights: Weights):
-    return kernels(nets, weights.params['discriminator'], weights.extra['discriminator'])
+def _discriminator_params(nets: GANNetworks, weights: Weights):
+    return discriminator_params(
+        nets, weights.params['discriminator'], weights.extra['discriminator']
+    )
 
 
 def discriminator_turn(nets: GANNetworks, rules: Rules, index: int) -> game.Turn:
@@ -76,14 +77,14 @@ def discriminator_turn(nets: GANNetworks, rules: Rules, index: int) -> game.Turn
         del step
         real, label = nets.spec.normalize(batch['x']), _label(nets, batch)
         fake, _ = _generate(nets, weights, noise(nets, rng.keys), label, True, rng.gather)
-        params, collections = _kernels(nets, weights)
+        params, collections = _discriminator_params(nets, weights)
         judge = lambda x, collections: discriminate(
             nets, params, collections, x, label, True, rng.gather
         )
         (real_logits, _), collections = judge(real, collections)
         (fake_logits, _), collections = judge(fake, collections)
         losses = loss_of(real_logits, fake_logits)
-        metrics = verdicts(rules.loss, real_logits, fake_logits)
+        metrics = discriminator_metrics(rules.loss, real_logits, fake_logits)
         if rules.penalty != 'none':
             alone = lambda x: judge(x, collections)[0][0]
             metrics['penalty'] = _penalty(rules, alone, real, fake, rng.keys)
@@ -113,7 +114,7 @@ def generator_turn(
         label = _label(nets, batch)
         z = noise(nets, rng.keys)
         fake, after = _generate(nets, weights, z, label, True, rng.gather)
-        params, collections = _kernels(nets, weights)
+        params, collections = _discriminator_params(nets, weights)
         judge = lambda x: discriminate(nets, params, collections, x, label, True, rng.gather)[0]
         logits, fake_features = judge(fake)
         total = jnp.mean(loss_of(logits))
@@ -224,9 +225,11 @@ def gan(nets: GANNetworks, rules: Rules) -> Family:
         label = _label(nets, batch)
         z = noise(nets, rng.keys)
         fake, _ = _generate(nets, weights, z, label, False, rng.gather)
-        params, collections = _kernels(nets, weights)
+        params, collections = _discriminator_params(nets, weights)
         judge = lambda x: discriminate(nets, params, collections, x, label, False, rng.gather)[0][0]
-        return verdicts(rules.loss, judge(nets.spec.normalize(batch['x'])), judge(fake))
+        return discriminator_metrics(
+            rules.loss, judge(nets.spec.normalize(batch['x'])), judge(fake)
+        )
 
     dims = (nets.latent_dim,) if nets.is_conditional else ()
     advise = adviser(advice_for(nets, rules))

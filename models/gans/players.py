@@ -61,7 +61,7 @@ def generate(nets: GANNetworks, params, collections, z, label, train: bool, gath
 def discriminate(nets: GANNetworks, params, collections, x, label, train: bool, gather):
     """Returns ((logits, features), the discriminator's updated collections) for normalized x.
 
-    `params` are used as they are, so they have to be those that `kernels` returns.
+    `params` are used as they are, so they have to be those that `discriminator_params` returns.
     """
     network = nets.discriminator(train, gather)
     own = {name: tree for name, tree in collections.items() if name != SPECTRAL}
@@ -74,7 +74,7 @@ def discriminate(nets: GANNetworks, params, collections, x, label, train: bool, 
     return output, {**collections, **after}
 
 
-def kernels(nets: GANNetworks, params, collections):
+def discriminator_params(nets: GANNetworks, params, collections):
     """Returns the parameters that `discriminate` takes, and the updated collections."""
     if not nets.spectral:
         return params, collections
@@ -85,7 +85,7 @@ def kernels(nets: GANNetworks, params, collections):
 BOUNDARIES = {'minimax': 0.0, 'non_saturating': 0.0, 'hinge': 0.0, 'least_squares': 0.5}
 
 
-def verdicts(
+def discriminator_metrics(
     loss: str, real_logits: Float[Array, 'packs'], fake_logits: Float[Array, 'packs']
 ) -> dict[str, Float[Array, 'packs']]:
     """The discriminator's accuracy on real and generated packs, at the game's decision boundary.

@@ -25,12 +25,12 @@ from models.gans.players import (
     GANNetworks,
     MakeNetwork,
     discriminate,
+    discriminator_metrics,
+    discriminator_params,
     generate,
     init_discriminator,
     init_generator,
-    kernels,
     noise,
-    verdicts,
 )
 from models.shared.reconstruction_inpainting import by_reconstruction
 
@@ -88,7 +88,7 @@ def forward(players: Players, weights, batch, rng, train: bool) -> tuple[VAEGANO
     make = lambda collections, z: generate(
         nets, params['decoder'], collections, z, None, train, gather
     )
-    judge_params, discriminator_vars = kernels(
+    judge_params, discriminator_vars = discriminator_params(
         nets, params['discriminator'], extra['discriminator']
     )
     judge = lambda collections, x: discriminate(
@@ -177,7 +177,7 @@ def vae_gan(players: Players) -> Family:
 
     def accuracies(outputs):
         """The discriminator's accuracy on examples and samples."""
-        return verdicts('minimax', outputs.real, outputs.sampled)
+        return discriminator_metrics('minimax', outputs.real, outputs.sampled)
 
     def metrics(weights, batch, rng):
         outputs, _ = forward(players, weights, batch, rng, train=False)

@@ -221,7 +221,7 @@ def _add_along_last(x, kernel, axis_windows: list[Window]):
     """
     *first, window = axis_windows
     axis, count, features = len(axis_windows), _blocks_of_window(window), kernel.shape[-1]
-    starts, padding = _starts(x, axis, window), max(window.before, 0) // window.stride
+    starts, padding = _num_windows(x, axis, window), max(window.before, 0) // window.stride
     before = window.before - padding * window.stride
     blocks = -(-(x.shape[axis] + before) // window.stride)
     blocks = max(0, min(blocks, starts + count - 1 - padding))
@@ -243,14 +243,14 @@ def _gather_all(x, axis_windows: Sequence[Window]):
     return x
 
 
-def _starts(x, axis: int, window: Window) -> int:
+def _num_windows(x, axis: int, window: Window) -> int:
     """The number of windows along this axis."""
     return (x.shape[axis] + window.before + window.after - window.reach - 1) // window.stride + 1
 
 
 def _blocks(x, axis: int, window: Window):
     """Returns ([.., length, ..] -> [.., blocks, stride, ..], number of windows along this axis)."""
-    starts = _starts(x, axis, window)
+    starts = _num_windows(x, axis, window)
     blocks = starts + _blocks_of_window(window) - 1
     x = _pad(x, axis, window.before, blocks * window.stride)
     return x.reshape(*x.shape[:axis], blocks, window.stride, *x.shape[axis + 1 :]), starts

@@ -9,7 +9,7 @@ import sys
 import pytest
 
 from atelier.checkout import ROOT
-from benchmarks.file_kinds import KINDS, rechecked, resealed
+from benchmarks.file_kinds import KINDS, damaged_without_checksum, rechecked
 from benchmarks.mutating import damaged, misshapen
 from benchmarks.mutations import judged
 
@@ -35,7 +35,7 @@ def test_one_value_of_a_record_changes():
 def test_checksums_are_removed_or_right_again():
     """Otherwise only the checksum would be tested."""
     record = json.dumps({'checksum': '00', 'a': {'b': 3}}).encode()
-    assert b'checksum' not in resealed(record, random.Random(0))
+    assert b'checksum' not in damaged_without_checksum(record, random.Random(0))
     line = b'atelier3[1,2,[3]]\n'
     changed = rechecked(line + b'xxwords', random.Random(0))
     assert changed.startswith(b'atelier3') and changed.endswith(b'words')

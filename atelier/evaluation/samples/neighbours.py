@@ -12,7 +12,7 @@ Features = Float[np.ndarray, 'n features']
 Others = Float[np.ndarray, 'm features']
 
 
-class Manifolds(NamedTuple):
+class OverlapMetrics(NamedTuple):
     """Overlap of samples and real examples; all fields but density lie in [0, 1]."""
 
     precision: float
@@ -39,7 +39,7 @@ def nearest(x: Features, y: Others, k: int = 1) -> tuple[np.ndarray, np.ndarray]
     return np.concatenate(distances), np.concatenate(indices)
 
 
-def manifolds(real: Features, fake: Others, k: int = 5) -> Manifolds:
+def overlap_metrics(real: Features, fake: Others, k: int = 5) -> OverlapMetrics:
     """Returns precision, recall, density and coverage of the fake examples.
 
     The ball of an example reaches to its k-th nearest neighbour in its own set. precision: fraction
@@ -61,7 +61,7 @@ def manifolds(real: Features, fake: Others, k: int = 5) -> Manifolds:
         num_balls[rows] = inside.sum(1)
         covered |= inside.any(0)
         recalled |= (d <= radius_fake[rows, None]).any(0)
-    return Manifolds(
+    return OverlapMetrics(
         precision=float(np.mean(num_balls > 0)),
         recall=float(recalled.mean()),
         density=float(num_balls.mean() / k),

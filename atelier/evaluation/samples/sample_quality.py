@@ -29,7 +29,7 @@ from atelier.evaluation.samples.features import (
     has_features,
 )
 from atelier.evaluation.samples.modes import count_modes
-from atelier.evaluation.samples.neighbours import manifolds, memorisation_rate, nearest
+from atelier.evaluation.samples.neighbours import memorisation_rate, nearest, overlap_metrics
 from atelier.evaluation.samples.sampling import labels_like, sampler, save_columns, split_examples
 from atelier.log import counted, log
 from atelier.report import image_grids
@@ -59,7 +59,7 @@ def sample_quality(
       'values': {name: {'samples', 'floor'}}}. If a value was computed from other numbers of
       examples than these, its dict holds those numbers too.
     """
-    metrics = against_data(run, state, devices, features, image_path)
+    metrics = compare_with_data(run, state, devices, features, image_path)
     has_classifier = features is not None and features.classifier is not None
     if metrics and has_classifier and is_class_conditional(run.family):
         score = accuracy_score(run, state, devices, features.classifier)
@@ -67,7 +67,7 @@ def sample_quality(
     return metrics
 
 
-def against_data(
+def compare_with_data(
     run: Run,
     state: game.State,
     devices: Sequence[jax.Device],
@@ -180,7 +180,7 @@ def _feature_metrics(fake: FeatureOutput, real: FeatureOutput) -> dict[str, Any]
         'frechet_distance': frechet_distance(fake.features, real.features),
         'kernel_distance': kernel.mean,
         'kernel_distance_standard_error': kernel.standard_error,
-        **manifolds(real.features, fake.features, NEIGHBOURS)._asdict(),
+        **overlap_metrics(real.features, fake.features, NEIGHBOURS)._asdict(),
         **({} if fake.probs is None else _class_metrics(fake.probs)),
     }
 

@@ -56,7 +56,9 @@ def ode_log_prob(
     def slopes(x_t, t):
         flow = lambda x_t: velocity(mean, x_t, t, unit)[0]
         slope, push = jax.linearize(flow, x_t)
-        along = jax.lax.map(lambda v: _along(jnp.broadcast_to(v, x_t.shape), push), directions)
+        along = jax.lax.map(
+            lambda v: _quadratic_form(jnp.broadcast_to(v, x_t.shape), push), directions
+        )
         return slope, jnp.sum(along, 0) / (probes or 1)
 
     def step(carry, ends):
@@ -73,7 +75,7 @@ def ode_log_prob(
     return gained + _sum(jax.scipy.stats.norm.logpdf(x_last))
 
 
-def _along(v: Events, push: Callable) -> Float[Array, 'batch']:
+def _quadratic_form(v: Events, push: Callable) -> Float[Array, 'batch']:
     """Returns v^T J v of each row, where push is v -> J v."""
     return _sum(v * push(v))
 

@@ -83,8 +83,10 @@ PLAYERS = ('encoder', 'decoder', 'discriminator')
 def test_each_player_gets_the_gradient_of_its_own_loss(toy, players):
     params, batch = toy
     rng = rng_for(jax.random.PRNGKey(0), jnp.arange(8), 8)
-    play = lambda weights: train_step.play(toy_turn(players), weights, batch, rng, 0, {})
-    gradients, losses, _, _ = jax.jit(play)(Weights(params, {}))
+    gradients_of_turn = lambda weights: train_step.gradients_of_turn(
+        toy_turn(players), weights, batch, rng, 0, {}
+    )
+    gradients, losses, _, _ = jax.jit(gradients_of_turn)(Weights(params, {}))
     assert set(gradients) == set(losses) == set(players)
     for player in players:
 

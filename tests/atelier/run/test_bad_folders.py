@@ -289,6 +289,6 @@ def test_paths_in_configs_become_absolute(tmp_path, monkeypatch):
     """Paths become absolute, so that a run works from any folder."""
     monkeypatch.chdir(tmp_path)
     _, config = recipe_and_config(eval__classifier='runs/judge', data__path='mine.npz')
-    values = run_folder.with_whole_paths(config.to_dict())
+    values = run_folder.with_absolute_paths(config.to_dict())
     assert values['eval']['classifier'] == f'{tmp_path}/runs/judge'
     assert values['data']['path'] == f'{tmp_path}/mine.npz' and values['data']['data_dir'] == ''

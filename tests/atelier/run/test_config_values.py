@@ -9,7 +9,7 @@ from support import assembled, recipe_and_config
 from atelier import checkout
 from atelier.run import config_values, run_folder
 from atelier.run.config_comments import field_comments
-from atelier.run.config_values import is_path, with_whole_paths
+from atelier.run.config_values import is_path, with_absolute_paths
 from atelier.run.experiment import assemble
 
 
@@ -33,14 +33,14 @@ def test_paths_of_any_field_are_absolute_in_a_run(tmp_path, monkeypatch):
         'eval': {'classifier': 'cls', 'more': {'mask_file': 'm.npy', 'weight_folders': 'no'}},
         'model': {'init_files': ('a',), 'file': ['a', '/b'], 'path': 3},
     }
-    whole = with_whole_paths(values)
+    whole = with_absolute_paths(values)
     assert whole['data'] == values['data']
     assert whole['eval'] == {
         'classifier': f'{tmp_path}/cls',
         'more': {'mask_file': f'{tmp_path}/m.npy', 'weight_folders': 'no'},
     }
     assert whole['model'] == {'init_files': ('a',), 'file': [f'{tmp_path}/a', '/b'], 'path': 3}
-    assert with_whole_paths(whole) == whole
+    assert with_absolute_paths(whole) == whole
 
 
 def test_a_run_works_from_another_directory(tmp_path, monkeypatch, complaint):

@@ -23,7 +23,7 @@ from atelier.run.config_values import flatten
         ('model__latent_dim', 10**20, 'model.latent_dim=1.*: the largest size is 16,777,216'),
         ('model__mixture_components', 2**31, 'model.mixture_components=2147483648'),
         ('model__hidden_sizes', (64, 2**40), 'model.hidden_sizes='),
-        ('model__hidden_sizes', (1,) * 2000, 'hidden_sizes has 2,000 entries, above 1,000'),
+        ('model__hidden_sizes', (1,) * 2000, 'hidden_sizes is a list of length 2,000, above 1,000'),
         ('eval__num_pictures', 2**64, 'eval.num_pictures=1844.*: the largest size is 1,000,000'),
         ('eval__num_importance_samples', 2**31 - 1, 'the largest size is 1,000,000'),
         ('train__steps', -(2**64), 'train.steps=-1844'),

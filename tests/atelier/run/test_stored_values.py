@@ -30,7 +30,7 @@ VALUES = st.recursive(
 def a_record():
     """Returns the content of the config.json of a debug VAE."""
     config_file, config = recipe_and_config()
-    values = run_folder.with_whole_paths(config.to_dict())
+    values = run_folder.with_absolute_paths(config.to_dict())
     data = dataset.load(config)
     others = dict(init_from=None, devices=1, source='', git='unknown', data=data.fingerprint())
     others |= data_record.recorded_fields(data)

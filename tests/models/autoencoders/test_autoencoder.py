@@ -15,7 +15,7 @@ from atelier.core.types import Weights
 from atelier.data.corruption import gaussian, masking
 from atelier.data.dataset import Spec
 from models.autoencoders import autoencoder as models
-from models.autoencoders.autoencoder import AutoencoderParts, autoencoder, contraction_rule
+from models.autoencoders.autoencoder import AutoencoderParts, autoencoder, contraction_penalties
 from models.autoencoders.networks import Pair, TiedMLP
 from models.nets import mlp
 
@@ -87,7 +87,9 @@ def test_training_reaches_the_error_of_pca(data_and_pca):
     def step(carry, _):
         params, opt = carry
         weights = start._replace(params=params)
-        played = train_step.play(family.turns[0], weights, {'x': x}, rng_of(len(x)), 0, HYPERS)
+        played = train_step.gradients_of_turn(
+            family.turns[0], weights, {'x': x}, rng_of(len(x)), 0, HYPERS
+        )
         update, opt = rule.update(played.gradients, opt, params)
         return (optax.apply_updates(params, update), opt), None
 
@@ -225,7 +227,7 @@ def test_small_codes_have_the_exact_penalty(latent, is_exact):
     """'auto' uses the exact penalty for small codes and random probes for larger ones."""
     matrix = jax.random.normal(jax.random.PRNGKey(0), (4, latent))
     encoder, x = lambda x: x @ matrix, jnp.ones((2, 4))
-    rules = contraction_rule(1)
+    rules = contraction_penalties(1)
     penalty = rules['auto'](encoder, x, rng_of(2).keys)
     is_close = np.allclose(penalty, np.sum(matrix**2), rtol=1e-4)
     assert is_close == is_exact

@@ -318,7 +318,7 @@ def test_precision_weighting_survives_any_certainty(extreme):
 @functools.cache
 def turn_of(order):
     """The chain's turn, jitted once for all hypers."""
-    return jax.jit(functools.partial(train_step.play, chain(order).turns[0]))
+    return jax.jit(functools.partial(train_step.gradients_of_turn, chain(order).turns[0]))
 
 
 def slopes(order, **hypers):

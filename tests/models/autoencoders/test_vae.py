@@ -164,7 +164,7 @@ def _train_linear(data) -> float:
         params, opt = carry
         rng = rng_at(step_index, len(data))
         weights = start._replace(params=params)
-        played = train_step.play(family.turns[0], weights, {'x': data}, rng, 0, hypers)
+        played = train_step.gradients_of_turn(family.turns[0], weights, {'x': data}, rng, 0, hypers)
         update, opt = rule.update(played.gradients, opt, params)
         return (optax.apply_updates(params, update), opt), None
 

@@ -56,11 +56,11 @@ def weights():
     return jax.jit(FAMILY.init)(jax.random.PRNGKey(0), BATCH)
 
 
-play = jax.jit(functools.partial(train_step.play, FAMILY.turns[0]))
+gradients_of_turn = jax.jit(functools.partial(train_step.gradients_of_turn, FAMILY.turns[0]))
 
 
 def gradients_of(weights, **hypers):
-    played = play(weights, BATCH, DRAW, 0, {**HYPERS, **hypers})
+    played = gradients_of_turn(weights, BATCH, DRAW, 0, {**HYPERS, **hypers})
     return played.gradients['model']
 
 

@@ -14,7 +14,7 @@ from models.autoregressive.token_sampling import (
     keep_top_k,
     sampling_logits,
     tempered,
-    with_draws,
+    with_sampling,
 )
 from models.shared.observations import categorical
 
@@ -85,7 +85,7 @@ def test_nothing_is_left_out_by_default():
 def test_with_draws_changes_samples_and_not_the_likelihood():
     spec = Spec((2,), 3, None, symbols='abc')
     plain = categorical(spec)
-    observation = with_draws(plain, SamplingOptions(top_k=1))
+    observation = with_sampling(plain, SamplingOptions(top_k=1))
     logits = jax.random.normal(jax.random.PRNGKey(0), (5, 2, 3))
     x = observation.sample(jax.random.split(jax.random.PRNGKey(1), 5), logits)
     np.testing.assert_array_equal(x, np.argmax(logits, -1))

@@ -23,7 +23,7 @@ from models.diffusion.denoiser import (
     data_std,
     denoiser,
     from_process,
-    stretch,
+    process_per_normalized,
     to_process,
 )
 from models.diffusion.diffusion import Likelihood, Process, diffusion
@@ -165,13 +165,13 @@ UNITS = {
 )
 def test_nats_are_those_of_the_data_as_given(name, kind):
     """Rescaling the data shifts nats by the log of the factor, whatever the network predicts."""
-    spec, to_data_units, stretch = UNITS[name]
+    spec, to_data_units, process_per_normalized = UNITS[name]
     u = jnp.asarray(0.3 * np.random.default_rng(0).normal(size=(20, DIMS)), jnp.float32)
     nats = []
     for x, ours in ((u, family(kind=kind)[0]), (to_data_units(u), family(kind=kind, spec=spec)[0])):
         weights = jax.jit(ours.init)(jax.random.PRNGKey(0), {'x': x})
         nats.append(jax.jit(ours.ability(LogProb).nats)(weights, {'x': x}, rng_of(20)))
-    np.testing.assert_allclose(nats[0] - nats[1], DIMS * np.log(stretch), atol=0.02)
+    np.testing.assert_allclose(nats[0] - nats[1], DIMS * np.log(process_per_normalized), atol=0.02)
 
 
 @pytest.mark.parametrize('kind_of', [*slow('eps'), 'v'])
@@ -284,7 +284,7 @@ def test_in_one_step_it_denoises_to_the_mean(spec):
     x, label = jnp.asarray([[0.3, -0.2], [-0.8, 0.1]]), jnp.asarray([0, 1])
     s = jnp.asarray([0.2, 0.9])
     batch = {'x': from_process(spec, x), 'label': label, 'noise_std': s}  # between levels
-    gain = STD**2 / (STD**2 + (stretch(spec) * s[:, None]) ** 2)
+    gain = STD**2 / (STD**2 + (process_per_normalized(spec) * s[:, None]) ** 2)
     centre = jnp.asarray([[-CENTRE], [CENTRE]])
     expected = from_process(spec, centre + gain * (x - centre))
     weights = jax.jit(ours.init)(jax.random.PRNGKey(0), batch)
@@ -357,7 +357,7 @@ def test_the_schedules_player_descends_the_squared_error(tmp_path):
     batch = first_batch(run, 48)
     weights = run.family.init(jax.random.PRNGKey(0), batch)
     (turn,) = run.family.turns
-    gradients = train_step.play(turn, weights, batch, rng_of(48), 0, {}).gradients
+    gradients = train_step.gradients_of_turn(turn, weights, batch, rng_of(48), 0, {}).gradients
 
     def squared(schedule):
         changed_weights = weights._replace(params={**weights.params, 'schedule': schedule})

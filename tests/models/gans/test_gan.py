@@ -41,7 +41,7 @@ def one_turn(run, turn_index, state=None):
     size = run.config.train.batch_size
     rng = rng_for(jax.random.PRNGKey(1), jnp.arange(size), size)
     turn = run.family.turns[turn_index]
-    return jax.jit(functools.partial(train_step.play, turn))(
+    return jax.jit(functools.partial(train_step.gradients_of_turn, turn))(
         state.weights, batch_of(run), rng, state.step, state.hypers
     )
 
@@ -129,7 +129,7 @@ def test_the_first_layer_keeps_a_pattern_common_to_the_batch(tmp_path):
     state, batch = restore.initial_state(run), batch_of(run)
     rng = rng_for(jax.random.PRNGKey(1), jnp.arange(len(batch['x'])), len(batch['x']))
     pattern = 16 * jax.random.uniform(jax.random.PRNGKey(2), (8, 8, 1))
-    loss = lambda x: train_step.play(
+    loss = lambda x: train_step.gradients_of_turn(
         run.family.turns[0], state.weights, {'x': x}, rng, state.step, state.hypers
     ).losses['discriminator']
     assert abs(loss(batch['x']) - loss(batch['x'] + pattern)) > 1e-3
@@ -332,13 +332,13 @@ def test_verdicts_change_at_the_decision_boundary(loss, expected):
     """Least squares decides at 1/2, between its targets 0 and 1; the other games at 0."""
     boundary = 0.5 if loss == 'least_squares' else 0.0
     logits = jnp.array([boundary + 0.1, boundary - 0.1])
-    metrics = gan_players.verdicts(loss, logits, logits[::-1])
+    metrics = gan_players.discriminator_metrics(loss, logits, logits[::-1])
     assert metrics['accuracy_real'].tolist() == expected
     assert metrics['accuracy_fake'].tolist() == expected
 
 
 def test_a_critic_has_a_difference_and_no_verdict():
-    metrics = gan_players.verdicts('wasserstein', jnp.array([3.0]), jnp.array([1.0]))
+    metrics = gan_players.discriminator_metrics('wasserstein', jnp.array([3.0]), jnp.array([1.0]))
     assert {name: value.tolist() for name, value in metrics.items()} == {'critic_difference': [2.0]}
 
 

@@ -75,7 +75,7 @@ def played(hypers):
     weights = jax.jit(FAMILY.init)(jax.random.PRNGKey(0), BATCH)
     rng = rng_for(jax.random.PRNGKey(1), jnp.arange(N), N)
     hypers = jax.tree.map(jnp.float32, hypers)
-    turn = train_step.play(FAMILY.turns[0], weights, BATCH, rng, 0, hypers)
+    turn = train_step.gradients_of_turn(FAMILY.turns[0], weights, BATCH, rng, 0, hypers)
     return weights.params, rng, turn.gradients, turn.losses
 
 

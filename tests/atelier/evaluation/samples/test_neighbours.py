@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from atelier.evaluation.samples import neighbours
-from atelier.evaluation.samples.neighbours import manifolds, memorisation_rate, nearest
+from atelier.evaluation.samples.neighbours import memorisation_rate, nearest, overlap_metrics
 
 
 def normal(seed, n, d, shift=0.0, scale=1.0):
@@ -47,23 +47,23 @@ def naive_manifolds(real, fake, k):
 def test_manifold_metrics_equal_their_definitions(monkeypatch, rows):
     monkeypatch.setattr(neighbours, 'BLOCK', 40 * rows)
     real, fake = normal(0, 40, 3), normal(1, 30, 3, shift=0.7)
-    np.testing.assert_allclose(manifolds(real, fake, 3), naive_manifolds(real, fake, 3))
+    np.testing.assert_allclose(overlap_metrics(real, fake, 3), naive_manifolds(real, fake, 3))
 
 
 def test_all_manifold_metrics_of_disjoint_sets_are_zero():
-    assert manifolds(normal(0, 50, 2), normal(1, 50, 2, shift=100.0)) == (0, 0, 0, 0)
+    assert overlap_metrics(normal(0, 50, 2), normal(1, 50, 2, shift=100.0)) == (0, 0, 0, 0)
 
 
 def test_identical_sets_are_covered():
     x = normal(0, 200, 3)
-    precision, recall, density, coverage = manifolds(x, x)
+    precision, recall, density, coverage = overlap_metrics(x, x)
     assert (precision, recall, coverage) == (1, 1, 1)
     assert density == pytest.approx(1.2, abs=0.1)  # each ball contains its own centre and k others
 
 
 def test_two_samples_of_one_distribution():
     """Coverage 1 - 2^-k and density 1 in expectation (Naeem et al. 2020, lemma 2)."""
-    parts = [manifolds(normal(s, 1000, 4), normal(s + 50, 1000, 4), k=3) for s in range(5)]
+    parts = [overlap_metrics(normal(s, 1000, 4), normal(s + 50, 1000, 4), k=3) for s in range(5)]
     _, _, density, coverage = np.mean(parts, 0)
     assert coverage == pytest.approx(1 - 2.0**-3, abs=0.01)
     assert density == pytest.approx(1, abs=0.03)
@@ -73,7 +73,7 @@ def test_a_dropped_mode_lowers_recall_and_coverage_but_not_precision():
     centres = np.array([[0.0, 0], [50, 0]])
     real = centres[np.arange(400) % 2] + normal(0, 400, 2)
     fake = centres[np.zeros(400, int)] + normal(1, 400, 2)
-    precision, recall, _, coverage = manifolds(real, fake)
+    precision, recall, _, coverage = overlap_metrics(real, fake)
     assert precision > 0.95
     assert recall == pytest.approx(0.5, abs=0.03)
     assert coverage == pytest.approx(0.5, abs=0.03)
@@ -92,7 +92,7 @@ def test_copies_are_counted_as_memorised():
     'call',
     [
         lambda: nearest(normal(0, 9, 2), normal(0, 2, 2), 3),
-        lambda: manifolds(normal(0, 5, 2), normal(0, 9, 2), 5),
+        lambda: overlap_metrics(normal(0, 5, 2), normal(0, 9, 2), 5),
     ],
 )
 def test_too_few_examples_are_refused_in_one_line(complaint, call):

@@ -10,8 +10,8 @@ from atelier.core.abilities import Sample
 from atelier.evaluation import evaluate
 from atelier.evaluation.samples.features import FeatureFunction, FeatureOutput
 from atelier.evaluation.samples.sample_quality import (
-    against_data,
     chosen_features,
+    compare_with_data,
     entropy_score,
     sample_quality,
 )
@@ -87,7 +87,7 @@ def test_class_agreement_is_one_for_the_given_class_and_zero_for_others(tmp_path
             return jax.vmap(of_row)(rng.keys, condition['label'])
 
         ours, state = untrained(run, sample)
-        values = against_data(ours, state, devices, FeatureFunction('mean', judged))['values']
+        values = compare_with_data(ours, state, devices, FeatureFunction('mean', judged))['values']
         return values['class_agreement']
 
     right, wrong = painted(0), painted(1)
