@@ -164,7 +164,7 @@ def wrong_ways(root: pathlib.Path) -> list[str]:
     ]
 
 
-def strangers(root: pathlib.Path, package: str) -> list[str]:
+def foreign_imports(root: pathlib.Path, package: str) -> list[str]:
     """Imports of a package beyond THIRD_PARTIES, the standard library and the product."""
     edges = graph(root)
     known = THIRD_PARTIES[package] | sys.stdlib_module_names | {top(name) for name in edges}
@@ -280,7 +280,7 @@ def test_imports_follow_the_order_of_layers():
 
 @pytest.mark.parametrize('package', THIRD_PARTIES)
 def test_losses_and_the_core_import_few_libraries(package):
-    assert strangers(ROOT, package) == []
+    assert foreign_imports(ROOT, package) == []
 
 
 def test_no_module_imports_by_name():
@@ -415,8 +415,8 @@ def test_bridge_modules_may_be_imported(house, path):
     ],
 )
 def test_a_forbidden_library_is_found(house, package, path, line):
-    assert strangers(house({path: 'import math, jax.numpy'}), package) == []
-    assert len(strangers(house({path: line}), package)) == 1
+    assert foreign_imports(house({path: 'import math, jax.numpy'}), package) == []
+    assert len(foreign_imports(house({path: line}), package)) == 1
 
 
 @pytest.mark.parametrize(

@@ -143,8 +143,8 @@ def hold_out_by_content(
     ):
         if start == end:
             raise UserError(
-                f'the {name} split would get none of the {counted(len(digests), "example")}, which are split '
-                f'by their content: change config.data.held_out_share={share}, set '
+                f'the {name} split would get none of the {counted(len(digests), "example")}, which '
+                f'are split by their content: change config.data.held_out_share={share}, set '
                 "config.data.split_by='order', or give splits of your own"
             )
         whole[name] = {key: array[start:end] for key, array in train.items()}
