@@ -23,6 +23,7 @@ from models.gans.players import (
     GANNetworks,
     discriminate,
     discriminator_metrics,
+    discriminator_params,
     generate,
     init_discriminator,
     init_generator,
