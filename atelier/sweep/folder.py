@@ -139,7 +139,7 @@ def _refuse_links(folder: pathlib.Path) -> None:
     """
     for name in OWN:
         files.refuse_link(folder / name)
-    files.refuse_links(folder / 'programs', may_be=())
+    files.refuse_links(folder / 'programs', may_be_links=())
 
 
 def _formatted(value: Any) -> str:
