@@ -201,8 +201,7 @@ def test_a_run_from_before_the_split_rule_keeps_its_splits(tmp_path, caplog):
     config.data.split_by = 'order'
     run = experiment.assemble(tmp_path / 'run', config_file, config)
     began = run.data.fingerprint()
-    run.folder.mkdir()
-    run_folder.write_config(run, 1)
+    begin(run)
     predate_the_split_rule(run.folder / 'config.json')
     assert_old_splits(run_folder.reopen(run.folder))
     for _ in range(2):

@@ -4,7 +4,7 @@ import json
 import pathlib
 
 import pytest
-from support import assembled, recipe_and_config
+from support import assembled, begin, recipe_and_config
 
 from atelier import checkout
 from atelier.run import config_values, run_folder
@@ -51,8 +51,7 @@ def test_a_run_works_from_another_directory(tmp_path, monkeypatch, complaint):
         config.model.prior_file = 'prior.npz'
     run = assemble(tmp_path / 'run', which, config)
     assert run.config.eval.classifier == f'{tmp_path}/cls' and config.eval.classifier == 'cls'
-    run.folder.mkdir()
-    run_folder.write_config(run, 1)
+    begin(run)
     stored = run_folder.load(run.folder)['values']
     assert stored['eval']['classifier'] == f'{tmp_path}/cls'
     assert stored['model']['prior_file'] == f'{tmp_path}/prior.npz'
@@ -91,8 +90,7 @@ def test_a_config_that_has_moved_is_found_by_the_path_that_the_user_gives(
         file.write_text(source)
     which = checkout.config_file(f'{old}:digits,debug')
     run = assemble(tmp_path / 'run', which, which.config())
-    run.folder.mkdir()
-    run_folder.write_config(run, 1)
+    begin(run)
     moved = checkout.config_file(f'{new}:digits,debug')
     line = complaint(run_folder.check_same, run.folder, moved, run.config)
     assert 'is the run of' in line

@@ -198,7 +198,8 @@ def test_data_that_changed_are_noticed_when_they_are_read(run_of, tmp_path, capl
     run, path = run_of('vae')
     opened = run_folder.reopen(run.folder, reads=None)
     with gone(path):
-        np.savez(path, x=np.zeros((60, 8, 8, 1), np.uint8), label=np.arange(60) % 2, levels=256)
+        grey = np.random.default_rng(1).integers(0, 256, (60, 8, 8, 1)).astype(np.uint8)
+        np.savez(path, x=grey, label=np.arange(60) % 2)
         with pytest.raises(UserError, match='no longer fit its model'):
             run_data.with_data(opened, 'it is tested')
         x = np.random.default_rng(1).integers(0, 3, (60, 8, 8, 1)).astype(np.int32)
