@@ -121,7 +121,8 @@ def skip_if_from_elsewhere(app, what, name, obj, skip, options) -> bool | None:
     module = getattr(obj, '__module__', None) if callable(obj) else None
     if not module:
         return None
-    is_passed_on = isinstance(obj, type) and module != app.env.ref_context.get('py:module', module)
+    documented = app.env.temp_data.get('autodoc:module', module)  # the module being documented
+    is_passed_on = isinstance(obj, type) and module != documented
     is_ours = module.split('.')[0] in PACKAGES + MODULES
     return True if is_passed_on or not is_ours else None
 

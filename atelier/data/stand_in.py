@@ -81,6 +81,10 @@ class StandIn(Dataset):
         """Returns the number of examples of a split; that of 'train' is known without reading."""
         return self.shapes['x'].shape[0] if split == 'train' else super().size(split)
 
+    def _replace(self, **fields) -> Dataset:
+        """Returns the stand-in with other fields; with other splits, it stands in for no data."""
+        return self.read()._replace(**fields) if 'splits' in fields else super()._replace(**fields)
+
     def read(self) -> Dataset:
         """Returns the data, with the Spec of the stand-in.
 

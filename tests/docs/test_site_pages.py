@@ -1,11 +1,14 @@
 """Conversion of root pages and docstrings for the documentation site."""
 
+import pathlib
 import re
+import types
 
 import pytest
 from source_files import files_of_git
 
 from atelier import checkout
+from atelier.core import family, game
 from docs import site_pages
 from docs.site_pages import to_restructured_text
 
@@ -83,3 +86,16 @@ def test_every_page_is_in_the_contents():
     pages = [name for name in tracked if re.fullmatch(r'docs/(gallery/)?\w+\.md', name)]
     names = {name.removeprefix('docs/').removesuffix('.md') for name in pages} - {'README'}
     assert len(names) > 15 and names <= set(site_pages.CONTENTS.split())
+
+
+def test_a_class_is_on_the_page_of_its_own_module():
+    """Sphinx's reference context may still hold the module before."""
+    context = types.SimpleNamespace(
+        temp_data={'autodoc:module': 'atelier.core.game'},
+        ref_context={'py:module': 'atelier.core.family'},
+    )
+    app = types.SimpleNamespace(env=context)
+    skip = lambda of: site_pages.skip_if_from_elsewhere(app, 'module', of.__name__, of, False, None)
+    assert not skip(game.Turn)
+    assert skip(family.Family)  # another page has it
+    assert skip(pathlib.Path)  # of another library

@@ -14,7 +14,7 @@ from atelier.data.dataset import Dataset
 from atelier.evaluation.per_example.over_examples import over_examples
 from atelier.evaluation.samples.sampling import sampler
 from atelier.log import counted, log, warnings_only
-from atelier.run import restore
+from atelier.run import restore, run_data
 from atelier.run.experiment import Run
 
 SPLITS = ('train', 'valid')  # the splits that are replaced by samples
@@ -34,6 +34,9 @@ def accuracy_score(
       {'samples': its accuracy, 'floor': that of `classifier`, 'num_taught': number of training and
       validation samples, 'num_tested': number of real test examples}.
     """
+    classifier = run_data.with_data(
+        classifier, 'a classifier that is trained on samples is tested on them'
+    )
     real = without_classes(classifier.data, run.data.spec.left_out)
     classifier = classifier._replace(data=real)
     data = sampled_data(run, state, devices, real)

@@ -57,6 +57,15 @@ def test_examples_are_read_once(counted):
     assert len(reads) == 1 and repr(data) == repr(data_set())
 
 
+def test_other_splits_are_an_ordinary_data_set(counted):
+    """The other fields are those of the data, which are read."""
+    data, reads = counted
+    train = data_set().splits['test']
+    other = data._replace(splits={'train': train})
+    assert type(other) is Dataset and len(reads) == 1
+    assert shapes_of(other) == shapes_of(data) and other.factor_names == ('a',)
+
+
 def test_data_that_are_gone_are_an_error_each_time():
     def read():
         raise UserError('there is no file')

@@ -12,7 +12,7 @@ from atelier.evaluation.samples.classification_accuracy import (
     sampled_data,
     without_classes,
 )
-from atelier.run import restore
+from atelier.run import restore, run_folder
 
 pytestmark = pytest.mark.usefixtures('quick_compilation')
 ONE = jax.devices()[:1]
@@ -60,7 +60,8 @@ def test_a_classifier_learns_from_good_samples_and_not_from_noise(tmp_path, clas
             lambda key: 16 * jax.random.uniform(key, (8, 8, 1))
         )(rng.keys),
     )
-    of_good, of_noise = (accuracy_score(r, state, ONE, classifier) for r in (good, noise))
+    reopened = run_folder.reopen(classifier.folder, reads=None)  # as an evaluation opens it
+    of_good, of_noise = (accuracy_score(r, state, ONE, reopened) for r in (good, noise))
     assert of_good['floor'] == of_noise['floor'] > 0.6
     assert of_good['samples'] > of_good['floor'] - 0.15
     assert of_noise['samples'] < 0.35
