@@ -131,7 +131,10 @@ def define() -> flags.FlagValues:
         'process_id', 0, 'index of this process, from 0, with --coordinator', **kwargs
     )
     flags.DEFINE_bool(
-        'cluster', False, 'whether these three come from the environment of the cluster', **kwargs
+        'cluster',
+        False,
+        'whether JAX finds --coordinator, --num_processes and --process_id by itself',
+        **kwargs,
     )
     flags.DEFINE_bool(
         'profile', False, 'whether to record a trace of some steps in RUN/profile', **kwargs

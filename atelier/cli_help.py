@@ -26,7 +26,7 @@ PLACEHOLDERS = """\
 CONFIG  a file of the list below or of your own; CONFIG:DATA for other data,
         CONFIG:DATA,debug to see it run in seconds. --config=CONFIG --help shows its fields.
 RUN     a folder, runs/CONFIG-DATA by default. It keeps the config: later commands need only RUN.
-MODE    one of these, or a FILE.py of your own. --mode=MODE --help shows its options."""
+MODE    one of the modes below, or a FILE.py of your own. --mode=MODE --help shows its options."""
 VALUES = """\
 VALUES of an axis: 0.5,1,2 or 0:8 (0 to 7); log:1e-4:1e-2 and uniform:0.5:4 are ranges, from which
 --sweep_random=N draws settings. Shards go to Slurm with --launcher=submitit."""

@@ -10,7 +10,7 @@ from typing import TypeVar
 
 T = TypeVar('T')
 A_RUN = 'the folder of a run that was trained before, such as runs/vae-digits'
-MOST_UNROLLED = 1000  # layers, turns or taps of a kernel: each is built and compiled on its own
+MAX_UNROLLED = 1000  # layers, turns or taps of a kernel: each is built and compiled on its own
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 FORBIDDEN = (
     errno.EACCES,

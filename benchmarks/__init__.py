@@ -1,1 +1,1 @@
-"""Benchmarks of speed and spread: each file is one command, `python -m benchmarks.NAME`."""
+"""Benchmarks of speed, spread and reliability; docs/clusters.md lists the commands."""

@@ -72,7 +72,7 @@ def bits(size: Size, data_dir: str) -> np.ndarray:
 
 
 def run_of(size: Size, images: np.ndarray, precision: str) -> experiment.Run:
-    """Returns our run without labels, warm-up, clipping and decay, which PyTorch's loop lacks."""
+    """Returns a run without labels, warm-up, clipping and decay, which PyTorch's loop lacks."""
     network = dict(network='unet', channels=size.channels, blocks=BLOCKS, attention=ATTENTION)
     return run_on(
         images,

@@ -38,7 +38,7 @@ class InBfloat16(nn.Module):
         self.network = network
 
     def forward(self, x: torch.Tensor, level: torch.Tensor) -> torch.Tensor:
-        """Returns x's shape in float32."""
+        """Returns a float32 tensor of the shape of `x`."""
         with torch.autocast(x.device.type, torch.bfloat16):
             return self.network(x, level).float()
 

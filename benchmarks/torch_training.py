@@ -9,7 +9,7 @@ from torch import nn
 Step = Callable[[torch.Tensor], torch.Tensor]  # [batch, 1, height, width] -> loss; trains
 
 
-torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False  # as in our arms
+torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False  # as in Atelier's
 
 
 def device() -> str:

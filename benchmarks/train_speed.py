@@ -38,7 +38,7 @@ flags.DEFINE_bool('compiled', False, 'also measure torch.compile, which needs a 
 
 
 def arms_of(stack: contextlib.ExitStack, name: str, images: np.ndarray, steps: int) -> dict:
-    """Returns our arms for this model, by name; each returns its losses [steps]."""
+    """Returns Atelier's variants of this training, by name; each returns its losses [steps]."""
     subject, arms = SUBJECTS[name], {}
     many, one = math.gcd(100, steps), jax.devices()[:1]
     for arm_name, length, precision in (

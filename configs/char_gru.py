@@ -3,12 +3,12 @@
     python main.py --config=configs/char_gru.py
     python main.py --config=configs/char_gru.py --config.data.path=tinyshakespeare.txt
 
-On the last tenth of the text of Python 3.11's `help()`, the NLL is 1.252 +- 0.017 nats per
-character (one seed; +- is the standard error over windows). This is the exact NLL of a model whose
-context is at most the 63 characters before. Takes less than two minutes of CPU time, which is one
-minute on two cores. On tiny Shakespeare, 2,400 steps give 1.675 +- 0.007 in four minutes of CPU
-time (`--config.train.steps=2400 --config.hypers.decay_steps=2400
---config.train.evaluate_every=800`).
+On the last tenth of the help topics of Python 3.11 (the language reference that `help()` shows),
+the NLL is 1.252 +- 0.017 nats per character (one seed; +- is the standard error over windows).
+This is the exact NLL of a model whose context is at most the 63 characters before. Takes less than
+two minutes of CPU time, which is one minute on two cores. On tiny Shakespeare, 2,400 steps give
+1.675 +- 0.007 in four minutes of CPU time (`--config.train.steps=2400
+--config.hypers.decay_steps=2400 --config.train.evaluate_every=800`).
 """
 
 from ml_collections import ConfigDict

@@ -3,12 +3,13 @@
     python main.py --config=configs/char_lm.py
     python main.py --config=configs/char_lm.py --config.data.path=tinyshakespeare.txt
 
-On the last tenth of the text of Python 3.11's `help()`, the NLL is 1.205 +- 0.016 nats per
-character (one seed; +- is the standard error over windows). This is the exact NLL of a model whose
-context is at most the 63 characters before. An n-gram model with four characters of context has
-1.320. Takes two minutes on two CPU cores. Tiny Shakespeare takes longer: the NLL is 1.632 +- 0.008
-after 3,000 steps (`--config.train.steps=3000 --config.hypers.decay_steps=3000`), in less than nine
-minutes. The GPU setting of nanoGPT (published: 1.47 on our test split) was not run with this code:
+On the last tenth of the help topics of Python 3.11 (the language reference that `help()` shows),
+the NLL is 1.205 +- 0.016 nats per character (one seed; +- is the standard error over windows).
+This is the exact NLL of a model whose context is at most the 63 characters before. An n-gram model
+with four characters of context has 1.320. Takes two minutes on two CPU cores. Tiny Shakespeare
+takes longer: the NLL is 1.632 +- 0.008 after 3,000 steps (`--config.train.steps=3000
+--config.hypers.decay_steps=3000`), in less than nine minutes. The GPU setting of nanoGPT
+(published: 1.47 on our test split) was not run with this code:
 
     --config.data.context=256 --config.model.blocks=6 --config.model.heads=6 \\
         --config.model.width=384 --config.model.dropout=0.2 --config.model.is_rotary=False \\

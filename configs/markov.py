@@ -6,8 +6,8 @@
 
 On the last tenth of tiny Shakespeare, the exact NLL given four characters of context is 1.669 +-
 0.009 nats per character (+- is the standard error over windows; the fit is deterministic). On the
-text of Python 3.11's `help()` it is 1.320 +- 0.020. Takes twenty seconds on two CPU cores shared
-with other work.
+help topics of Python 3.11 (the language reference that `help()` shows) it is 1.320 +- 0.020. Takes
+twenty seconds on two CPU cores shared with other work.
 """
 
 from ml_collections import ConfigDict

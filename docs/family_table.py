@@ -32,7 +32,7 @@ def table() -> str:
         family, spec = _family(path)
         fitting = applications.fitting(family, spec)
         can = [YES if mode in fitting else '' for mode in modes]
-        rows.append([f'`{path}`', *map(_by_class(family), modes, can), _likelihood(family)])
+        rows.append([f'`{path}`', *map(_marker(family), modes, can), _likelihood(family)])
     return '\n'.join(f'| {" | ".join(row)} |' for row in rows)
 
 
@@ -44,10 +44,10 @@ def _family(path: str) -> tuple[Family, dataset.Spec]:
     return config_file.build(config, spec), spec
 
 
-def _by_class(family: Family):
+def _marker(family: Family):
     """Returns (mode, cell) -> cell, which marks class-conditional sampling."""
-    is_conditional = is_class_conditional(family)
-    return lambda mode, cell: f'{cell} by class' if mode == 'sample' and is_conditional else cell
+    suffix = ' class-conditional' if is_class_conditional(family) else ''
+    return lambda mode, cell: f'{cell}{suffix}' if mode == 'sample' else cell
 
 
 def _likelihood(family: Family) -> str:

@@ -22,7 +22,7 @@ from atelier.run.restore import TrainedRun
 
 NEEDS = (CLASSIFY,)
 LOGITS = ('logits', 'beside_logits')  # array names, of the run and of `beside`
-MOST_BINS = 10_000
+MAX_BINS = 10_000
 MAX_AREA = 600  # marker area of a bin with all examples
 
 
@@ -45,7 +45,7 @@ def apply(run: Run, beside: str = '', num_bins: int = 15) -> dict[str, np.ndarra
       UserError: a missing checkpoint, no labels, a bad option, or `beside` classifies
         other examples.
     """
-    _common.at_least(1, MOST_BINS, num_bins=num_bins)
+    _common.at_least(1, MAX_BINS, num_bins=num_bins)
     _common.check_split(run, 'test', 1, 'there is nothing to classify')
     if 'label' not in run.data.splits['test']:
         raise UserError(f'the examples of {run.data.name} have no labels to classify them by')

@@ -19,9 +19,9 @@ def apply(
 ) -> dict[str, np.ndarray]:
     """Compresses test images: by likelihood without loss, or to part of their latent codes.
 
-    Coding by likelihood (`_lossless`) needs discrete values. It also needs p(x) as a product of
+    Coding by likelihood needs discrete values. It also needs p(x) as a product of
     conditionals, one per value, or, for bits-back coding, p(x | z) and a posterior of z. Coding by
-    codes (`_rate_distortion`) measures the reconstruction error against the bytes of the code, and
+    codes measures the reconstruction error against the bytes of the code, and
     needs an encoder and a decoder. A family with an exact likelihood but without p(x) value by
     value, such as a flow, is refused.
 

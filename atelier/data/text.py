@@ -1,10 +1,10 @@
-"""Text as a sequence of symbols: your own file, or the language reference in Python itself.
+"""Text as a sequence of symbols: your own file, or the help topics of Python.
 
     python main.py --config=configs/char_lm.py --config.data.path=mine.txt
 
-The file is UTF-8. Without a path, the text is that of Python's `help()` (`pydoc_data.topics`, about
-450,000 characters of English and code): no download, but each version of Python has a different
-text.
+The file is UTF-8. Without a path, the text is the help topics of Python, the language reference
+that `help()` shows (`pydoc_data.topics`, about 450,000 characters of English and code): no
+download, but each version of Python has a different text.
 
 The first 90 % are the training part, the last 10 % the test split, which nanoGPT and others call
 validation: they have no third part. We cut the validation split, a share `config.data.valid_share`,
@@ -38,7 +38,7 @@ def load(
     """Loads the text in windows of `context` symbols; 'valid' and 'test' also have 'num_scored'.
 
     Args:
-      path: a UTF-8 file; '': the text in Python itself.
+      path: a UTF-8 file; '': the help topics of Python.
       context: length of a window in symbols, an even number.
       valid_share: share of the training part held out for validation; 0: training uses all of it,
         and validation is its end, of the default length.

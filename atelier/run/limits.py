@@ -15,7 +15,7 @@ from ml_collections import ConfigDict
 from atelier.core import devices
 from atelier.core.game import State
 from atelier.data.dataset import Spec
-from atelier.errors import MOST_UNROLLED, UserError
+from atelier.errors import MAX_UNROLLED, UserError
 from atelier.run.config_values import flatten
 
 LARGEST = {  # largest absolute value of an integer, by group of a config
@@ -34,9 +34,9 @@ def check_integers(config: ConfigDict) -> None:
     """
     for name, value in flatten(config.to_dict()).items():
         group = name.split('.')[0]
-        if group == 'model' and isinstance(value, list) and len(value) > MOST_UNROLLED:
+        if group == 'model' and isinstance(value, list) and len(value) > MAX_UNROLLED:
             raise UserError(
-                f'config.{name} is a list of length {len(value):,}, above {MOST_UNROLLED:,}'
+                f'config.{name} is a list of length {len(value):,}, above {MAX_UNROLLED:,}'
             )
         for each in value if isinstance(value, list) else [value]:
             largest = LARGEST.get(group, math.inf)

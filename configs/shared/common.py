@@ -11,7 +11,7 @@ from jax.typing import DTypeLike
 from ml_collections import ConfigDict
 
 from atelier.data.dataset import Spec
-from atelier.errors import MOST_UNROLLED, UserError, at_least, choose, did_you_mean
+from atelier.errors import MAX_UNROLLED, UserError, at_least, choose, did_you_mean
 
 T = TypeVar('T')
 ACTIVATIONS = {
@@ -166,7 +166,7 @@ def conv_shapes(config: ConfigDict, channels: str = 'channels', fewest: int = 1)
     Raises:
       UserError: a value is below 1, or there are fewer than `fewest` stages.
     """
-    kernel_size = size(config, 'kernel_size', most=MOST_UNROLLED)
+    kernel_size = size(config, 'kernel_size', most=MAX_UNROLLED)
     return dict(channels=sizes(config, channels, fewest), kernel_size=kernel_size)
 
 

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 from jax.typing import DTypeLike
 from jaxtyping import Array, Float
 
-from atelier.errors import MOST_UNROLLED, UserError, at_least
+from atelier.errors import MAX_UNROLLED, UserError, at_least
 from models.nets.mlp import MLP
 
 
@@ -40,7 +40,7 @@ def networks_of(
             f'config.model.hidden_sizes is {hidden_sizes} and latent_dims {latent_dims}: give one '
             'size for each stochastic layer'
         )
-    at_least(1, 'model.hidden_layers', hidden_layers, most=MOST_UNROLLED)
+    at_least(1, 'model.hidden_layers', hidden_layers, most=MAX_UNROLLED)
     outputs = [output_shape, *((2 * dim,) for dim in latent_dims)]
     networks = {}
     for layer, (dim, size) in enumerate(zip(latent_dims, hidden_sizes, strict=True), 1):

@@ -18,7 +18,7 @@ from jax import lax
 from jax.typing import DTypeLike
 from jaxtyping import Array, Float
 
-from atelier.errors import MOST_UNROLLED, UserError, at_least
+from atelier.errors import MAX_UNROLLED, UserError, at_least
 from models.nets.conv import Conv
 
 Maps = Float[Array, 'batch rows columns features']
@@ -53,7 +53,7 @@ def margin_of(field: str, kernel_size: int) -> int:
       UserError: the window has no centre or only one pixel, or is larger than any image; the
         message names the config field.
     """
-    at_least(1, field, kernel_size, most=MOST_UNROLLED)
+    at_least(1, field, kernel_size, most=MAX_UNROLLED)
     if kernel_size < 3 or kernel_size % 2 == 0:
         raise UserError(f'config.{field}={kernel_size}: give an odd number, 3 or more')
     return kernel_size // 2

@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
-from atelier.errors import MOST_UNROLLED, at_least, check_sizes
+from atelier.errors import MAX_UNROLLED, at_least, check_sizes
 from models.autoregressive.causal_conv import (
     CausalConv,
     CausalConvOptions,
@@ -156,7 +156,7 @@ def gated_pixelcnn(vertical: Vertical, horizontal: Horizontal) -> PixelNetwork:
     In the latter case, at the first pixel of a row, the vertical stack computes the whole row.
     """
     size, margin = vertical.size, vertical.size.first_margin
-    at_least(1, 'model.blocks', size.layers, most=MOST_UNROLLED)
+    at_least(1, 'model.blocks', size.layers, most=MAX_UNROLLED)
     check_sizes(size, 'width', 'head_width', least=vertical.options.channels)
 
     def init(key, padded, label):

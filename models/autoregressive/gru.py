@@ -16,7 +16,7 @@ from jaxtyping import Array, Float, Int
 
 from atelier.core.types import Batch, Weights
 from atelier.data.dataset import Spec
-from atelier.errors import MOST_UNROLLED, check_sizes
+from atelier.errors import MAX_UNROLLED, check_sizes
 from models.autoregressive.autoregressive import AutoregressiveParts, Steps
 from models.autoregressive.language_model import text_parts
 
@@ -80,7 +80,7 @@ class GRU(nn.Module):
         """Refuses invalid sizes."""
         super().__post_init__()
         check_sizes(self, 'width')
-        check_sizes(self, 'layers', most=MOST_UNROLLED)
+        check_sizes(self, 'layers', most=MAX_UNROLLED)
 
     def setup(self):
         """Creates embedding, layers and head; the embedding's last row is the start token."""

@@ -1,4 +1,4 @@
-"""A Markov model: p(x_i | the k tokens before it), interpolated by Witten and Bell (1991).
+"""A Markov model: p(x_i | the k tokens before it), with Witten-Bell (1991) interpolation.
 
     p(x | h) = (c(h, x) + T(h) p(x | h')) / (c(h) + T(h)),
 

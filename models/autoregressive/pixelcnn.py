@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
-from atelier.errors import MOST_UNROLLED, check_sizes
+from atelier.errors import MAX_UNROLLED, check_sizes
 from models.autoregressive.causal_conv import (
     CausalConv,
     CausalConvOptions,
@@ -53,7 +53,7 @@ class PixelCNN(nn.Module):
         feature.
         """
         super().__post_init__()
-        check_sizes(self, 'blocks', most=MOST_UNROLLED)
+        check_sizes(self, 'blocks', most=MAX_UNROLLED)
         check_sizes(self, 'width', 'head_width', least=self.options.channels)
 
     @nn.compact

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 from jax.typing import DTypeLike
 from jaxtyping import Array, Float, Int
 
-from atelier.errors import MOST_UNROLLED, UserError, at_least, check_sizes
+from atelier.errors import MAX_UNROLLED, UserError, at_least, check_sizes
 
 CONDITION = 128  # width of the MLP's condition vector
 LEVEL_WAVELENGTHS = 40.0, 0.1  # longest and shortest, for the half log-SNR in -10 to 10
@@ -107,7 +107,7 @@ class ConditionedMLP(nn.Module):
         """Refuses invalid sizes."""
         super().__post_init__()
         check_sizes(self, 'width')
-        at_least(1, 'model.mlp_blocks', self.blocks, most=MOST_UNROLLED)
+        at_least(1, 'model.mlp_blocks', self.blocks, most=MAX_UNROLLED)
         if self.num_waves < 0 or self.num_waves % 2:
             raise UserError(f'config.model.num_waves={self.num_waves}: give an even number, or 0')
 

@@ -12,7 +12,7 @@ import jax.numpy as jnp
 from jax.typing import DTypeLike
 from jaxtyping import Array, Float
 
-from atelier.errors import MOST_UNROLLED, at_least
+from atelier.errors import MAX_UNROLLED, at_least
 from models.nets.conv import Conv
 from models.nets.mlp import MLP
 
@@ -28,7 +28,7 @@ def convolutions(channels: int, blocks: int, **options) -> Callable[[Shape], nn.
       UserError: a size is out of range.
     """
     at_least(1, 'model.channels', channels)
-    at_least(0, 'model.blocks', blocks, most=MOST_UNROLLED)
+    at_least(0, 'model.blocks', blocks, most=MAX_UNROLLED)
     return functools.partial(ResidualConvolutions, channels=channels, blocks=blocks, **options)
 
 

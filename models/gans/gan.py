@@ -16,7 +16,7 @@ from atelier.core.abilities import Codes, Sample
 from atelier.core.family import Family
 from atelier.core.randomness import fold_in, identity
 from atelier.core.types import Batch, Weights
-from atelier.errors import MOST_UNROLLED, UserError, check_sizes, choose
+from atelier.errors import MAX_UNROLLED, UserError, check_sizes, choose
 from losses import adversarial
 from models.gans.collapse_advice import Advice, adviser
 from models.gans.players import (
@@ -174,7 +174,7 @@ def check(nets: GANNetworks, rules: Rules) -> None:
       UserError: a setting is invalid; the message names its config field.
     """
     check_sizes(nets, 'latent_dim', 'packing')
-    check_sizes(rules, 'discriminator_turns', 'generator_turns', most=MOST_UNROLLED)
+    check_sizes(rules, 'discriminator_turns', 'generator_turns', most=MAX_UNROLLED)
     choose('model.loss', rules.loss, adversarial.GAMES)
     choose('model.penalty', rules.penalty, dict.fromkeys(PENALTIES))
     if nets.is_conditional and nets.packing > 1:

@@ -82,7 +82,10 @@ class VAEGANOutputs(NamedTuple):
 
 
 def forward(players: Players, weights, batch, rng, train: bool) -> tuple[VAEGANOutputs, dict]:
-    """Returns the results of the first half of Algorithm 1, and the updated collections."""
+    """Encodes x, decodes its code and a prior code, and discriminates all three.
+
+    This is the first half of Algorithm 1. Returns its results and the updated collections.
+    """
     nets = players.nets
     params, extra, gather = weights.params, weights.extra, rng.gather
     make = lambda collections, z: generate(

@@ -41,7 +41,7 @@ from jax.typing import DTypeLike
 from jaxtyping import Array, Bool, Float, Int, UInt32
 
 from atelier.core.randomness import fold_in
-from atelier.errors import MOST_UNROLLED, UserError, at_least, check_sizes, share
+from atelier.errors import MAX_UNROLLED, UserError, at_least, check_sizes, share
 from models.nets.dropout import dropout
 from models.nets.rotary import rotated
 
@@ -151,7 +151,7 @@ class Transformer(nn.Module):
         """Rejects invalid sizes."""
         super().__post_init__()
         check_sizes(self, 'width', 'heads')
-        check_sizes(self, 'blocks', most=MOST_UNROLLED)
+        check_sizes(self, 'blocks', most=MAX_UNROLLED)
         check_heads(self.width, self.heads)
         if self.is_rotary and self.width // self.heads % 2:
             raise UserError(

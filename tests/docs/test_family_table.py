@@ -21,6 +21,6 @@ def test_a_false_row_is_corrected():
 def test_the_table_distinguishes_likelihoods_and_class_conditional_families():
     lines = {line.split('`')[1]: line for line in family_table.table().split('\n')[2:]}
     assert lines['configs/vae.py'].rstrip(' |').endswith('estimate')
-    assert 'by class' in lines['configs/cvae.py']
-    assert 'by class' not in lines['configs/vae.py']
+    assert 'class-conditional' in lines['configs/cvae.py']
+    assert 'class-conditional' not in lines['configs/vae.py']
     assert 'estimate' not in lines['configs/gan.py']
