@@ -103,6 +103,10 @@ def test_the_command_line_from_python(folder, tmp_path, monkeypatch, capsys):
     ('overrides', 'message'),
     [
         ({'model.latent_dim': 4}, r'model\.latent_dim=4: it is fixed for this run \(2\)'),
+        (
+            {'train.steps': 40},
+            r'fixed for this run \(10\).*train this run further, leave out --mode',
+        ),
         ({'eval.nonsense': 4}, 'nonsense'),
         ({'eval.batch_size': 'many'}, 'many'),
     ],
