@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from atelier import user_files
-from atelier.errors import UserError, closest, suggestion
+from atelier.errors import UserError, closest, reading, suggestion
 from atelier.paths import user_path
 
 if TYPE_CHECKING:
@@ -254,10 +254,10 @@ def recorded(record: dict[str, Any], folder: pathlib.Path) -> ConfigFile:
         return moved[0]
     file = config_file.file.resolve()
     if not is_in_configs(file) and file not in _trusted:
-        moved_hint = '' if file.exists() else f' or, if it has moved, --trust=PATH/{file.name}'
+        path = str(file) if file.exists() else f'PATH/{file.name}, where it is now'
         raise UserError(
             f'the config of {folder} is {file}, which is not in configs/ of the checkout: if you '
-            f'trust its code, add --trust={file}{moved_hint}'
+            f'trust its code, add --trust={path}'
         )
     return config_file
 
@@ -265,6 +265,20 @@ def recorded(record: dict[str, Any], folder: pathlib.Path) -> ConfigFile:
 def trust(*paths: str | pathlib.Path) -> None:
     """Allows run folders to name these files as their config, until the process ends."""
     _trusted.update(user_path(path).resolve() for path in paths)
+
+
+def trust_typed(*paths: str | pathlib.Path) -> None:
+    """Trusts the files of --trust, as `trust` does.
+
+    Raises:
+      UserError: a file does not exist.
+    """
+    for path in paths:
+        file = user_path(path)
+        with reading(file):
+            if not file.is_file():
+                raise UserError(f'--trust={path}: there is no such file')
+    trust(*paths)
 
 
 def trust_flags() -> list[str]:

@@ -17,7 +17,7 @@ from absl import flags
 
 from atelier import applications, checkout, cli_flags, cli_help
 from atelier.cli_flags import Command, value_of
-from atelier.errors import UserError, closest, did_you_mean, suggestion
+from atelier.errors import UserError, closest, closest_field, shortened, suggestion
 from atelier.log import escaped, log_to_terminal
 from atelier.paths import user_path
 from atelier.training.stop_signals import StoppedAtOnce
@@ -62,7 +62,7 @@ def parse(argv: list[str]) -> Command:
     args = cli_flags.without('config', argv)
     typed = value_of('config', argv)
     _refuse_unknown_flags(args, mode, application, typed)
-    checkout.trust(*filter(None, (value_of('trust', argv) or '').split(',')))
+    checkout.trust_typed(*filter(None, (value_of('trust', argv) or '').split(',')))
     config_file = (
         None if mode == 'compare' else _config_file(typed, mode, value_of('workdir', argv))
     )
@@ -78,7 +78,7 @@ def parse(argv: list[str]) -> Command:
             cli_flags.define_config(values, config, args)
         rest = values(args)
     if config is not None:
-        _check_kinds(values.config, default)
+        _check_kinds(values.config, default, args)
     if len(rest) > 1:
         raise UserError(f'{rest[1]!r} is not a flag; flags look like --name=value')
     return Command(values, config_file, bool(typed), application)
@@ -130,7 +130,8 @@ def _config_file(typed: str | None, mode: str, workdir: str | None) -> checkout.
 def _refuse_unknown_flags(
     args: list[str], mode: str, application: 'Application | None', typed: str | None
 ) -> None:
-    """Refuses flags that the mode does not have, before the config is loaded.
+    """Refuses flags that the mode does not have, and words that are no flags, before the config
+    is loaded.
 
     Raises:
       UserError: names the modes that have the flag, or the most similar flag.
@@ -142,18 +143,53 @@ def _refuse_unknown_flags(
         values.set_gnu_getopt(True)  # flags may follow the values of --config.FIELD
         rest = values(args, known_only=True)
     for previous, arg in zip(rest, rest[1:], strict=False):
-        match = re.match(r'--?(?!config\.)([A-Za-z_][\w.]*)(=|$)', arg)
-        if not match or re.fullmatch(r'--?config\.[^=]+', previous):
+        if re.fullmatch(r'--?config\.[^=]+', previous):  # then `arg` is its value
             continue
-        name = match.group(1)
-        modes = [other for other in applications.names() if name in _options_of(other)]
-        if modes:
-            raise UserError(f'--{name} is an option of --mode={", --mode=".join(modes)}')
+        own_flags = _flags_of(mode, application)
+        if not arg.startswith('-'):
+            flag = _flag_meant(arg, own_flags, _described_fields(typed))
+            raise UserError(
+                f'{shortened(arg)} is not a flag{suggestion(flag)}; flags look like --name=value'
+            )
+        match = re.match(r'--?(?!config\.)([A-Za-z_][\w.]*)(=.*|$)', arg, re.DOTALL)
+        if not match:
+            continue
+        name, value = match.groups()
         fields = _described_fields(typed)
         meant = [f'--config.{field}' for field in fields if f'.{field}'.endswith(f'.{name}')]
-        similar = (f'config.{field}' for field in fields) if '.' in name else ('config', *values)
-        flag = meant[0] if meant else closest(f'--{name}', (f'--{other}' for other in similar))
-        raise UserError(f'there is no flag --{name}{suggestion(flag)}')
+        modes = [other for other in applications.names() if name in _options_of(other)]
+        if modes and meant and mode in ('train', 'sweep'):
+            raise UserError(
+                f'--{name} is an option of other modes; the field of the config is '
+                f'{meant[0]}{value or "=VALUE"}'
+            )
+        if modes:
+            raise UserError(f'--{name} is an option of --mode={", --mode=".join(modes)}')
+        similar = (f'config.{field}' for field in fields) if '.' in name else own_flags
+        other = closest(name, similar)
+        flag = meant[0] if meant else other and f'--{other}'
+        advice = suggestion(flag) or f': --mode={mode} --help lists the flags'
+        raise UserError(f'there is no flag --{name}{advice}')
+
+
+def _flags_of(mode: str, application: 'Application | None') -> list[str]:
+    """Returns the names of the flags that a mode reads, without the config's fields."""
+    if application:
+        return ['config', 'mode', 'workdir', 'trust', *applications.options(application)]
+    own = cli_flags.BUILT_IN[mode]
+    return ['config', 'mode', 'workdir', *own.own_flags, *own.shared_flags]
+
+
+def _flag_meant(word: str, own_flags: list[str], fields: list[str]) -> str | None:
+    """Returns the flag that a word without dashes may stand for, or None."""
+    name, equals, value = word.partition('=')
+    if not equals:
+        if word in cli_flags.modes():
+            return f'--mode={word}'
+        return f'--config={word}' if word.partition(':')[0] in checkout.configs() else None
+    field = closest_field(name.removeprefix('config.'), fields)
+    known = closest(name, own_flags) or (field and f'config.{field}')
+    return f'--{known}={value}' if known else None
 
 
 def _described_fields(typed: str | None) -> list[str]:
@@ -178,17 +214,18 @@ def _check_names(argv: list[str], config) -> None:
         match = re.match(r'--?config\.([^=]+)', arg)
         if match and match.group(1) not in {*known, *groups}:
             name = match.group(1)
-            raise UserError(f'the config has no field {name!r}{did_you_mean(name, known)}')
+            hint = suggestion(closest_field(name, known))
+            raise UserError(f'the config has no field {name!r}{hint}')
 
 
-def _check_kinds(config, default: dict) -> None:
+def _check_kinds(config, default: dict, args: list[str]) -> None:
     """Refuses command-line values of another type than the field's, and incomplete groups."""
     from atelier.run import config_values, stored_values
 
     now = config.to_dict()
     wrong = stored_values.wrong_kind(now, default)
     if wrong:
-        raise UserError(wrong)
+        raise UserError(_wrong_kind_typed(wrong, config_values.flatten(default), args))
     missing = [*config_values.flatten(default).keys() - config_values.flatten(now).keys()]
     if missing:
         group = min(missing).rpartition('.')[0]
@@ -196,6 +233,19 @@ def _check_kinds(config, default: dict) -> None:
             f'--config.{group} replaces all its fields and leaves out {min(missing)}: give each '
             f'field that changes, as in --config.{min(missing)}=VALUE'
         )
+
+
+def _wrong_kind_typed(wrong: str, default: dict, args: list[str]) -> str:
+    """Returns the message of `stored_values.wrong_kind` for what was typed, if it was typed."""
+    from atelier.run import stored_values
+
+    field = wrong.partition(' is ')[0]
+    name = field.removeprefix('config.')
+    typed = cli_flags.value_of(re.escape(field), args)
+    if typed is None or name not in default:
+        return wrong
+    needed = stored_values.needed(default[name])
+    return f'--{field}={typed if len(typed) < 80 else shortened(typed)}: give {needed}'
 
 
 @contextlib.contextmanager

@@ -15,7 +15,7 @@ from atelier import checkout
 from atelier.core import devices as device_lib
 from atelier.core.abilities import LogProb, Sample
 from atelier.core.randomness import Stream, key_for
-from atelier.errors import UserError
+from atelier.errors import UserError, shortened
 from atelier.evaluation import evaluate as evaluate_lib
 from atelier.evaluation.codes.prior_draws import (
     WHY_FITTED,
@@ -162,23 +162,48 @@ def over_split(
       n: only the first `n` examples; all by default.
 
     Raises:
-      UserError: the family lacks the ability, or there is no such split.
+      UserError: the family lacks the ability, it is not a function, or there is no such split.
     """
     run = _run_of(trained, f'over_split reads the {split} split')
-    if ability is None:
-        raise UserError(f'the model of {run.folder} lacks this ability (it is None)')
+    function = _per_example(run, ability)
     if split not in run.data.splits:
         raise UserError(
             f'{run.data.name} has no split {split!r}, only {", ".join(run.data.splits)}'
         )
-    if isinstance(ability, LogProb):
-        ability = ability.nats
-    if not callable(ability):
-        raise UserError(f'{type(ability).__name__} has several functions: give one of them')
     n = run.data.size(split) if n is None else min(_at_least_one(n), run.data.size(split))
     key = key_for(trained.state.key, Stream.EVALUATE)
-    apply = over_examples(ability, run.data, run.config.eval.batch_size, jax.devices())
+    apply = over_examples(function, run.data, run.config.eval.batch_size, jax.devices())
     return apply(trained.state, key, run.data.splits[split], n)
+
+
+def _per_example(run: experiment.Run, ability) -> Callable:
+    """Returns the per-example function that `over_split` applies.
+
+    Raises:
+      UserError: `ability` is None, a type, or no function.
+    """
+    if ability is None:
+        names = ', '.join(type(other).__name__ for other in run.family.abilities)
+        raise UserError(
+            f'the model of {run.folder} does not have this ability; it has {names or "none"}'
+        )
+    if isinstance(ability, type):  # a NamedTuple class is callable and would collect its arguments
+        name = ability.__name__
+        raise UserError(f'{name} is a type: pass run.family.ability({name})')
+    if isinstance(ability, LogProb):
+        return ability.nats
+    if callable(ability):
+        return ability
+    if not hasattr(ability, '_asdict'):
+        raise UserError(
+            f'{shortened(ability)} is not a function: give one, such as '
+            'run.family.ability(Codes).encode'
+        )
+    functions = [name for name, value in ability._asdict().items() if callable(value)]
+    raise UserError(
+        f'{type(ability).__name__} is not a function: give that of its functions which takes '
+        f'(weights, batch, rng), of {", ".join(functions)}'
+    )
 
 
 def _at_least_one(n: int) -> int:

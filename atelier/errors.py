@@ -66,6 +66,13 @@ def closest(value: str, known: Iterable[str]) -> str | None:
     return next(iter(difflib.get_close_matches(value, list(known), n=1)), None)
 
 
+def closest_field(name: str, fields: Iterable[str]) -> str | None:
+    """Returns the config field meant by `name`: one that ends in it, else the most similar one."""
+    fields = list(fields)
+    ending = (field for field in fields if f'.{field}'.endswith(f'.{name}'))
+    return next(ending, None) or closest(name, fields)
+
+
 def suggestion(name: str | None) -> str:
     """Returns ' (did you mean NAME?)', to append to what the user typed; '' for None."""
     return '' if name is None else f' (did you mean {name!r}?)'

@@ -188,9 +188,12 @@ def with_values(
                 f'{pattern}*' if pattern[-1] == '.' else pattern for pattern in may_change
             )
             stored_value = stored.get(name, 'the run predates this field')
+            advice = 'train another run'
+            if name == 'train.steps':
+                advice = 'to train this run further, leave out --mode'
             raise UserError(
                 f'--config.{name}={now.get(name)}: it is fixed for this run ({stored_value}); '
-                f'only {listed} may change: train another run'
+                f'only {listed} may change: {advice}'
             )
     for name in now:
         if name not in overrides and name in stored:

@@ -162,6 +162,17 @@ def _described(model: Any) -> str:
     return next(known, 'a plain value')
 
 
+def needed(model: Any) -> str:
+    """Describes the values that may be typed for a config field whose value is `model`."""
+    if not isinstance(model, list | tuple):
+        return _described(model)
+    if not model:
+        return 'values with commas between them'
+    kinds = {int: 'whole numbers', float: 'numbers', str: 'texts'}
+    kind = next((text for kind, text in kinds.items() if type(model[0]) is kind), 'values')
+    return f'{kind} with commas between them, such as {",".join(map(str, model))}'
+
+
 def _is_kind(value: Any, model: Any) -> bool:
     """Whether a value from JSON may replace `model`, the value of a config field."""
     if isinstance(model, list | tuple):

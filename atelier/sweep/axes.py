@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from atelier.errors import UserError, did_you_mean
+from atelier.errors import UserError, closest_field, suggestion
 
 MAX_SETTINGS = 10_000  # each is a run of its own
 DIGITS = 4  # significant digits of a drawn number
@@ -55,7 +55,8 @@ def parse(text: str, values: dict[str, Any]) -> Axis:
             f'--sweep={text}: write FIELD=VALUES, as in hypers.beta=0.5,1,2 or seed=0:8'
         )
     if field not in values:
-        raise UserError(f'--sweep={text}: no field {field!r}{did_you_mean(field, values)}')
+        hint = suggestion(closest_field(field, values))
+        raise UserError(f'--sweep={text}: no field {field!r}{hint}')
     like = values[field]
     kind, _, ends = rest.partition(':')
     if kind in RANGES:
@@ -84,10 +85,17 @@ def settings(axes: Sequence[Axis], num_random: int, seed: int) -> list[Setting]:
         raise UserError(f'--sweep: {duplicates[0]} is on two axes')
     ranges = [axis for axis in axes if isinstance(axis.values, Range)]
     lists = [axis for axis in axes if not isinstance(axis.values, Range)]
-    if num_random < 0 or bool(ranges) != bool(num_random):
+    if num_random < 0:
+        raise UserError(f'--sweep_random={num_random}: give the number of draws from the ranges')
+    if ranges and not num_random:
         raise UserError(
-            f'--sweep_random={num_random}: give the number of draws together with a range, '
-            'as in --sweep=hypers.learning_rate=log:1e-4:1e-2'
+            f'--sweep={_range_text(ranges[0])} is a range: add --sweep_random=N, the number of '
+            'draws'
+        )
+    if num_random and not ranges:
+        raise UserError(
+            f'--sweep_random={num_random}: no axis is a range to draw from: give one, such as '
+            '--sweep=hypers.learning_rate=log:1e-4:1e-2'
         )
     _check_count('--sweep', max(num_random, 1) * math.prod(len(axis.values) for axis in lists))
     columns = {axis.field: _draws(axis.field, axis.values, num_random, seed) for axis in ranges}
@@ -98,6 +106,12 @@ def settings(axes: Sequence[Axis], num_random: int, seed: int) -> list[Setting]:
     combinations = [{**draw, **dict(zip(names, chosen, strict=True))} for draw, chosen in pairs]
     ordered = [tuple((field, setting[field]) for field in fields) for setting in combinations]
     return [dict(setting) for setting in dict.fromkeys(ordered)]  # draws of integers may repeat
+
+
+def _range_text(axis: Axis) -> str:
+    """Returns the FIELD=VALUES of an axis that is a range."""
+    kind = 'log' if axis.values.is_log else 'uniform'
+    return f'{axis.field}={kind}:{axis.values.low:g}:{axis.values.high:g}'
 
 
 def folder_names(settings: Sequence[Setting]) -> list[str]:

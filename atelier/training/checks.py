@@ -47,8 +47,7 @@ def check_training(run: Run, num_devices: int) -> None:
         raise UserError(f'config.train.patience={train.patience} needs config.train.best_metric')
     has_samples = run.family.ability(Sample) is not None
     if config.eval.classifier and has_samples:  # fail now, not after hours of training
-        with about('config.eval.classifier'):
-            classifier_for(run)
+        classifier_for(run)
     if run.init_from is not None and not (run.folder / 'checkpoints').exists():
         with about('--init_from'):
             fitting_weights(run, pathlib.Path(run.init_from))

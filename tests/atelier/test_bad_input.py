@@ -38,7 +38,7 @@ slow = lambda *values: pytest.param(*values, marks=pytest.mark.slow)
         slow(['--config='], '--config=configs/'),
         slow([CONFIG, '--config.nope.x=3'], 'config.*nope'),
         slow([CONFIG, '--config.train.steps=many'], r'train\.steps=many'),
-        slow([CONFIG, '--nonsense=3'], 'there is no flag --nonsense$'),
+        slow([CONFIG, '--nonsense=3'], 'there is no flag --nonsense: --mode=train --help lists'),
         slow([CONFIG, 'stray'], "'stray' is not a flag"),
         slow(['--config=nothing.py'], 'no config file .*nothing.py'),
         slow(['--mode=evaluate', CONFIG, '--profile'], '--profile is for --mode=train'),
@@ -119,10 +119,16 @@ LONG = 'x' * 5000
     ('arguments', 'message'),
     [
         ([DEBUG, '--config.hypers={}'], '--config.hypers replaces all its fields and leaves out'),
-        ([DEBUG, '--config.model.latent_dim=1' + '0' * 20], 'latent_dim is 1.*not a whole number'),
-        ([DEBUG, '--config.model.hidden_sizes=(a,b)'], 'config.model.hidden_sizes is'),
-        ([DEBUG, f'--config.data.path={LONG}'], 'config.data.path is'),
-        ([DEBUG, '--config.data.path=a\0b'], 'config.data.path is'),
+        (
+            [DEBUG, '--config.model.latent_dim=1' + '0' * 20],
+            'latent_dim=1.*: give a whole number below',
+        ),
+        (
+            [DEBUG, '--config.model.hidden_sizes=(a,b)'],
+            r'hidden_sizes=\(a,b\): give whole numbers with',
+        ),
+        ([DEBUG, f'--config.data.path={LONG}'], '--config.data.path=.*: give a text of at most'),
+        ([DEBUG, '--config.data.path=a\0b'], '--config.data.path=a.b: give a text of at most'),
         ([f'--config={ROOT}/README.md'], 'README.md is not a Python file'),
         ([f'--config={ROOT}/main.py'], 'main.py is not a config'),
         ([f'--config={LONG}'], 'too long for a path'),
@@ -130,6 +136,7 @@ LONG = 'x' * 5000
         ([f'--mode={LONG}.py'], 'too long for a path'),
         ([f'--workdir={LONG}'], 'too long for a path'),
         ([DEBUG, f'--trust={LONG}'], 'too long for a path'),
+        ([DEBUG, '--trust=nothing.py'], '--trust=nothing.py: there is no such file'),
     ],
 )
 def test_flag_values_that_no_command_can_use_are_refused(monkeypatch, arguments, message):

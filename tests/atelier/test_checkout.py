@@ -190,6 +190,7 @@ def test_files_that_the_user_names_are_trusted(elsewhere, complaint, monkeypatch
     checkout.trust('a.py')  # relative to the current folder
     checkout.config_file('b.py:digits')
     assert recorded(by_trust).file == by_trust and recorded(by_config).file == by_config
+    by_neither.touch()
     assert f'--trust={by_neither}' in complaint(recorded, by_neither)
     checkout.config_file(f'{ROOT}/configs/vae.py')  # needs no flag
     assert checkout.trust_flags() == [f'--trust={by_trust},{by_config}']

@@ -137,7 +137,7 @@ def test_an_unknown_mode_is_refused(application, tmp_path, mode, message):
             '--num_samples is an option of --mode=sample, --mode=samplers, --mode=',
         ),
         (
-            ['--mode=sample', '--noprofil'],
+            ['--config=configs/vae.py', '--noprofil'],
             "there is no flag --noprofil (did you mean '--profile'?)",
         ),
         (
@@ -148,6 +148,16 @@ def test_an_unknown_mode_is_refused(application, tmp_path, mode, message):
             ['--config=configs/vae.py', '--hypers.beta=3'],
             "there is no flag --hypers.beta (did you mean '--config.hypers.beta'?)",
         ),
+        (['config=configs/vae.py'], "not a flag (did you mean '--config=configs/vae.py'?); flags"),
+        (['configs/vae.py:shapes'], "(did you mean '--config=configs/vae.py:shapes'?)"),
+        (['evaluate', '--workdir=x'], "(did you mean '--mode=evaluate'?)"),
+        (['--config=configs/vae.py', 'beta=3'], "(did you mean '--config.hypers.beta=3'?)"),
+        (
+            ['--config=configs/vae.py', '--seed=3'],
+            '--seed is an option of other modes; the field of the config is --config.seed=3',
+        ),
+        (['--mode=interpolate', '--steps=3'], '--steps: --mode=interpolate --help lists'),
+        (['--config=configs/vae.py', '--config.beta=3'], "(did you mean 'hypers.beta'?)"),
         (['--config=configs/vae.py', '--beta=3'], "(did you mean '--config.hypers.beta'?)"),
         (['--config=configs/vea.py'], "vea.py (did you mean 'configs/vae.py'?): --help lists"),
         (['--config=vae'], "vae (did you mean 'configs/vae.py'?): --help lists the configs"),

@@ -103,6 +103,10 @@ def test_the_command_line_from_python(folder, tmp_path, monkeypatch, capsys):
     ('overrides', 'message'),
     [
         ({'model.latent_dim': 4}, r'model\.latent_dim=4: it is fixed for this run \(2\)'),
+        (
+            {'train.steps': 40},
+            r'fixed for this run \(10\).*train this run further, leave out --mode',
+        ),
         ({'eval.nonsense': 4}, 'nonsense'),
         ({'eval.batch_size': 'many'}, 'many'),
     ],
@@ -116,8 +120,14 @@ def test_invalid_calls_are_user_errors(folder, tmp_path):
     run = door.load(folder)
     with pytest.raises(UserError, match="'x' is not a loaded run: pass atelier.load"):
         door._run_of('x')  # tests enforce the types of the public functions
-    with pytest.raises(UserError, match='lacks this ability'):
+    with pytest.raises(UserError, match='does not have this ability; it has Sample, Codes, '):
         door.over_split(run, run.family.ability(Classify))
+    with pytest.raises(UserError, match=r'LogProb is a type: pass run.family.ability\(LogProb\)'):
+        door.over_split(run, LogProb)
+    with pytest.raises(UserError, match='Codes is not a function: .* of encode, decode, prior, '):
+        door.over_split(run, run.family.ability(Codes))
+    with pytest.raises(UserError, match="'encode' is not a function: give one, such as run.family"):
+        door._per_example(run.run, 'encode')
     for n in (0, -1):
         with pytest.raises(UserError, match=f'n={n}'):
             door.sample(run, n)

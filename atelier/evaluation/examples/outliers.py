@@ -1,6 +1,9 @@
 """Out-of-distribution inputs in the format of a run's data: another data set or an image file."""
 
+import contextlib
 import pathlib
+import re
+from collections.abc import Iterator
 
 import numpy as np
 from ml_collections import ConfigDict
@@ -29,7 +32,8 @@ def another_data_set(run: Run, name: str, path: str, data_dir: str) -> Dataset:
     if 'image_shape' not in dataset.settings_of(name):
         config.data.image_shape = ()
     with about(f'--outliers={name}'):
-        outliers = dataset.load(config)
+        with _naming_options():
+            outliers = dataset.load(config)
         for field in ('event_shape', 'levels', 'dequantized_levels', 'symbols'):
             value, expected = getattr(outliers.spec, field), getattr(run.data.spec, field)
             if value != expected:
@@ -38,6 +42,16 @@ def another_data_set(run: Run, name: str, path: str, data_dir: str) -> Dataset:
                     'data of the same shape and levels'
                 )
     return outliers
+
+
+@contextlib.contextmanager
+def _naming_options() -> Iterator[None]:
+    """Names the options of --mode=anomaly that stand in for config.data.path and data_dir."""
+    try:
+        yield
+    except UserError as error:
+        message = re.sub(r'(--)?config\.data\.(path|data_dir)\b', r'--outliers_\2', str(error))
+        raise UserError(re.sub(r'config\.data\.name\b', '--outliers', message)) from error
 
 
 def image_as_data(run: Run, path: str) -> Dataset:

@@ -22,6 +22,7 @@ from atelier.run.leakage import warn_of_leakage
 MAX_COORDINATES = (
     16  # largest number of values per event for which the values themselves can serve as features
 )
+TRAIN_ONE = 'train one with --config=configs/classifier.py'
 
 
 class FeatureOutput(NamedTuple):
@@ -51,8 +52,7 @@ def feature_function(run: Run, devices: Sequence[jax.Device]) -> FeatureFunction
       UserError: config.eval.classifier is not a classifier of data like those of the run.
     """
     if run.config.eval.classifier:
-        with about('config.eval.classifier'):
-            return from_classifier(run, devices)
+        return from_classifier(run, devices)
     if has_features(run):
         spec = run.data.spec
         return FeatureFunction(
@@ -110,8 +110,10 @@ def _classifier_for(run: Run) -> Run:
     except UserError as error:
         if folder.exists():
             raise
-        advice = 'if it has moved, give --config.eval.classifier=RUN'
-        raise UserError(f'{folder} does not exist; {advice}') from error
+        raise UserError(
+            f'{folder} does not exist; if it has moved, give --config.eval.classifier=RUN, or '
+            f'{TRAIN_ONE}'
+        ) from error
     spec, classifier_spec = run.data.spec, classifier.data.spec
     needs_label = is_class_conditional(classifier.family)  # features must depend on x alone
     if (
@@ -119,7 +121,9 @@ def _classifier_for(run: Run) -> Run:
         or codes_of(classifier.family).encode is None
         or needs_label
     ):
-        raise UserError(f'{folder} is not a run of a classifier')
+        raise UserError(
+            f'{folder} is the run of {classifier.config_file}, not of a classifier: {TRAIN_ONE}'
+        )
     if classifier_spec.event_shape != spec.event_shape:
         raise UserError(
             f'{folder} classifies {classifier_spec.event_shape}, but samples of {run.folder} are '
@@ -150,7 +154,8 @@ def from_classifier(run: Run, devices: Sequence[jax.Device]) -> FeatureFunction:
     if classifier.data.name == run.data.name:  # of others, `classifier_for` has warned
         warn_of_leakage(run, classifier.folder, ('test',))
     family, spec, classifier_spec = classifier.family, run.data.spec, classifier.data.spec
-    _, state, description = restore.load(classifier)
+    with about('config.eval.classifier'):
+        _, state, description = restore.load(classifier)
 
     def features_of(weights, batch, rng):
         inputs = {'x': classifier_spec.denormalize(spec.normalize(batch['x']))}

@@ -50,6 +50,7 @@ def test_an_axis(text, values):
         ('hypers.beta=', 'write FIELD=VALUES'),
         ('hypers.bta=1', "no field 'hypers.bta' .did you mean 'hypers.beta'"),
         ('hypers=1', "no field 'hypers'"),
+        ('beta=1', "no field 'beta' .did you mean 'hypers.beta'"),
         ('seed=0.5', "'0.5' is not a whole number"),
         ('seed=4:0', 'no whole numbers in 4:0'),
         ('seed=0:4:0', 'no whole numbers'),
@@ -123,8 +124,12 @@ def test_a_draw_depends_on_its_index_and_the_seed_alone():
     ('texts', 'count', 'pattern'),
     [
         (['seed=0:2', 'seed=4:6'], 0, 'seed is on two axes'),
-        (['seed=0:2'], 3, 'together with a range'),
-        (['hypers.beta=log:1:2'], 0, 'give the number of draws'),
+        (['seed=0:2'], 3, 'no axis is a range to draw from: give one'),
+        (
+            ['hypers.beta=log:1:2'],
+            0,
+            '--sweep=hypers.beta=log:1:2 is a range: add --sweep_random=N',
+        ),
         (['hypers.beta=log:1:2'], -1, 'give the number of draws'),
     ],
 )

@@ -169,7 +169,11 @@ def test_runs_that_do_not_classify_these_data_are_refused(tmp_path, classifier, 
     vae = assembled(tmp_path / 'vae', 'vae', train__steps=5)
     train_lib.train(vae, jax.devices()[:1])
     for folder, data, message in (
-        (vae.folder, 'digits', 'is not a run of a classifier'),
+        (
+            vae.folder,
+            'digits',
+            ' is the run of configs/vae.py:digits,debug, not of a classifier: train one',
+        ),
         (tmp_path / 'nothing', 'digits', 'does not exist'),
         (classifier, 'moons', 'classifies (8, 8, 1)'),
     ):
