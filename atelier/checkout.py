@@ -14,14 +14,13 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from atelier import user_files
-from atelier.errors import UserError, closest, reading, suggestion
+from atelier.errors import UserError, closest, suggestion
 from atelier.paths import user_path
 
 if TYPE_CHECKING:
     from ml_collections import ConfigDict
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]  # has train_lib.py and configs/
-FROM_PYTHON = 'the run was trained from Python: atelier.load(folder, build) opens it'
 NAMES = ('train_lib', 'configs', 'models', 'losses')  # top-level modules of the root
 _root_modules: dict[str, types.ModuleType] = {}  # the root's modules while they are not importable
 _trusted: set[pathlib.Path] = set()  # files that the user named: their code may run
@@ -155,7 +154,7 @@ class ConfigFile(NamedTuple):
           UserError: the run was made in Python and has no config file.
         """
         if not self.path:
-            raise UserError(FROM_PYTHON)
+            raise UserError('a run trained from Python has no config file: give `build`')
         return ROOT / self.path
 
     def source(self) -> str:
@@ -265,20 +264,6 @@ def recorded(record: dict[str, Any], folder: pathlib.Path) -> ConfigFile:
 def trust(*paths: str | pathlib.Path) -> None:
     """Allows run folders to name these files as their config, until the process ends."""
     _trusted.update(user_path(path).resolve() for path in paths)
-
-
-def trust_typed(*paths: str | pathlib.Path) -> None:
-    """Trusts the files of --trust, as `trust` does.
-
-    Raises:
-      UserError: a file does not exist.
-    """
-    for path in paths:
-        file = user_path(path)
-        with reading(file):
-            if not file.is_file():
-                raise UserError(f'--trust={path}: there is no such file')
-    trust(*paths)
 
 
 def trust_flags() -> list[str]:

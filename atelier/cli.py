@@ -17,7 +17,15 @@ from absl import flags
 
 from atelier import applications, checkout, cli_flags, cli_help
 from atelier.cli_flags import Command, value_of
-from atelier.errors import UserError, closest, closest_field, shortened, suggestion
+from atelier.errors import (
+    UserError,
+    closest,
+    closest_field,
+    opened_from_python,
+    reading,
+    shortened,
+    suggestion,
+)
 from atelier.log import escaped, log_to_terminal
 from atelier.paths import user_path
 from atelier.training.stop_signals import StoppedAtOnce
@@ -62,7 +70,7 @@ def parse(argv: list[str]) -> Command:
     args = cli_flags.without('config', argv)
     typed = value_of('config', argv)
     _refuse_unknown_flags(args, mode, application, typed)
-    checkout.trust_typed(*filter(None, (value_of('trust', argv) or '').split(',')))
+    _trust(*filter(None, (value_of('trust', argv) or '').split(',')))
     config_file = (
         None if mode == 'compare' else _config_file(typed, mode, value_of('workdir', argv))
     )
@@ -123,8 +131,22 @@ def _config_file(typed: str | None, mode: str, workdir: str | None) -> checkout.
     record = (sweep_folder if mode == 'sweep' else run_folder).load(folder)
     config_file = checkout.recorded(record, folder)
     if not config_file.path:
-        raise UserError(checkout.FROM_PYTHON)
+        raise UserError(opened_from_python(folder))
     return config_file
+
+
+def _trust(*paths: str) -> None:
+    """Trusts the files of --trust.
+
+    Raises:
+      UserError: a file does not exist.
+    """
+    for path in paths:
+        file = user_path(path)
+        with reading(file):
+            if not file.is_file():
+                raise UserError(f'--trust={path}: there is no such file')
+    checkout.trust(*paths)
 
 
 def _refuse_unknown_flags(

@@ -10,7 +10,7 @@ from ml_collections.config_flags.tuple_parser import TupleParser
 
 from atelier import applications, checkout
 from atelier.checkout import ConfigFile
-from atelier.errors import A_RUN, UserError, did_you_mean, shortened
+from atelier.errors import A_RUN, UserError, check_option, shortened
 from atelier.log import log
 
 if TYPE_CHECKING:
@@ -103,11 +103,8 @@ def application_of(mode: str) -> 'Application | None':
     """
     if mode in BUILT_IN:
         return None
-    if mode not in modes() and not applications.is_file(mode):
-        raise UserError(
-            f'--mode={mode}: choose one of {", ".join(modes())}, or a FILE.py of your own'
-            f'{did_you_mean(mode, modes())}'
-        )
+    if not applications.is_file(mode):
+        check_option('mode', mode, modes(), ', or a FILE.py of your own')
     return applications.load(mode)
 
 

@@ -84,6 +84,11 @@ def train(
     Raises:
       UserError: as `train_lib.train`, or the folder holds another run.
     """
+    if not callable(build):
+        raise UserError(
+            f'build={shortened(build)}: give the function build(config, spec) that returns the '
+            'Family'
+        )
     device_lib.enable_compilation_cache()
     config = ConfigDict(config.to_dict()).lock()  # a copy: the caller may change theirs
     folder, config_file = user_path(folder), checkout.ConfigFile('', None)
@@ -183,9 +188,9 @@ def _per_example(run: experiment.Run, ability) -> Callable:
       UserError: `ability` is None, a type, or no function.
     """
     if ability is None:
-        names = ', '.join(type(other).__name__ for other in run.family.abilities)
         raise UserError(
-            f'the model of {run.folder} does not have this ability; it has {names or "none"}'
+            f'the model of {run.folder} does not have this ability; it has '
+            f'{run.family.ability_names}'
         )
     if isinstance(ability, type):  # a NamedTuple class is callable and would collect its arguments
         name = ability.__name__

@@ -33,6 +33,14 @@ class UserError(Exception):
     """
 
 
+def opened_from_python(folder: object) -> str:
+    """Returns the message for a run without a config file, where one is needed."""
+    return (
+        f'{folder} was trained from Python and is opened there: '
+        f'atelier.load({str(folder)!r}, build)'
+    )
+
+
 def shortened(value: object, longest: int = 80) -> str:
     """Returns the `repr` of a value that may be huge, at most about `longest` characters of it."""
     short = reprlib.Repr()
@@ -91,6 +99,20 @@ def choose(field: str, value: str, options: Mapping[str, T]) -> T:
             f'{", ".join(map(repr, options))}{hint}'
         )
     return options[value]
+
+
+def check_option(name: str, value: str, options: Iterable[str], more: str = '') -> None:
+    """Refuses the value of a flag or of an application's option that is not one of `options`.
+
+    Raises:
+      UserError: names the flag, its value and the options, then `more`, other possible values.
+    """
+    options = list(options)
+    if value not in options:
+        raise UserError(
+            f'--{name}={value}: choose one of {", ".join(options)}{more}'
+            f'{did_you_mean(value, options)}'
+        )
 
 
 @contextlib.contextmanager

@@ -132,7 +132,7 @@ def write_pictures(folder: pathlib.Path) -> None:
     """Writes a folder of pictures, which the program decodes into its cache."""
     rng = np.random.default_rng(0)
     folder.mkdir(exist_ok=True)
-    for i in range(60):
+    for i in range(90):  # enough for a batch after a tenth for each of validation and test
         Image.fromarray(rng.integers(0, 256, (8, 8), np.uint8)).save(folder / f'{i:02d}.png')
 
 

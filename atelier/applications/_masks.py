@@ -11,7 +11,7 @@ from atelier.applications import _common
 from atelier.core.randomness import Stream, key_for, rng_for
 from atelier.data.arrays import UNREADABLE
 from atelier.data.dataset import Spec
-from atelier.errors import UserError, reading
+from atelier.errors import UserError, check_option, reading
 from atelier.paths import user_path
 from atelier.report import image_grids
 
@@ -60,9 +60,11 @@ def hidden_parts(
         area[HALVES[mask](*positions)] = True
         hidden = np.broadcast_to(area, (n, *positions))
     else:
-        reason = '' if mask not in HALVES else f': {mask} needs images: these data are not images'
-        choice = 'random or FILE.npy' if reason else f'{", ".join(HALVES)}, random or FILE.npy'
-        raise UserError(f'--mask={mask}{reason}; choose {choice}')
+        check_option('mask', mask, (*HALVES, 'random'), ', or a FILE.npy of your own')
+        raise UserError(
+            f'--mask={mask} needs images, and these data are not images: choose random, or a '
+            'FILE.npy of your own'
+        )
     hidden = hidden.reshape(*hidden.shape, *(1,) * (1 + len(spec.event_shape) - hidden.ndim))
     hidden = np.broadcast_to(hidden, (n, *spec.event_shape))
     flat = hidden.reshape(n, -1)
@@ -89,7 +91,7 @@ def _from_file(mask: str, spec: Spec, positions: tuple[int, ...]) -> Bool[np.nda
     path = user_path(mask)
     with reading(path):
         if not path.is_file():
-            raise UserError(f'--mask: there is no file {path}')
+            raise UserError(f'--mask={path}: there is no such file')
         array = _load(path)
     if array.dtype.kind not in 'biuf' or not np.isin(array, (0, 1)).all():
         raise UserError(f'--mask={path}: give true or 1 where it hides, and false or 0 elsewhere')

@@ -48,7 +48,10 @@ def apply(run: Run, beside: str = '', num_bins: int = 15) -> dict[str, np.ndarra
     _common.at_least(1, MAX_BINS, num_bins=num_bins)
     _common.check_split(run, 'test', 1, 'there is nothing to classify')
     if 'label' not in run.data.splits['test']:
-        raise UserError(f'the examples of {run.data.name} have no labels to classify them by')
+        raise UserError(
+            f'the examples of {run.data.name} have no labels to classify them by: choose a '
+            'run on data with labels'
+        )
     runs = [run, _open_beside(run, beside)] if beside else [run]
     trained = [restore.load(trained_run) for trained_run in runs]
     label = np.asarray(run.data.splits['test']['label'], np.int32)

@@ -7,7 +7,7 @@ from atelier.applications._application import CONDITIONALS, Application, lacking
 from atelier.core.abilities import LogProb
 from atelier.core.family import Family
 from atelier.data.dataset import Spec
-from atelier.errors import UserError
+from atelier.errors import UserError, check_option
 from atelier.log import log
 from atelier.run.experiment import Run
 
@@ -54,17 +54,20 @@ def _method(run: Run, by: str) -> str:
     Raises:
       UserError: the method is unknown, or the family does not support it.
     """
-    if by not in METHODS:
-        raise UserError(f'--by={by}: choose one of {", ".join(METHODS)}')
+    check_option('by', by, METHODS)
     family, can_code = run.family, _lossless.can_code(run.family)
     if by == 'likelihood' or (by == 'auto' and CONDITIONALS.is_met(family)):
         if not can_code:
             reason = _lossless.why_not(family, run.data.spec)
-            raise UserError(f'{run.folder} cannot compress by likelihood: {reason}')
+            advice = '' if lacking(family, _rate_distortion.NEEDS) else '; choose --by=codes'
+            raise UserError(f'{run.folder} cannot compress by likelihood: {reason}{advice}')
         return 'likelihood'
     missing = lacking(family, _rate_distortion.NEEDS)
     if missing:
-        raise UserError(f'{run.folder} cannot compress: it has no {" and no ".join(missing)}')
+        advice = '; choose --by=likelihood' if can_code else ''
+        raise UserError(
+            f'{run.folder} cannot compress by codes: it has no {" and no ".join(missing)}{advice}'
+        )
     if can_code:
         log.info('compressing by codes; --by=likelihood codes the test examples without loss')
     return 'codes'

@@ -19,7 +19,7 @@ from atelier.applications._sets import (
 )
 from atelier.core.family import codes_of
 from atelier.core.randomness import Stream, key_for
-from atelier.errors import UserError
+from atelier.errors import UserError, check_option
 from atelier.evaluation.codes.encoding import decoded, latents
 from atelier.log import counted, log
 from atelier.report import image_grids
@@ -157,8 +157,7 @@ def _direction(run: Run, sets: TwoSets, attribute: str) -> np.ndarray:
 
 def _check(ends: Ends, low: float, high: float) -> None:
     attribute, source, target = ends
-    if attribute not in ATTRIBUTES:
-        raise UserError(f'--attribute={attribute}: choose one of {", ".join(ATTRIBUTES)}')
+    check_option('attribute', attribute, ATTRIBUTES)
     if attribute == 'label' and source == target:
         raise UserError(f'--source={source} --target={target}: the classes have to differ')
     if not low < high:

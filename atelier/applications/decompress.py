@@ -57,7 +57,7 @@ def apply(run: Run, file: str = '') -> dict[str, np.ndarray]:
     if image_grids.is_image(header.spec):
         image_path = results.with_suffix('.png')
         image_grids.save(image_path, image_grids.grid(arrays['x'][:MAX_IMAGES], header.spec))
-        log.info('the first examples: %s', image_path)
+        log.info('figure: %s', image_path)
     return arrays
 
 

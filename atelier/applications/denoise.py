@@ -14,7 +14,7 @@ from atelier.applications._nearness import Scale
 from atelier.core.abilities import Denoise, Reconstruct
 from atelier.core.randomness import Stream, fold_in, key_for
 from atelier.data.corruption import NOISES
-from atelier.errors import UserError
+from atelier.errors import UserError, check_option
 from atelier.evaluation.evaluate import summary
 from atelier.evaluation.per_example.over_examples import over_examples
 from atelier.log import counted, log
@@ -113,8 +113,7 @@ def _check(noise: str, levels: str) -> list[float]:
     Raises:
       UserError: an unknown noise, or an invalid level.
     """
-    if noise not in NOISES:
-        raise UserError(f'--noise={noise}: choose one of {", ".join(NOISES)}')
+    check_option('noise', noise, NOISES)
     try:
         strengths = [float(level) for level in levels.split(',')]
     except ValueError as error:

@@ -202,15 +202,15 @@ def _summary(run: Run, arrays: dict[str, np.ndarray], name: str) -> dict[str, An
 
 def _log(methods: dict[str, dict[str, Any]]) -> None:
     """Logs a table with a row per method."""
-    title = 'hidden part (SSIM: all)', 'PSNR in dB', 'RMSE in data units', 'SSIM'
-    log.info('%24s %18s %18s %8s', *title)
+    title = 'hidden part', 'PSNR in dB', 'RMSE in data units', 'SSIM of the image'
+    log.info('%24s %18s %18s %18s', *title)
     text = lambda value: '-' if value is None else f'{value:.3f}'
     for name, values in methods.items():
         mean, error = values['psnr_db'].values()
         psnr_db = text(mean) if error is None else f'{mean:.2f} +- {error:.2f}'
         ssim = values.get('ssim', {}).get('mean')
         row = METHODS[name], psnr_db, text(values.get('rmse')), text(ssim)
-        log.info('%24s %18s %18s %8s', *row)
+        log.info('%24s %18s %18s %18s', *row)
 
 
 def _save_figure(run: Run, arrays: dict[str, np.ndarray], name: str, path: pathlib.Path) -> None:

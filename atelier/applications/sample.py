@@ -65,7 +65,7 @@ def apply(run: Run, num_samples: int = 64, seed: int = 0, labels: str = '') -> n
     if image_grids.is_image(run.data.spec):
         columns = None if classes is None else _columns(num_samples, len(classes))
         image_grids.save(path.with_suffix('.png'), image_grids.grid(x, run.data.spec, columns))
-        log.info('image grid: %s', path.with_suffix('.png'))
+        log.info('figure: %s', path.with_suffix('.png'))
     if texts.is_text(run.data.spec):
         lines = texts.save(path.with_suffix('.txt'), x, run.data.spec)
         log.info('text: %s', path.with_suffix('.txt'))

@@ -47,8 +47,12 @@ class Family:
     def __repr__(self) -> str:
         """Short, for notebooks: the players of each turn and the types of the abilities."""
         turns = ', '.join('+'.join(turn.players) for turn in self.turns)
-        abilities = ', '.join(type(ability).__name__ for ability in self.abilities)
-        return f'Family(turns: {turns}; abilities: {abilities or "none"})'
+        return f'Family(turns: {turns}; abilities: {self.ability_names})'
+
+    @property
+    def ability_names(self) -> str:
+        """The types of the abilities, with commas; 'none' without abilities."""
+        return ', '.join(type(ability).__name__ for ability in self.abilities) or 'none'
 
     def ability(self, kind: type[Ability]) -> Ability | None:
         """Returns the family's ability of this type, or None."""

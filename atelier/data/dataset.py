@@ -178,7 +178,7 @@ def load(config) -> Dataset:
     settings = {name: data[name] for name in SETTINGS}
     for name, value in settings.items():
         if value and name not in accepted:
-            raise UserError(f'config.data.{name}={value!r}: {data.name} does not read it')
+            raise UserError(f'config.data.{name}={value!r}: {data.name} does not read it: omit it')
     missing = [name for name, needed in accepted.items() if needed and name not in data]
     if missing:
         raise UserError(

@@ -97,7 +97,8 @@ def hold_out(
     missing = _missing(splits)
     if num_valid and 'valid' not in missing:
         raise UserError(
-            f'config.data.num_valid={num_valid}: these data have a validation split of their own'
+            f'config.data.num_valid={num_valid}: these data have a validation split of '
+            'their own: leave it out'
         )
     train, n = splits['train'], len(splits['train']['x'])
     size = num_valid or max(1, min(n // 10, MAX_HELD_OUT))

@@ -67,7 +67,7 @@ def compare(folders: Sequence[str], target: pathlib.Path) -> dict[str, dict[str,
     if any(column.curves for column in columns):
         path = target / 'compare.png'
         _plot_curves(columns, path)
-        log.info('curves: %s', path)
+        log.info('figure: %s', path)
     return {name: {column.name: _mean(column, name) for column in columns} for name in names}
 
 

@@ -21,7 +21,7 @@ from ml_collections import ConfigDict
 
 from atelier import files, leftovers
 from atelier.checkout import ConfigFile, has_moved, recorded
-from atelier.errors import A_RUN, UserError, reading, shortened, writing
+from atelier.errors import A_RUN, UserError, opened_from_python, reading, shortened, writing
 from atelier.log import counted, log
 from atelier.paths import user_path
 from atelier.run import code_record, data_record, run_data, stored_values
@@ -241,6 +241,8 @@ def reopen(
         log.info('the config of %s is %s now, before %s', folder, recorded_file, record['path'])
     if config_file not in (None, recorded_file):
         raise UserError(f'{folder} was made by --config={recorded_file}, not by {config_file}')
+    if not recorded_file.path and build is None:
+        raise UserError(opened_from_python(folder))
     config = recorded_file.config() if recorded_file.path else ConfigDict(record['values']).lock()
     try:
         config.update_from_flattened_dict(overrides)

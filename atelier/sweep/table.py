@@ -119,7 +119,7 @@ def show(
         log.info('%s', line)
     _save_figure(folder / 'sweep.png', rows, fields, metric)
     log.info('numbers: %s', path)
-    log.info('picture: %s', folder / 'sweep.png')
+    log.info('figure: %s', folder / 'sweep.png')
 
 
 def _lines(summaries: list[Row], fields: Sequence[str], metric: Metric) -> list[str]:

@@ -26,7 +26,7 @@ def check_training(run: Run, num_devices: int) -> None:
     """
     config, train, n = run.config, run.config.train, run.data.size('train')
     if 'valid' not in run.data.splits or run.data.size('valid') == 0:
-        raise UserError(f'{run.data.name} has no validation examples')
+        raise UserError(f'{run.data.name} has no validation examples: add some to the split')
     check_evaluation(config)
     images = config.eval.num_pictures
     check_examples(f'config.eval.num_pictures={images}', images, run.data.spec)

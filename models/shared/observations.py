@@ -39,9 +39,10 @@ def levels_of(spec: Spec, name: str, *, exactly: int | None = None) -> int:
     if spec.levels is None or (exactly is not None and spec.levels != exactly):
         has = 'real values' if spec.levels is None else f'{spec.levels} levels'
         needs = 'discrete levels' if exactly is None else f'{exactly} levels'
+        binarize = ', or give --config.data.binarize=threshold' if spec.levels and exactly else ''
         raise UserError(
             f'config.model.observation={name!r} needs data with {needs}, but the data have {has}: '
-            'choose another observation, or set config.data.binarize'
+            f'choose another observation{binarize}'
         )
     return spec.levels
 

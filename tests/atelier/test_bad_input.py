@@ -268,8 +268,12 @@ def test_a_mixture_without_components_is_refused():
 @pytest.mark.parametrize(
     ('observation', 'levels', 'message'),
     [
-        ('bernoulli', 17, 'needs data with 2 levels, but the data have 17 levels'),
-        ('bernoulli', None, 'the data have real values'),
+        (
+            'bernoulli',
+            17,
+            'needs data with 2 levels, but the data have 17 levels: .*binarize=threshold',
+        ),
+        ('bernoulli', None, 'the data have real values: choose another observation$'),
         ('binomial', None, 'the data have real values'),
         ('categorical', None, 'the data have real values'),
         ('discretized_logistic_mixture', None, 'the data have real values'),

@@ -1,5 +1,6 @@
 """The Python API: opens, samples and evaluates a run; trains a user's own family."""
 
+import inspect
 import json
 import sys
 
@@ -73,6 +74,12 @@ def test_an_error_names_a_python_object_in_a_config(tmp_path, complaint):
     line = complaint(door.train, settings, independent_pixels, tmp_path / 'run')
     assert 'config.model.activation=' in line
     assert not (tmp_path / 'run' / 'config.json').exists()
+
+
+def test_training_needs_a_function_that_builds_the_family(settings, tmp_path):
+    with pytest.raises(UserError, match=r'build=1: give the function build\(config, spec\)'):
+        inspect.unwrap(door.train)(settings, 1, tmp_path / 'run')
+    assert not (tmp_path / 'run').exists()
 
 
 def test_evaluation_settings_may_change(folder):
@@ -195,9 +202,10 @@ def test_a_user_family_is_continued_extended_and_used_as_init_from(settings, tmp
     first = json.loads((tmp_path / 'begun' / 'metrics.jsonl').read_text().split('\n')[0])
     new = json.loads((tmp_path / 'mine' / 'metrics.jsonl').read_text().split('\n')[0])
     assert first['train/loss'] < new['train/loss'] - 10
-    with pytest.raises(UserError, match='trained from Python'):
+    line = rf"{tmp_path}/mine was trained .*atelier.load\('{tmp_path}/mine', build\)"
+    with pytest.raises(UserError, match=line):
         door.load(tmp_path / 'mine')
-    with pytest.raises(UserError, match='trained from Python'):
+    with pytest.raises(UserError, match=line):
         cli.parse(['main.py', '--mode=evaluate', f'--workdir={tmp_path}/mine'])
     settings.seed = 1
     with pytest.raises(UserError, match='seed .the run: 0, now: 1'):

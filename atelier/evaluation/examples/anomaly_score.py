@@ -12,7 +12,7 @@ from atelier.core.abilities import LogProb, PerExample, Reconstruct
 from atelier.core.family import is_class_conditional
 from atelier.core.randomness import Stream, key_for
 from atelier.data.dataset import Dataset
-from atelier.errors import UserError
+from atelier.errors import UserError, check_option
 from atelier.evaluation.per_example.over_examples import over_examples
 from atelier.run.experiment import Run
 
@@ -32,11 +32,11 @@ def chosen_score(run: Run, name: str) -> str:
     supported = [score for score in SCORES if abilities[score] is not None]
     if name == 'auto' and supported:
         return supported[0]
-    if name not in SCORES:
-        raise UserError(f'--score={name}: choose one of auto, {", ".join(SCORES)}')
+    check_option('score', name, ('auto', *SCORES))
     if name not in supported:
-        missing = 'log_prob' if name == 'nll' else 'reconstruct'
-        raise UserError(f'--score={name}: the model of {run.folder} lacks {missing}')
+        missing = 'likelihood' if name == 'nll' else 'reconstruction'
+        advice = f': choose --score={supported[0]}' if supported else ''
+        raise UserError(f'--score={name}: the model of {run.folder} has no {missing}{advice}')
     return name
 
 

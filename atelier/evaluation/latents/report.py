@@ -66,7 +66,10 @@ def _lines(metrics: dict[str, Any]) -> Iterator[tuple[str, str, str]]:
         )
     if 'continuity' in metrics:
         values = metrics['continuity']
-        note = f'of a {values["step"]:.0%} step; 95 % below {formatted(values["percentile_95"])}'
+        note = (
+            f'mean relative change of the output for a code step of {100 * values["step"]:.0f} %; '
+            f'95 % of the changes are below {formatted(values["percentile_95"])}'
+        )
         yield 'continuity', formatted(values['mean']), note
     if 'completeness' in metrics:
         values = metrics['completeness']

@@ -28,7 +28,9 @@ def sampler(run: Run, devices: Sequence[jax.Device]) -> Callable:
       UserError: the family cannot sample.
     """
     if run.family.ability(Sample) is None:
-        raise UserError(f'the model of {run.folder} cannot sample')
+        raise UserError(
+            f'the model of {run.folder} cannot sample: it has {run.family.ability_names}'
+        )
 
     def draw_samples(weights, batch, rng):
         return run.family.ability(Sample).draw(weights, rng, batch or None)

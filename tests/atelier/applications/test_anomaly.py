@@ -136,7 +136,7 @@ def test_real_families_have_scores(vae, tmp_path):
     [
         (dict(num_images=0), '--num_images=0'),
         (dict(score='best'), '--score=best: choose one of auto, nll, reconstruction'),
-        (dict(score='reconstruction'), 'lacks reconstruct'),
+        (dict(score='reconstruction'), 'has no reconstruction: choose --score=nll'),
         (dict(outliers_path='x.npz'), 'need --outliers=NAME'),
         (dict(outliers_data_dir='here'), 'need --outliers=NAME'),
         (dict(outliers='ring'), '--outliers=ring: its event_shape is (2,)'),

@@ -174,6 +174,7 @@ def test_a_trained_vae_removes_noise(tmp_path, monkeypatch):
     ('options', 'message'),
     [
         (dict(noise='grain'), '--noise=grain: choose one of gaussian, masking, salt_and_pepper'),
+        (dict(noise='gausian'), "(did you mean 'gaussian'?)"),
         (dict(levels='0.1,x'), '--levels=0.1,x: give numbers'),
         (dict(levels=''), '--levels=: give numbers'),
         (dict(levels='0'), '--levels=0: each has to be above 0'),

@@ -84,7 +84,7 @@ def test_a_mask_file(tmp_path):
         (np.zeros((6, 8), bool), 'hides nothing'),
         (np.ones((6, 8), bool), 'hides everything'),
         (b'no array', 'is not an .npy'),
-        (None, 'there is no file'),
+        (None, 'mask.npy: there is no such file'),
     ],
 )
 def test_a_bad_mask_file_raises_one_line(tmp_path, complaint, array, message):
@@ -198,7 +198,11 @@ def test_points_have_no_figure_and_no_rmse(tmp_path):
 @pytest.mark.parametrize(
     ('options', 'message'),
     [
-        (dict(mask='middle'), '--mask=middle; choose left, right, top, bottom, centre, random or'),
+        (
+            dict(mask='lft'),
+            '--mask=lft: choose one of left, right, top, bottom, centre, random, or a FILE.npy of '
+            "your own (did you mean 'left'?)",
+        ),
         (dict(mask='random', share=0.0), '--share=0: it has to lie between 0 and 1'),
         (dict(mask='random', share=1.5), '--share=1.5'),
         (dict(num_images=0), '--num_images=0'),
@@ -213,7 +217,7 @@ def test_bad_options_raise_one_line(vae, complaint, options, message):
 
 def test_half_masks_need_images(tmp_path, complaint):
     line = complaint(inpaint.apply, assembled(tmp_path, 'vae', 'ring,debug'), mask='left')
-    assert '--mask=left' in line and 'random or FILE.npy' in line and 'centre' not in line
+    assert line.startswith('--mask=left needs images') and 'choose random, or a FILE.npy' in line
 
 
 def test_a_missing_ability_is_named(gan, complaint):

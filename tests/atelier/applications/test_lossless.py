@@ -85,7 +85,8 @@ def test_bad_options_raise_one_line(tmp_path, complaint):
     assert '--by=chance: choose one of auto, codes, likelihood' in complaint(
         compress.apply, run, by='chance'
     )
-    assert 'it has no encoder and no decoder' in complaint(compress.apply, run, by='codes')
+    line = complaint(compress.apply, run, by='codes')
+    assert 'it has no encoder and no decoder; choose --by=likelihood' in line
     reasons = {
         ('gan', 'digits'): 'no likelihood to code by',
         ('autoencoder', 'digits'): 'no likelihood to code by',

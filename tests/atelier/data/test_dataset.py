@@ -245,7 +245,7 @@ def test_the_config_chooses_the_preprocessing():
     [
         (dict(binarize='stochastc'), "config.data.binarize is 'stochastc'"),
         (dict(dequantize='unifrom'), "config.data.dequantize is 'unifrom'"),
-        (dict(path='x.npz'), "config.data.path='x.npz': digits does not read it"),
+        (dict(path='x.npz'), "config.data.path='x.npz': digits does not read it: omit it"),
         (dict(image_shape=(8, 8, 1)), 'config.data.image_shape=(8, 8, 1): digits does not read it'),
         (
             dict(name='arrays', data_dir='here'),

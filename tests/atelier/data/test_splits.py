@@ -113,7 +113,7 @@ def test_a_negative_num_valid_is_refused(complaint, num_valid):
 def test_num_valid_beside_a_validation_split_is_refused(complaint, sizes):
     line = complaint(hold_out, splits_of(sizes), 2)
     assert 'config.data.num_valid=2' in line
-    assert 'validation split of their own' in line
+    assert 'a validation split of their own: leave it out' in line
 
 
 @pytest.mark.parametrize(

@@ -344,7 +344,7 @@ def test_the_faster_form_is_chosen_and_kept(tmp_path, monkeypatch, caplog):
         with caplog.at_level('INFO', logger='atelier'):
             caplog.clear()
             swept(sweep_path, ('seed=0:2',), num_devices=1)
-        assert f'{form} takes' in caplog.text
+        assert f'{form} needs' in caplog.text
         assert 'in the form' not in caplog.text
 
 

@@ -103,12 +103,13 @@ def test_the_default_score_follows_from_the_abilities(vae, complaint):
     assert chosen_score(both, 'auto') == 'nll'
     assert chosen_score(both, 'reconstruction') == 'reconstruction'
     assert chosen_score(with_abilities(vae, Reconstruct(half)), 'auto') == 'reconstruction'
-    assert 'choose one of auto, nll, reconstruction' in complaint(chosen_score, both, 'likelihood')
-    for only, other, lacks in (
-        (nats, 'reconstruction', 'reconstruct'),
-        (Reconstruct(half), 'nll', 'log_prob'),
+    line = complaint(chosen_score, both, 'nlll')
+    assert line == "--score=nlll: choose one of auto, nll, reconstruction (did you mean 'nll'?)"
+    for only, other, message in (
+        (nats, 'reconstruction', 'has no reconstruction: choose --score=nll'),
+        (Reconstruct(half), 'nll', 'has no likelihood: choose --score=reconstruction'),
     ):
-        assert f'lacks {lacks}' in complaint(chosen_score, with_abilities(vae, only), other)
+        assert message in complaint(chosen_score, with_abilities(vae, only), other)
 
 
 def test_the_report_describes_each_score(vae):
