@@ -5,9 +5,11 @@ holds either the old file or the new one, complete.
 """
 
 import contextlib
+import errno
 import json
 import os
 import pathlib
+import stat
 import zlib
 from collections.abc import Iterator, Sequence
 from typing import Any, BinaryIO
@@ -28,10 +30,11 @@ def whole(path: pathlib.Path) -> Iterator[BinaryIO]:
     """Yields a binary file that becomes `path` at the end; creates the folder if needed.
 
     Raises:
-      UserError: the file cannot be written, or `path` is a symbolic link.
+      UserError: the file cannot be written, or `path` is a symbolic link, a pipe, a socket or a
+        device.
     """
     with writing(path):
-        refuse_link(path)
+        check_entry(path)
         path.parent.mkdir(parents=True, exist_ok=True)
         descriptor, temporary = leftovers.new_file(path.parent)
         try:
@@ -98,13 +101,28 @@ def without_checksum(path: pathlib.Path, value: dict[str, Any]) -> dict[str, Any
     return value
 
 
-def refuse_links(folder: pathlib.Path, may_be_links: Sequence[str] = MAY_BE_LINKS) -> None:
-    """Refuses a symbolic link inside `folder`, through which files elsewhere would be used.
-
-    The folder itself may be a link, and so may those of its entries that `may_be_links` names.
+def open_regular(path: pathlib.Path) -> BinaryIO:
+    """Opens a file to read its bytes. It never waits, as the opening of a pipe would.
 
     Raises:
-      UserError: names the first link.
+      OSError: the file cannot be read, or it is not a regular file.
+    """
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise OSError(errno.EINVAL, 'it is not a regular file', str(path))
+    return os.fdopen(descriptor, 'rb')
+
+
+def check_entries(folder: pathlib.Path, may_be_links: Sequence[str] = MAY_BE_LINKS) -> None:
+    """Refuses whatever is neither a regular file nor a folder, at any depth inside `folder`.
+
+    Through a symbolic link, files elsewhere would be used. A command that opens a pipe waits for
+    its other end. The folder itself may be a link, and so may those of its entries that
+    `may_be_links` names. Nothing is opened except folders.
+
+    Raises:
+      UserError: names the first such entry.
     """
     waiting, allowed = [folder], {folder / name for name in may_be_links}
     while waiting:
@@ -116,12 +134,21 @@ def refuse_links(folder: pathlib.Path, may_be_links: Sequence[str] = MAY_BE_LINK
                 is_folder = entry.is_dir(follow_symlinks=is_link)
             if is_folder:
                 waiting.append(path)
+            elif not entry.is_file(follow_symlinks=is_link):
+                refuse_special(path)
 
 
-def refuse_link(path: pathlib.Path) -> None:
-    """Raises UserError if `path` is a symbolic link."""
+def check_entry(path: pathlib.Path) -> None:
+    """Raises UserError if `path` is a symbolic link, a pipe, a socket or a device."""
     if path.is_symlink():
         raise _is_link(path)
+    refuse_special(path)
+
+
+def refuse_special(path: pathlib.Path) -> None:
+    """Raises UserError if `path`, or the target of this link, is a pipe, a socket or a device."""
+    if path.exists() and not path.is_file() and not path.is_dir():
+        raise UserError(f'{path} is neither a regular file nor a folder: remove it')
 
 
 def checksum_of(path: pathlib.Path) -> str | None:
