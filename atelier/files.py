@@ -20,6 +20,9 @@ from atelier import leftovers
 from atelier.errors import UserError, reading, writing
 from atelier.log import log
 
+MAX_BYTES = 1 << 24  # of a JSON file; the largest hold the source of a config or many metrics
+MAX_DEPTH = 12  # of its lists and objects
+BLOCK = 1 << 20  # bytes
 CHECKSUM = 'checksum'  # field of a JSON file
 MAY_BE_LINKS = ('checkpoints',)  # in the folder of a run: checkpoints may be on another disk
 _reported: set[pathlib.Path] = set()  # files without a checksum
@@ -73,19 +76,37 @@ def read_json(path: pathlib.Path) -> dict[str, Any]:
 
     Raises:
       UserError: the content does not match the checksum.
-      ValueError: the file is not a JSON object.
+      ValueError: the file is not a JSON object, or it is longer than `MAX_BYTES` or deeper than
+        `MAX_DEPTH`.
       OSError: it cannot be read.
     """
+    with open_regular(path) as file:
+        raw = file.read(MAX_BYTES + 1)
+    if len(raw) > MAX_BYTES:
+        raise ValueError(f'it is larger than {MAX_BYTES:,} bytes')
     try:
-        value = json.loads(path.read_text(encoding='utf-8'))
+        value = json.loads(raw.decode(), parse_constant=_refuse_constant)
     except RecursionError as error:
-        raise ValueError('its brackets are nested too deeply') from error
+        raise ValueError('it is nested too deeply') from error
     if not isinstance(value, dict):
-        raise ValueError('it is not a JSON object')
-    return without_checksum(path, value)
+        raise ValueError('it holds no object')
+    if not _is_shallow(value, MAX_DEPTH):
+        raise ValueError(f'it is nested more than {MAX_DEPTH} deep')
+    return _without_checksum(path, value)
 
 
-def without_checksum(path: pathlib.Path, value: dict[str, Any]) -> dict[str, Any]:
+def _refuse_constant(name: str) -> float:
+    raise ValueError(f'{name} is not JSON')
+
+
+def _is_shallow(content: Any, depth: int) -> bool:
+    if not isinstance(content, dict | list):
+        return True
+    parts = content.values() if isinstance(content, dict) else content
+    return depth > 0 and all(_is_shallow(part, depth - 1) for part in parts)
+
+
+def _without_checksum(path: pathlib.Path, value: dict[str, Any]) -> dict[str, Any]:
     """Returns the content of a JSON file without its checksum, after checking that the two match.
 
     Raises:
@@ -153,10 +174,14 @@ def refuse_special(path: pathlib.Path) -> None:
 
 def checksum_of(path: pathlib.Path) -> str | None:
     """Returns a checksum of a file's bytes, or None if it cannot be read."""
+    total = 0
     try:
-        return f'{zlib.crc32(path.read_bytes()):08x}'
+        with open_regular(path) as file:
+            while block := file.read(BLOCK):
+                total = zlib.crc32(block, total)
     except OSError:
         return None
+    return f'{total:08x}'
 
 
 def _entries(folder: pathlib.Path) -> list[os.DirEntry]:

@@ -7,6 +7,7 @@ import re
 import signal
 import subprocess
 import sys
+import zlib
 
 import numpy as np
 import pytest
@@ -193,9 +194,24 @@ def test_a_file_without_a_checksum_is_read_and_reported_once(tmp_path, caplog, m
     assert message == f'{path} has no checksum, because an earlier version wrote it'
 
 
-@pytest.mark.parametrize('text', ['[' * 100_000, '[]', '{', '{"a": 1', '\xff'])
+@pytest.mark.parametrize(
+    'text',
+    ['[' * 100_000, '[]', '{', '{"a": 1', '\xff', '{"a": NaN}', '{"a":' * 50 + '1' + '}' * 50],
+)
 def test_invalid_json_is_a_value_error(tmp_path, text):
     """The caller turns the error into a message that says what the file is for."""
     (tmp_path / 'a.json').write_text(text, encoding='latin-1')
     with pytest.raises(ValueError):  # noqa: PT011 of several libraries
         files.read_json(tmp_path / 'a.json')
+
+
+def test_a_huge_file_is_not_read_into_memory(tmp_path):
+    """JSON of 8 GB is refused, and a checksum is computed by blocks."""
+    path = tmp_path / 'a.json'
+    path.touch()
+    os.truncate(path, 8 << 30)
+    with pytest.raises(ValueError, match='it is larger than 16,777,216 bytes'):
+        files.read_json(path)
+    os.truncate(path, 3 * files.BLOCK + 1)
+    assert files.checksum_of(path) == f'{zlib.crc32(path.read_bytes()):08x}'
+    assert files.checksum_of(tmp_path / 'none') is None
