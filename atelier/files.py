@@ -5,9 +5,11 @@ holds either the old file or the new one, complete.
 """
 
 import contextlib
+import errno
 import json
 import os
 import pathlib
+import stat
 import zlib
 from collections.abc import Iterator, Sequence
 from typing import Any, BinaryIO
@@ -18,6 +20,9 @@ from atelier import leftovers
 from atelier.errors import UserError, reading, writing
 from atelier.log import log
 
+MAX_BYTES = 1 << 24  # of a JSON file; the largest hold the source of a config or many metrics
+MAX_DEPTH = 12  # of its lists and objects
+BLOCK = 1 << 20  # bytes
 CHECKSUM = 'checksum'  # field of a JSON file
 MAY_BE_LINKS = ('checkpoints',)  # in the folder of a run: checkpoints may be on another disk
 _reported: set[pathlib.Path] = set()  # files without a checksum
@@ -28,10 +33,11 @@ def whole(path: pathlib.Path) -> Iterator[BinaryIO]:
     """Yields a binary file that becomes `path` at the end; creates the folder if needed.
 
     Raises:
-      UserError: the file cannot be written, or `path` is a symbolic link.
+      UserError: the file cannot be written, or `path` is a symbolic link, a pipe, a socket or a
+        device.
     """
     with writing(path):
-        refuse_link(path)
+        check_entry(path)
         path.parent.mkdir(parents=True, exist_ok=True)
         descriptor, temporary = leftovers.new_file(path.parent)
         try:
@@ -70,19 +76,37 @@ def read_json(path: pathlib.Path) -> dict[str, Any]:
 
     Raises:
       UserError: the content does not match the checksum.
-      ValueError: the file is not a JSON object.
+      ValueError: the file is not a JSON object, or it is longer than `MAX_BYTES` or deeper than
+        `MAX_DEPTH`.
       OSError: it cannot be read.
     """
+    with open_regular(path) as file:
+        raw = file.read(MAX_BYTES + 1)
+    if len(raw) > MAX_BYTES:
+        raise ValueError(f'it is larger than {MAX_BYTES:,} bytes')
     try:
-        value = json.loads(path.read_text(encoding='utf-8'))
+        value = json.loads(raw.decode(), parse_constant=_refuse_constant)
     except RecursionError as error:
-        raise ValueError('its brackets are nested too deeply') from error
+        raise ValueError('it is nested too deeply') from error
     if not isinstance(value, dict):
-        raise ValueError('it is not a JSON object')
-    return without_checksum(path, value)
+        raise ValueError('it holds no object')
+    if not _is_shallow(value, MAX_DEPTH):
+        raise ValueError(f'it is nested more than {MAX_DEPTH} deep')
+    return _without_checksum(path, value)
 
 
-def without_checksum(path: pathlib.Path, value: dict[str, Any]) -> dict[str, Any]:
+def _refuse_constant(name: str) -> float:
+    raise ValueError(f'{name} is not JSON')
+
+
+def _is_shallow(content: Any, depth: int) -> bool:
+    if not isinstance(content, dict | list):
+        return True
+    parts = content.values() if isinstance(content, dict) else content
+    return depth > 0 and all(_is_shallow(part, depth - 1) for part in parts)
+
+
+def _without_checksum(path: pathlib.Path, value: dict[str, Any]) -> dict[str, Any]:
     """Returns the content of a JSON file without its checksum, after checking that the two match.
 
     Raises:
@@ -98,13 +122,28 @@ def without_checksum(path: pathlib.Path, value: dict[str, Any]) -> dict[str, Any
     return value
 
 
-def refuse_links(folder: pathlib.Path, may_be_links: Sequence[str] = MAY_BE_LINKS) -> None:
-    """Refuses a symbolic link inside `folder`, through which files elsewhere would be used.
-
-    The folder itself may be a link, and so may those of its entries that `may_be_links` names.
+def open_regular(path: pathlib.Path) -> BinaryIO:
+    """Opens a file to read its bytes. It never waits, as the opening of a pipe would.
 
     Raises:
-      UserError: names the first link.
+      OSError: the file cannot be read, or it is not a regular file.
+    """
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise OSError(errno.EINVAL, 'it is not a regular file', str(path))
+    return os.fdopen(descriptor, 'rb')
+
+
+def check_entries(folder: pathlib.Path, may_be_links: Sequence[str] = MAY_BE_LINKS) -> None:
+    """Refuses whatever is neither a regular file nor a folder, at any depth inside `folder`.
+
+    Through a symbolic link, files elsewhere would be used. A command that opens a pipe waits for
+    its other end. The folder itself may be a link, and so may those of its entries that
+    `may_be_links` names. Nothing is opened except folders.
+
+    Raises:
+      UserError: names the first such entry.
     """
     waiting, allowed = [folder], {folder / name for name in may_be_links}
     while waiting:
@@ -116,20 +155,33 @@ def refuse_links(folder: pathlib.Path, may_be_links: Sequence[str] = MAY_BE_LINK
                 is_folder = entry.is_dir(follow_symlinks=is_link)
             if is_folder:
                 waiting.append(path)
+            elif not entry.is_file(follow_symlinks=is_link):
+                refuse_special(path)
 
 
-def refuse_link(path: pathlib.Path) -> None:
-    """Raises UserError if `path` is a symbolic link."""
+def check_entry(path: pathlib.Path) -> None:
+    """Raises UserError if `path` is a symbolic link, a pipe, a socket or a device."""
     if path.is_symlink():
         raise _is_link(path)
+    refuse_special(path)
+
+
+def refuse_special(path: pathlib.Path) -> None:
+    """Raises UserError if `path`, or the target of this link, is a pipe, a socket or a device."""
+    if path.exists() and not path.is_file() and not path.is_dir():
+        raise UserError(f'{path} is neither a regular file nor a folder: remove it')
 
 
 def checksum_of(path: pathlib.Path) -> str | None:
     """Returns a checksum of a file's bytes, or None if it cannot be read."""
+    total = 0
     try:
-        return f'{zlib.crc32(path.read_bytes()):08x}'
+        with open_regular(path) as file:
+            while block := file.read(BLOCK):
+                total = zlib.crc32(block, total)
     except OSError:
         return None
+    return f'{total:08x}'
 
 
 def _entries(folder: pathlib.Path) -> list[os.DirEntry]:

@@ -14,7 +14,8 @@ from atelier.run.checkpoint import Checkpoints
 
 UNREADABLE = 'unreadable'  # begins the digest of a damaged file
 COMPILED = ('cache', 'atelier', 'jax')
-PASSING = {'id', 'checksum', 'git', 'date', 'seconds', 'created'}  # fields that differ each time
+# fields that differ each time
+PASSING = {'id', 'run', 'checksum', 'git', 'date', 'seconds', 'created'}
 
 
 def of_folder(folder: pathlib.Path) -> dict[str, str]:

@@ -136,16 +136,23 @@ def remove_leftovers() -> None:
 
 
 def _read(folder: pathlib.Path) -> tuple[Any, dict[str, np.ndarray]]:
+    _check_regular(folder / 'entry.json')
     checksum, _, text = (folder / 'entry.json').read_text().partition(' ')
     if checksum != f'{zlib.crc32(text.encode()):08x}':
         raise ValueError('the checksum of entry.json differs')
     entry, arrays = json.loads(text), {}
     for name, checksum in entry['crc32'].items():
         path = folder / f'{name}.npy'
+        _check_regular(path)
         if _checksum(path) != checksum:
             raise ValueError(f'the checksum of {path.name} differs')
         arrays[name] = np.load(path, mmap_mode='r', allow_pickle=False)
     return entry['about'], arrays
+
+
+def _check_regular(path: pathlib.Path) -> None:
+    if path.exists() and not path.is_file():  # to open a pipe would wait for its other end
+        raise ValueError(f'{path.name} is not a regular file')
 
 
 def _checksum(path: pathlib.Path) -> int:

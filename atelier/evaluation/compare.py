@@ -74,7 +74,7 @@ def compare(folders: Sequence[str], target: pathlib.Path) -> dict[str, dict[str,
 def _column(folder: str) -> Column:
     path = user_path(folder)
     record = run_folder.load(path)
-    evaluation = read_evaluation(path)
+    evaluation = read_evaluation(path, record['id'])
     if not evaluation:
         log.warning('%s has no evaluation: --mode=evaluate --workdir=%s makes one', folder, folder)
     curves = {}

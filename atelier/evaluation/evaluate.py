@@ -25,7 +25,7 @@ from atelier.evaluation.samples.features import FeatureFunction, from_function
 from atelier.evaluation.samples.sample_quality import can_compare, chosen_features, sample_quality
 from atelier.log import counted, log
 from atelier.multihost import processes
-from atelier.run import code_record, config_values, provenance, restore
+from atelier.run import code_record, config_values, provenance, restore, run_folder
 from atelier.run.experiment import Run
 
 SPLIT = 'test'
@@ -93,8 +93,8 @@ def _evaluate(
         feature_function = from_function(features, run.data.splits[SPLIT]['x'])
     _, state, weights = trained or restore.load(run)
     determining_settings = _determining_settings(run, weights, feature_function)
-    path = run.folder / evaluation_file.NAME
-    previous = evaluation_file.previous_evaluation(run.folder) if reuse else {}
+    path, run_id = run.folder / evaluation_file.NAME, _id_of(run)
+    previous = evaluation_file.previous_evaluation(run.folder, run_id) if reuse else {}
     is_up_to_date = all(previous.get(name) == value for name, value in determining_settings.items())
     is_up_to_date &= previous.get('values_checksum', '') == checksum_of_values(run.folder)
     if processes.from_first(np.asarray(is_up_to_date)):
@@ -106,6 +106,7 @@ def _evaluate(
         'samples': sample_quality(run, state, devices, feature_function, image_path),
         'latents': latent_diagnostics(run, state, devices, feature_function),
         **determining_settings,
+        'run': run_id,
         'seconds': round(time.perf_counter() - start, 2),
         'hardware': f'{jax.device_count()} x {jax.devices()[0].device_kind}',
     }
@@ -121,6 +122,14 @@ def _evaluate(
         show(result, run)  # the result is not lost with the file
         raise
     return result
+
+
+def _id_of(run: Run) -> str | None:
+    """Returns the id in the run's config.json, or None without one, as in a run of an earlier
+    version and in the folders of all processes but the first.
+    """
+    has_config = (run.folder / 'config.json').is_file()
+    return run_folder.load(run.folder)['id'] if has_config else None
 
 
 def _determining_settings(

@@ -4,7 +4,7 @@ import pathlib
 from typing import Any
 
 from atelier import files
-from atelier.errors import UserError
+from atelier.errors import UserError, shortened
 from atelier.evaluation.latents.report import MAIN_VALUES, SINGLE_VALUES
 from atelier.log import log
 
@@ -12,11 +12,15 @@ NAME = 'evaluation.json'
 Number = int | float | None
 
 
-def read_evaluation(folder: pathlib.Path) -> dict[str, Any]:
+def read_evaluation(folder: pathlib.Path, run_id: str | None = None) -> dict[str, Any]:
     """Returns the stored evaluation of the run in `folder`; empty if it is unreadable or not JSON.
 
+    `run_id` is the id of the run. None: the run of an earlier version has no id, and that of the
+    evaluation is not compared; nor is an evaluation refused that has none.
+
     Raises:
-      UserError: the file was changed after it was written, or a value has the wrong type.
+      UserError: the file was changed after it was written, a value has the wrong type, or the
+        evaluation belongs to another run.
     """
     path = folder / NAME
     try:
@@ -24,6 +28,9 @@ def read_evaluation(folder: pathlib.Path) -> dict[str, Any]:
         wrong = _wrong_field(evaluation)
         if wrong:
             raise UserError(f'{path} is damaged: {wrong} has a value of another type')
+        if run_id and evaluation.get('run') not in (None, run_id):
+            other = shortened(evaluation['run'])
+            raise UserError(f'{path} belongs to another run, of id {other}')
         return evaluation
     except (OSError, ValueError):
         return {}
@@ -31,10 +38,12 @@ def read_evaluation(folder: pathlib.Path) -> dict[str, Any]:
         raise UserError(f'{error}; --mode=evaluate --workdir={folder} writes it again') from error
 
 
-def previous_evaluation(folder: pathlib.Path) -> dict[str, Any]:
-    """Returns the stored evaluation; empty if it is unreadable or damaged and must be repeated."""
+def previous_evaluation(folder: pathlib.Path, run_id: str | None = None) -> dict[str, Any]:
+    """Returns the stored evaluation; empty if it must be repeated: if it is unreadable,
+    damaged or that of another run.
+    """
     try:
-        return read_evaluation(folder)
+        return read_evaluation(folder, run_id)
     except UserError as error:
         log.warning('%s', error)
         return {}
@@ -44,6 +53,8 @@ def _wrong_field(evaluation: dict[str, Any]) -> str:
     """Returns the first field whose value has the wrong type, or ''."""
     if not isinstance(evaluation.get('weights', ''), str):
         return 'weights'
+    if not isinstance(evaluation.get('run'), str | None):
+        return 'run'
     for group in ('values', 'samples', 'latents', 'data'):
         if not isinstance(evaluation.get(group, {}), dict | None):
             return group

@@ -58,8 +58,8 @@ def load(folder: pathlib.Path) -> dict[str, Any]:
     """Returns the contents of a run's `config.json`.
 
     Raises:
-      UserError: the folder is not a run or holds a symbolic link, or the file is damaged or was
-        changed.
+      UserError: the folder is not a run, or holds a symbolic link, a pipe, a socket or a device,
+        or the file is damaged or was changed.
     """
     check_run_path(folder)
     path = folder / 'config.json'
@@ -67,7 +67,7 @@ def load(folder: pathlib.Path) -> dict[str, Any]:
         is_file = path.is_file()
     if not is_file:
         raise UserError(f'{folder} {_why_not_a_run(folder)}')
-    files.refuse_links(folder)
+    files.check_entries(folder)
     record = read_record(path, RECORD, dict.fromkeys(OPTIONAL))
     if not isinstance(record['data'], dict):
         record['data'] = None  # the run predates checksums of splits
@@ -269,10 +269,10 @@ def only_trainer(folder: pathlib.Path) -> Iterator[None]:
 
     Raises:
       UserError: another process holds the lock, the folder cannot be written, or it holds a
-        symbolic link.
+        symbolic link, a pipe, a socket or a device.
     """
     check_run_path(folder)
-    files.refuse_links(folder)
+    files.check_entries(folder)
     with writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
         lock = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o666)

@@ -1,11 +1,10 @@
 """Checks of config.json and sweep.json before their values are used: the files may be untrusted.
 
-`read` bounds the size and the depth. `check_record` checks the fields of a record, `check_kinds`
-compares config values with the types of the config's own fields. Nothing is converted: `false` is
-not accepted for 0, nor `"3"` for 3.
+`files.read_json` limits the size and the depth. `check_record` checks the fields of a record,
+`check_kinds` compares config values with the types of the config's own fields. Nothing is
+converted: `false` is not accepted for 0, nor `"3"` for 3.
 """
 
-import json
 import os
 import pathlib
 import sys
@@ -15,8 +14,6 @@ from typing import Any
 from atelier import files
 from atelier.errors import UserError, reading, shortened
 
-MAX_BYTES = 1 << 22  # limit of a record, most of which is its config file's source
-MAX_DEPTH = 12
 MAX_CHARACTERS = 4096  # of a text: the length of the longest path on Linux
 MAX_LENGTH = 100_000  # of a list
 MAX_INTEGER = 2**63 - 1
@@ -43,37 +40,16 @@ DESCRIPTIONS = {
 
 
 def read(path: pathlib.Path) -> dict[str, Any]:
-    """Returns the object in a JSON file, at most `MAX_BYTES` long and `MAX_DEPTH` deep.
+    """Returns the object in config.json or sweep.json, as `files.read_json` does.
 
     Raises:
-      UserError: the file cannot be read, is larger, holds something else, or was changed.
+      UserError: the file cannot be read, is larger or deeper, holds something else, or was changed.
     """
-    with reading(path), path.open('rb') as file:
-        raw = file.read(MAX_BYTES + 1)
-    if len(raw) > MAX_BYTES:
-        raise damaged(path, f'it is larger than {MAX_BYTES:,} bytes')
     try:
-        content = json.loads(raw.decode(), parse_constant=_refuse_constant)
-    except RecursionError as error:
-        raise damaged(path, 'it is nested too deeply') from error
+        with reading(path):
+            return files.read_json(path)
     except ValueError as error:
-        raise UserError(f'{path} is damaged ({type(error).__name__}: {error})') from error
-    if not isinstance(content, dict):
-        raise damaged(path, 'it holds no object')
-    if not _is_shallow(content, MAX_DEPTH):
-        raise damaged(path, f'it is nested more than {MAX_DEPTH} deep')
-    return files.without_checksum(path, content)
-
-
-def _refuse_constant(name: str) -> float:
-    raise ValueError(f'{name} is not JSON')
-
-
-def _is_shallow(content: Any, depth: int) -> bool:
-    if not isinstance(content, dict | list):
-        return True
-    parts = content.values() if isinstance(content, dict) else content
-    return depth > 0 and all(_is_shallow(part, depth - 1) for part in parts)
+        raise damaged(path, str(error)) from error
 
 
 def check_record(path: pathlib.Path, record: dict[str, Any], names: tuple[str, ...]) -> None:

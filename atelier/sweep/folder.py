@@ -39,7 +39,7 @@ def load(folder: pathlib.Path) -> dict[str, Any]:
 
     Raises:
       UserError: the folder is not a sweep, the file is damaged or was changed, or a file of the
-        sweep is a symbolic link.
+        sweep is a symbolic link, a pipe, a socket or a device.
     """
     path = folder / NAME
     with reading(path):
@@ -49,7 +49,7 @@ def load(folder: pathlib.Path) -> dict[str, Any]:
                 f'{folder} {problem}; give the folder of a sweep, or start one with '
                 '--mode=sweep --config=configs/NAME.py'
             )
-    _refuse_links(folder)
+    _check_own_files(folder)
     names = ('path', 'argument', 'values', *_REQUEST_FLAGS)
     record = config_values.read_record(path, names, {})
     axes = record['axes']
@@ -132,14 +132,14 @@ def _is_free(folder: pathlib.Path) -> bool:
     return all(leftovers.is_temporary_file(path) for path in folder.iterdir())
 
 
-def _refuse_links(folder: pathlib.Path) -> None:
-    """Refuses links among the sweep's own files; those of a member are checked with its run.
+def _check_own_files(folder: pathlib.Path) -> None:
+    """Refuses links and pipes among the sweep's own files; a member's are checked with its run.
 
     The folder `jobs` may contain links, because Submitit creates some there.
     """
     for name in OWN:
-        files.refuse_link(folder / name)
-    files.refuse_links(folder / 'programs', may_be_links=())
+        files.check_entry(folder / name)
+    files.check_entries(folder / 'programs', may_be_links=())
 
 
 def _formatted(value: Any) -> str:
@@ -209,9 +209,9 @@ def _read(path: pathlib.Path) -> dict[str, Any]:
     """Returns a record, empty if it is missing or damaged.
 
     Raises:
-      UserError: it was changed after it was written, or it is a symbolic link.
+      UserError: it was changed after it was written, or it is a link or a pipe.
     """
-    files.refuse_link(path)
+    files.check_entry(path)
     try:
         return files.read_json(path)
     except (OSError, ValueError):

@@ -41,7 +41,7 @@ def rows_of(runs: dict[str, Run], settings: dict[str, Setting]) -> list[Row]:
 
 
 def _row(name: str, run: Run, setting: Setting) -> Row:
-    files.refuse_links(run.folder)
+    files.check_entries(run.folder)
     train, validations = run.config.train, read_validations(run.folder)
     memory, chosen = Memory(), validations[-1] if validations else (0, {})
     if train.best_metric:

@@ -7,6 +7,7 @@ import re
 import signal
 import subprocess
 import sys
+import zlib
 
 import numpy as np
 import pytest
@@ -116,7 +117,7 @@ def test_a_link_inside_a_folder_is_refused(tmp_path):
         link.parent.mkdir(parents=True)
         link.symlink_to(mine if name != 'x' else tmp_path / 'nothing')
         with pytest.raises(UserError, match=f'{name} is a symbolic link'):
-            files.refuse_links(tmp_path / name.replace('/', '-'))
+            files.check_entries(tmp_path / name.replace('/', '-'))
     assert mine.read_text() == 'mine'
 
 
@@ -126,14 +127,14 @@ def test_a_folder_and_its_checkpoints_may_be_on_another_disk(tmp_path):
     (tmp_path / 'disk' / 'checkpoints' / '40').mkdir(parents=True)
     (tmp_path / 'run').symlink_to(tmp_path / 'disk' / 'run')
     (tmp_path / 'run' / 'checkpoints').symlink_to(tmp_path / 'disk' / 'checkpoints')
-    files.refuse_links(tmp_path / 'run')
+    files.check_entries(tmp_path / 'run')
     (tmp_path / 'run' / 'checkpoints' / '50').symlink_to(tmp_path)
     with pytest.raises(UserError, match='checkpoints/50 is a symbolic link'):
-        files.refuse_links(tmp_path / 'run')
+        files.check_entries(tmp_path / 'run')
     (tmp_path / 'run' / 'checkpoints').unlink()
     (tmp_path / 'run' / 'checkpoints').symlink_to('checkpoints')  # to itself
     with pytest.raises(UserError, match='cannot read'):
-        files.refuse_links(tmp_path / 'run')
+        files.check_entries(tmp_path / 'run')
 
 
 @pytest.mark.parametrize('name', WRITERS)
@@ -144,6 +145,21 @@ def test_a_file_is_not_written_through_a_link(tmp_path, name):
     with pytest.raises(UserError, match=f'{name} is a symbolic link'):
         WRITERS[name](tmp_path / name)
     assert (tmp_path / 'mine').read_text() == 'mine'
+
+
+@pytest.mark.parametrize('name', WRITERS)
+def test_a_pipe_is_not_replaced_by_a_file(tmp_path, name):
+    """It is not something that the program has written."""
+    os.mkfifo(tmp_path / name)
+    with pytest.raises(UserError, match=f'{name} is neither a regular file nor a folder'):
+        WRITERS[name](tmp_path / name)
+
+
+def test_a_reader_does_not_wait_for_a_pipe(tmp_path):
+    """Even if the pipe is created after the folder was checked."""
+    os.mkfifo(tmp_path / 'a.json')
+    with pytest.raises(OSError, match='not a regular file'):
+        files.open_regular(tmp_path / 'a.json')
 
 
 # Checksums
@@ -178,9 +194,24 @@ def test_a_file_without_a_checksum_is_read_and_reported_once(tmp_path, caplog, m
     assert message == f'{path} has no checksum, because an earlier version wrote it'
 
 
-@pytest.mark.parametrize('text', ['[' * 100_000, '[]', '{', '{"a": 1', '\xff'])
+@pytest.mark.parametrize(
+    'text',
+    ['[' * 100_000, '[]', '{', '{"a": 1', '\xff', '{"a": NaN}', '{"a":' * 50 + '1' + '}' * 50],
+)
 def test_invalid_json_is_a_value_error(tmp_path, text):
     """The caller turns the error into a message that says what the file is for."""
     (tmp_path / 'a.json').write_text(text, encoding='latin-1')
     with pytest.raises(ValueError):  # noqa: PT011 of several libraries
         files.read_json(tmp_path / 'a.json')
+
+
+def test_a_huge_file_is_not_read_into_memory(tmp_path):
+    """JSON of 8 GB is refused, and a checksum is computed by blocks."""
+    path = tmp_path / 'a.json'
+    path.touch()
+    os.truncate(path, 8 << 30)
+    with pytest.raises(ValueError, match='it is larger than 16,777,216 bytes'):
+        files.read_json(path)
+    os.truncate(path, 3 * files.BLOCK + 1)
+    assert files.checksum_of(path) == f'{zlib.crc32(path.read_bytes()):08x}'
+    assert files.checksum_of(tmp_path / 'none') is None

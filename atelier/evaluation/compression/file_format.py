@@ -10,6 +10,7 @@ from typing import Literal, NamedTuple
 import jax
 import numpy as np
 
+from atelier import files
 from atelier.core import game
 from atelier.data.checksums import checksum
 from atelier.data.dataset import Spec
@@ -69,8 +70,8 @@ def read(path: pathlib.Path) -> tuple[Header, Words]:
     Raises:
       UserError: the file is missing, is not of this format, or is damaged.
     """
-    with reading(path):
-        content = path.read_bytes()
+    with reading(path), files.open_regular(path) as file:
+        content = file.read()
     coders = [name for name, magic in MAGIC.items() if content.startswith(magic)]
     if not coders:
         raise UserError(

@@ -113,9 +113,19 @@ def a_file_instead(entry):
     entry.write_text('rubbish')
 
 
+def a_pipe(name):
+    def replace(entry):
+        (entry / name).unlink()
+        os.mkfifo(entry / name)
+
+    return replace
+
+
 @pytest.mark.parametrize(
     'damage',
     [
+        pytest.param(a_pipe('entry.json'), id='a pipe'),
+        pytest.param(a_pipe('x.npy'), id='a pipe as array'),
         pytest.param(cut, id='cut short'),
         pytest.param(flipped('x.npy', -20), id='a flipped byte'),
         pytest.param(flipped('x.npy', 30), id='a flipped byte of a header'),

@@ -6,6 +6,7 @@ available, is compared with the output of TFDS itself.
 
 import importlib.util
 import json
+import os
 import pathlib
 import re
 import socket
@@ -168,6 +169,15 @@ def removed(name):
     return lambda folder: next(folder.glob(name)).unlink()
 
 
+def a_pipe(name):
+    def replace(folder):
+        path = next(folder.glob(name))
+        path.unlink()
+        os.mkfifo(path)
+
+    return replace
+
+
 SHARD, EMPTY = 'tiny-train*', b'{"fileFormat": "array_record"}'
 
 
@@ -182,6 +192,8 @@ SHARD, EMPTY = 'tiny-train*', b'{"fileFormat": "array_record"}'
         pytest.param(overwritten('dataset_info.json', EMPTY), id='no splits'),
         pytest.param(overwritten('features.json', b'rubbish'), id='features'),
         pytest.param(removed(SHARD), id='no shard'),
+        pytest.param(a_pipe('features.json'), id='a pipe'),
+        pytest.param(a_pipe(SHARD), id='a pipe as shard'),
         pytest.param(overwritten(SHARD, b'rubbish'), id='a damaged shard'),
         pytest.param(overwritten(SHARD, bytes(1 << 17)), id='a shard of zeros'),
     ],

@@ -25,6 +25,7 @@ def test_an_evaluation_is_read_as_it_was_written(tmp_path, evaluation):
     [
         ('weights', 3, 'weights'),
         ('data', [1], 'data'),
+        ('run', 3, 'run'),
         ('values', 'text', 'values'),
         ('values', {'accuracy': '../../x'}, 'values.accuracy'),
         ('values', {'accuracy': {'mean': 'x'}}, 'values.accuracy'),
@@ -48,3 +49,15 @@ def test_a_truncated_or_missing_file_gives_no_evaluation(tmp_path):
     assert evaluation_file.read_evaluation(tmp_path) == {}
     (tmp_path / 'evaluation.json').write_text('{"values"')
     assert evaluation_file.read_evaluation(tmp_path) == {}
+
+
+def test_an_evaluation_of_another_run_is_refused(tmp_path, complaint, caplog):
+    """Without an id, as earlier versions wrote it, it is read as before."""
+    files.write_json(tmp_path / 'evaluation.json', {**GOOD, 'run': 'a'})
+    assert evaluation_file.read_evaluation(tmp_path, 'a') == {**GOOD, 'run': 'a'}
+    line = complaint(evaluation_file.read_evaluation, tmp_path, 'b')
+    assert "belongs to another run, of id 'a'; --mode=evaluate" in line
+    assert evaluation_file.previous_evaluation(tmp_path, 'b') == {}
+    assert "belongs to another run, of id 'a'" in caplog.text
+    files.write_json(tmp_path / 'evaluation.json', GOOD)
+    assert evaluation_file.read_evaluation(tmp_path, 'b') == GOOD

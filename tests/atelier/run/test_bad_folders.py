@@ -267,6 +267,11 @@ def test_an_evaluation_that_was_changed_or_lost_its_values_is_repeated(folder, m
         damage(values)
         evaluated()
         assert values.stat().st_size == size
+    files.write_json(path, {**files.read_json(path), 'run': 'another'})
+    with pytest.raises(UserError, match='belongs to another run'):
+        compare.compare([str(folder), str(folder.parent)], folder.parent)
+    evaluated()
+    assert files.read_json(path)['run'] == run_folder.load(folder)['id']
     path.write_text(path.read_text().replace('"mean": 4.0', '"mean": 5.0'))
     with pytest.raises(UserError, match='changed after .* --mode=evaluate .* writes it again'):
         compare.compare([str(folder), str(folder.parent)], folder.parent)

@@ -1,5 +1,6 @@
-"""A run folder after a kill, with links in it, or with a changed config.json."""
+"""A run folder after a kill, with links or pipes in it, or with a changed config.json."""
 
+import os
 import shutil
 
 import pytest
@@ -112,6 +113,23 @@ def test_links_in_a_run_folder_are_refused(folder, tmp_path):
         mine.rename(path)
 
 
+def test_pipes_in_a_run_folder_are_refused(folder, tmp_path):
+    """Each file in turn is a pipe, which is not opened: a command would wait for its other end."""
+    for path in [path for path in sorted(folder.rglob('*')) if path.is_file()]:
+        path.rename(tmp_path / 'mine')
+        os.mkfifo(path)
+        message = 'is not a run' if path.name == 'config.json' else f'{path.name} is neither a'
+        with pytest.raises(UserError, match=message):
+            run_folder.load(folder)
+        with (
+            pytest.raises(UserError, match=f'{path.name} is neither a regular file nor a folder'),
+            run_folder.only_trainer(folder),
+        ):
+            pass
+        path.unlink()
+        (tmp_path / 'mine').rename(path)
+
+
 def test_a_run_and_its_checkpoints_may_be_on_another_disk(folder, tmp_path):
     """Links that the user made to a run or its checkpoints work."""
     (folder / 'checkpoints').rename(tmp_path / 'checkpoints')
@@ -127,7 +145,7 @@ def test_a_lock_that_becomes_a_link_is_not_followed(folder, tmp_path, monkeypatc
     (tmp_path / 'mine').write_text('mine')
     (folder / '.lock').unlink()
     (folder / '.lock').symlink_to(tmp_path / 'mine')
-    monkeypatch.setattr(files, 'refuse_links', lambda folder: None)
+    monkeypatch.setattr(files, 'check_entries', lambda folder: None)
     with pytest.raises(UserError, match='cannot write'), run_folder.only_trainer(folder):
         pass
     assert (tmp_path / 'mine').read_text() == 'mine'

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from support import recipe_and_config
 
-from atelier import checkout
+from atelier import checkout, files
 from atelier.data import dataset
 from atelier.errors import UserError
 from atelier.run import data_record, run_folder, stored_values
@@ -145,7 +145,7 @@ def test_an_integer_is_accepted_for_a_float(folder):
         ('{"a": NaN}', 'NaN is not JSON'),
         ('"text"', 'holds no object'),
         (b'{"a": "\xff"}', 'is damaged'),
-        (' ' * (stored_values.MAX_BYTES + 1), 'larger than'),
+        (' ' * (files.MAX_BYTES + 1), 'larger than'),
     ],
     ids=lambda value: '' if len(value) > 100 else None,
 )

@@ -1,5 +1,7 @@
 """Range coding: exact round trips for any examples, at the predicted number of bits."""
 
+import os
+
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -102,6 +104,8 @@ def test_a_file_keeps_its_header(tmp_path):
 
 def test_a_file_of_another_format_is_refused_in_one_line(tmp_path, complaint):
     assert 'cannot read' in complaint(file_format.read, tmp_path / 'none')
+    os.mkfifo(tmp_path / 'pipe')
+    assert 'not a regular file' in complaint(file_format.read, tmp_path / 'pipe')
     path = tmp_path / 'file.bin'
     for content in (b'', b'PNG', b'atelier3', b'atelier3[1]\n', b'atelier3[1,2\n12'):
         path.write_bytes(content)
