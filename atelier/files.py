@@ -7,6 +7,7 @@ holds either the old file or the new one, complete.
 import contextlib
 import errno
 import json
+import math
 import os
 import pathlib
 import stat
@@ -64,9 +65,21 @@ def write_arrays(path: pathlib.Path, arrays: dict[str, np.ndarray]) -> None:
 
 
 def write_json(path: pathlib.Path, value: dict[str, Any]) -> None:
-    """Writes a JSON object with a checksum of its content; raises as `whole`."""
-    text = json.dumps({**value, CHECKSUM: _checksum(value)}, indent=2)
+    """Writes a JSON object with a checksum of its content; raises as `whole`.
+
+    Numbers that are not finite become null, because JSON has no NaN.
+    """
+    value = _with_null(value)
+    text = json.dumps({**value, CHECKSUM: _checksum(value)}, indent=2, allow_nan=False)
     write_text(path, text + '\n')
+
+
+def _with_null(content: Any) -> Any:
+    if isinstance(content, dict):
+        return {name: _with_null(part) for name, part in content.items()}
+    if isinstance(content, list | tuple):
+        return [_with_null(part) for part in content]
+    return None if isinstance(content, float) and not math.isfinite(content) else content
 
 
 def read_json(path: pathlib.Path) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 import errno
 import json
+import math
 import os
 import re
 import signal
@@ -163,6 +164,13 @@ def test_a_reader_does_not_wait_for_a_pipe(tmp_path):
 
 
 # Checksums
+
+
+def test_numbers_that_are_not_finite_are_null(tmp_path):
+    path = tmp_path / 'numbers.json'
+    values = {'nan': math.nan, 'inside': [math.inf, (1.5, -math.inf), {'x': np.float64('nan')}]}
+    files.write_json(path, values)
+    assert files.read_json(path) == {'nan': None, 'inside': [None, [1.5, None], {'x': None}]}
 
 
 def test_json_is_read_without_its_checksum(tmp_path):
