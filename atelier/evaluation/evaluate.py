@@ -96,7 +96,7 @@ def _evaluate(
     path, run_id = run.folder / evaluation_file.NAME, _id_of(run)
     previous = evaluation_file.previous_evaluation(run.folder, run_id) if reuse else {}
     is_up_to_date = all(previous.get(name) == value for name, value in determining_settings.items())
-    is_up_to_date &= previous.get('values_checksum', '') == checksum_of_values(run.folder)
+    is_up_to_date &= (previous.get('values_checksum') or '') == checksum_of_values(run.folder)
     if processes.from_first(np.asarray(is_up_to_date)):
         return previous
     image_path = None if features else run.folder / 'samples' / 'nearest-training.png'
