@@ -25,14 +25,16 @@ _reported: set[pathlib.Path] = set()  # files without a checksum
 
 @contextlib.contextmanager
 def whole(path: pathlib.Path) -> Iterator[BinaryIO]:
-    """Yields a binary file that becomes `path` at the end; creates the folder if needed.
+    """Yields a binary file that becomes `path` at the end; creates its folder if needed.
+
+    The parent of that folder must exist: a run that was deleted while it trains is not recreated.
 
     Raises:
       UserError: the file cannot be written, or `path` is a symbolic link.
     """
     with writing(path):
         refuse_link(path)
-        path.parent.mkdir(parents=True, exist_ok=True)
+        path.parent.mkdir(exist_ok=True)
         descriptor, temporary = leftovers.new_file(path.parent)
         try:
             with open(descriptor, 'wb') as file:
