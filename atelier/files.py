@@ -31,7 +31,9 @@ _reported: set[pathlib.Path] = set()  # files without a checksum
 
 @contextlib.contextmanager
 def whole(path: pathlib.Path) -> Iterator[BinaryIO]:
-    """Yields a binary file that becomes `path` at the end; creates the folder if needed.
+    """Yields a binary file that becomes `path` at the end; creates its folder if needed.
+
+    The parent of that folder must exist: a run that was deleted while it trains is not recreated.
 
     Raises:
       UserError: the file cannot be written, or `path` is a symbolic link, a pipe, a socket or a
@@ -39,7 +41,7 @@ def whole(path: pathlib.Path) -> Iterator[BinaryIO]:
     """
     with writing(path):
         check_entry(path)
-        path.parent.mkdir(parents=True, exist_ok=True)
+        path.parent.mkdir(exist_ok=True)
         descriptor, temporary = leftovers.new_file(path.parent)
         try:
             with open(descriptor, 'wb') as file:

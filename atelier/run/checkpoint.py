@@ -74,13 +74,21 @@ class Checkpoints:
         in_flight = {self._in_flight.step} if self._in_flight else set()
         return sorted({*self._folder.steps(), *in_flight})
 
+    def hold(self, *paths: pathlib.Path) -> None:
+        """Adds files and folders of the run to those of `check_in_place`."""
+        self._folder.hold(*paths)
+
     def check_in_place(self) -> None:
-        """Checks that the folder is still where it was opened.
+        """Checks that the folder, and what is held besides, are still where they were opened.
 
         Raises:
-          UserError: it was deleted, moved or replaced.
+          UserError: one of them was deleted, moved or replaced.
         """
         self._folder.check_in_place()
+
+    def checked(self) -> contextlib.AbstractContextManager[None]:
+        """Turns an error inside the block into that of `check_in_place`, if this is its cause."""
+        return self._folder.checked()
 
     def save(self, state: State, memory: Memory, keep: bool = True) -> None:
         """Starts an asynchronous save; the first one of a process is finished and read back.
@@ -99,7 +107,7 @@ class Checkpoints:
         self.check_in_place()
         tree = host_copy(state)
         step = int(tree['step'])
-        with writing_arrays(self.folder):
+        with self._folder.checked(), writing_arrays(self.folder):
             checksum = start_save(self._manager, tree, memory, self._run_id)
         if checksum is None:
             newest = max(self.steps(), default='none')
@@ -121,15 +129,16 @@ class Checkpoints:
           UserError: as for `save`, or the checkpoint cannot be read back.
         """
         saved, self._in_flight = self._in_flight, None
-        with writing_arrays(self.folder):
-            self._manager.wait_until_finished()
-        if saved is None:
-            return
-        self.check_in_place()
-        self._read_back(saved)
-        outdated = replaced(self.steps(), self._to_keep, self._readable, saved.best_step)
-        for step in outdated:
-            self._delete(step)
+        with self._folder.checked():
+            with writing_arrays(self.folder):
+                self._manager.wait_until_finished()
+            if saved is None:
+                return
+            self.check_in_place()
+            self._read_back(saved)
+            outdated = replaced(self.steps(), self._to_keep, self._readable, saved.best_step)
+            for step in outdated:
+                self._delete(step)
 
     def _read_back(self, saved: _Save) -> None:
         """Reads a save back; sets it aside if it cannot be read.
@@ -145,6 +154,7 @@ class Checkpoints:
                 self._readable.add(saved.step)
                 return
         except UserError as error:
+            self._folder.refuse_deleted(error, saved.step)
             reason = str(error)
         aside = self._folder.set_aside(saved.step)
         raise UserError(

@@ -5,14 +5,19 @@ stars, which Orbax would read as patterns, and it never leads to a folder create
 same name.
 """
 
+import contextlib
+import errno
 import os
 import pathlib
 import re
 import shutil
+from collections.abc import Iterator
 
 from atelier.errors import UserError, reading, writing
 
 _PATTERN = re.compile(r'[*?\[]|gs:')  # in a path, Orbax reads these as a pattern or as an address
+_MISSING = f'NOT_FOUND|are missing|{os.strerror(errno.ENOENT)}'  # in an error of Orbax
+_PARTS = ('state/_METADATA', 'host/metadata')  # of every checkpoint
 _DELETED = '.deleted-'  # begins the name of a subfolder that is being deleted
 
 
@@ -30,10 +35,12 @@ class CheckpointFolder:
           UserError: it cannot be opened or created, or Orbax cannot use its path.
         """
         self.path, self._given_path = path.resolve(), path.absolute()
+        self._held: dict[pathlib.Path, int] = {}  # descriptors of what has to stay at its path
         with reading(path) if read_only else writing(path):
             if not read_only:
                 self.path.mkdir(parents=True, exist_ok=True)
             self._descriptor = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY)
+        self._held[self._given_path] = self._descriptor
         try:
             self.for_orbax = self._path_for_orbax()
             if not read_only:
@@ -66,21 +73,58 @@ class CheckpointFolder:
             names = [entry.name for entry in os.scandir(self._descriptor) if entry.is_dir()]
         return sorted(int(name) for name in names if re.fullmatch('0|[1-9][0-9]*', name))
 
-    def check_in_place(self) -> None:
-        """Checks that the folder is still at its path; costs two system calls.
+    def hold(self, *paths: pathlib.Path) -> None:
+        """Makes `check_in_place` check other files or folders of the run too.
+
+        They stay open, so that no later file can get their inode.
 
         Raises:
-          UserError: the folder was deleted, moved or replaced.
+          UserError: one of them does not exist.
+        """
+        for path in map(pathlib.Path.absolute, paths):
+            try:
+                self._held[path] = os.open(path, os.O_RDONLY)
+            except FileNotFoundError as error:
+                raise _gone(path) from error
+
+    def check_in_place(self) -> None:
+        """Checks that everything held is still at its path; costs two system calls for each.
+
+        Raises:
+          UserError: names what was deleted, moved or replaced.
+        """
+        for path, descriptor in sorted(self._held.items()):  # a folder before its entries
+            try:
+                is_in_place = os.path.samestat(os.stat(path), os.fstat(descriptor))
+            except OSError:
+                is_in_place = False
+            if not is_in_place:
+                raise _gone(path)
+
+    @contextlib.contextmanager
+    def checked(self) -> Iterator[None]:
+        """Says that the folder was deleted, if this is why a save fails.
+
+        A deletion takes time. So the folder may still be there when a file in it is missing.
+
+        Raises:
+          UserError: the folder or a file in it was deleted, moved or replaced.
         """
         try:
-            is_in_place = os.path.samestat(os.stat(self._given_path), os.fstat(self._descriptor))
-        except OSError:
-            is_in_place = False
-        if not is_in_place:
-            raise UserError(
-                f'{self._given_path} was deleted, moved or replaced during the training: training '
-                'stopped and saved nothing more'
-            )
+            yield
+        except Exception as error:
+            self.refuse_deleted(error)
+            raise
+
+    def refuse_deleted(self, error: Exception, step: int | None = None) -> None:
+        """Raises the UserError of `check_in_place` if this is why `error` was raised.
+
+        `step` is that of a finished save which could not be read back.
+        """
+        self.check_in_place()
+        parts = () if step is None else [self.path / str(step) / part for part in _PARTS]
+        if _is_missing(error) or not all(part.exists() for part in parts):
+            raise _gone(self._given_path) from error
 
     def delete(self, step: int) -> None:
         """Deletes a checkpoint. Readers see all of it until it disappears in one step.
@@ -111,5 +155,24 @@ class CheckpointFolder:
         return reason.replace(str(self.for_orbax), str(self.path))
 
     def close(self) -> None:
-        """Closes the folder."""
-        os.close(self._descriptor)
+        """Closes the folder, and what is held besides."""
+        for descriptor in self._held.values():
+            os.close(descriptor)
+        self._held.clear()
+
+
+def _gone(path: pathlib.Path) -> UserError:
+    return UserError(
+        f'{path} was deleted, moved or replaced during the training: training stopped and saved '
+        'nothing more'
+    )
+
+
+def _is_missing(error: BaseException | None) -> bool:
+    """Whether a missing file caused an error; Orbax often says so in a text only."""
+    while error is not None:
+        is_text = isinstance(error, ValueError) and re.search(_MISSING, str(error))
+        if isinstance(error, FileNotFoundError) or is_text:
+            return True
+        error = error.__cause__
+    return False

@@ -18,7 +18,7 @@ from ml_collections import ConfigDict
 
 from atelier import files, leftovers
 from atelier.checkout import ConfigFile, has_moved
-from atelier.errors import UserError, reading, shortened
+from atelier.errors import UserError, reading, shortened, writing
 from atelier.log import log
 from atelier.run import config_values, run_folder, stored_values
 from atelier.run.experiment import Run
@@ -152,6 +152,8 @@ def write(folder: pathlib.Path, record: dict[str, Any]) -> None:
     Raises:
       UserError: the file cannot be written.
     """
+    with writing(folder):
+        folder.mkdir(parents=True, exist_ok=True)
     leftovers.remove_files(folder)
     files.write_json(folder / NAME, record)
 

@@ -20,7 +20,7 @@ from atelier.sweep.vmapped_program import Compiled, compiled_for, side_by_side
 from atelier.training.session import Member
 from atelier.training.validation import CompiledValidation
 
-FILES = 8  # open files per member, with a margin
+FILES = 12  # open files per member, with a margin
 
 
 def train_together(
@@ -146,7 +146,8 @@ def _train(
         times = ', '.join(f'{name} {s:.3g} s' for name, s in seconds.items())
         steps = counted(compiled.num_steps, 'step')
         log.info('%s: in the form %r (%s took %s)', names, form, steps, times)
-        sweep_folder.write_program(path, runs, devices[0].device_kind, form, seconds)
+        with members[0].checkpoints.checked():
+            sweep_folder.write_program(path, runs, devices[0].device_kind, form, seconds)
 
     train_lib, train = checkout.train_lib(), runs[0].config.train
     description = train_lib.description(runs[0], states[0])
@@ -169,4 +170,5 @@ def _train(
 def _record_failure(member: Member) -> None:
     """Records a failed member: its State is frozen, its checkpoints stay valid, others continue."""
     log.warning('%s: %s', member.run.folder.name, member.failure)
-    files.write_json(member.run.folder / sweep_folder.FAILED, {'message': member.failure})
+    with member.checkpoints.checked():
+        files.write_json(member.run.folder / sweep_folder.FAILED, {'message': member.failure})

@@ -30,6 +30,7 @@ class Member:
         self.failure: str | None = None
         run_id = run_folder.load(run.folder)['id']
         self.checkpoints = Checkpoints(run.folder / 'checkpoints', run_id=run_id)
+        self.checkpoints.hold(run.folder, run.folder / 'config.json')
         self._metrics_log: MetricsLog | None = None
 
     def begin(self) -> State:
@@ -57,6 +58,7 @@ class Member:
         `log_prefix`.
         """
         self._metrics_log = MetricsLog(self.run.folder, step)  # cuts before Watch reads the rest
+        self.checkpoints.hold(self.run.folder / 'metrics.jsonl')
         self._watch = Watch(self.run, validation, log_prefix)
 
     def is_done(self, step: int) -> bool:
@@ -67,7 +69,7 @@ class Member:
         """Logs the dispatch that began at step `start`, and sets `failure` if the loss diverged.
 
         Raises:
-          UserError: the run folder was deleted, moved or replaced.
+          UserError: the run folder, or one of its files, was deleted, moved or replaced.
         """
         self.checkpoints.check_in_place()
         every = self.run.config.train.log_every
@@ -75,8 +77,13 @@ class Member:
         self.failure = non_finite(report, start, self.checkpoints.steps())
 
     def validate(self, state: State, report: dict[str, np.ndarray]) -> None:
-        """Evaluates the validation split; `report` is that of the last dispatch."""
-        self.memory = self._watch(state, self.memory, self._metrics_log, report)
+        """Evaluates the validation split; `report` is that of the last dispatch.
+
+        Raises:
+          UserError: the disk is full, or the run folder was deleted, moved or replaced.
+        """
+        with self.checkpoints.checked():
+            self.memory = self._watch(state, self.memory, self._metrics_log, report)
 
     def save(self, state: State, keep: bool = True) -> None:
         """Starts a save like `Checkpoints.save`, but only in the first process."""

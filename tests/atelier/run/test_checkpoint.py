@@ -424,7 +424,7 @@ def test_a_run_folder_that_is_moved_stops_training(tmp_path, monkeypatch):
 
     monkeypatch.setattr(session, 'log_dispatch', log_and_move)
     run = make_run(tmp_path / 'run', **SETTINGS)
-    with pytest.raises(UserError, match='run/checkpoints was deleted, moved or replaced'):
+    with pytest.raises(UserError, match='run was deleted, moved or replaced'):
         train(run)
     assert not run.folder.exists()
     assert steps_in(tmp_path / 'moved' / 'checkpoints')[:1] == [10]

@@ -5,13 +5,20 @@ import os
 import pathlib
 import shutil
 
+import jax
 import numpy as np
 import pytest
 from checkpointing import saved, state_of
+from support import make_run
 
+import train_lib
 from atelier.errors import UserError
+from atelier.run import checkpoint
 from atelier.run.checkpoint import Checkpoints, Memory
 from atelier.run.checkpoint_folder import CheckpointFolder
+from atelier.training import session
+
+pytestmark = pytest.mark.usefixtures('quick_compilation')
 
 ODD_NAMES = (
     'beta [0.5]',
@@ -91,6 +98,43 @@ def test_a_folder_that_disappears_ends_saving(tmp_path, happen, is_linked):
             attempt()
     checkpoints.close()
     assert not os.path.exists(folder) or not list(folder.iterdir())
+
+
+@pytest.mark.parametrize('at', ['dispatch', 'save'])
+@pytest.mark.parametrize('part', ['config.json', 'metrics.jsonl', 'checkpoints', '.'])
+def test_a_run_folder_of_which_a_part_is_deleted_stops_training(tmp_path, monkeypatch, part, at):
+    """As after `rm -rf` beside a save, which leaves some of it; nothing is recreated."""
+    run = make_run(tmp_path / 'run', train__steps=30)
+    where, name = (session, 'log_dispatch') if at == 'dispatch' else (checkpoint, 'start_save')
+    plain, calls = getattr(where, name), []
+
+    def call_and_delete(*args):
+        result = plain(*args)
+        path = run.folder / part
+        calls.append(path)
+        path.rename(tmp_path / 'deleted')
+        return result
+
+    monkeypatch.setattr(where, name, call_and_delete)
+    gone = 'run' if part == '.' else f'run/{part}'
+    with pytest.raises(UserError, match=f'{gone} was deleted, moved or replaced'):
+        train_lib.train(run, jax.devices()[:1])
+    assert len(calls) == 1
+    assert not (run.folder / part).exists()
+
+
+@pytest.mark.parametrize('part', ['.', 'state', 'host', 'state/_METADATA', 'state/d'])
+def test_a_save_whose_files_are_deleted_stops_training(tmp_path, part):
+    """A deletion that has not reached the folder itself yet; nothing is moved to `damaged`."""
+    with contextlib.closing(Checkpoints(tmp_path / 'run' / 'checkpoints')) as checkpoints:
+        checkpoints.save(state_of(10), Memory())
+        checkpoints.save(state_of(20), Memory())
+        checkpoints._manager.wait_until_finished()
+        path = tmp_path / 'run' / 'checkpoints' / '20' / part
+        path.unlink() if path.is_file() else shutil.rmtree(path)
+        with pytest.raises(UserError, match='checkpoints was deleted, moved or replaced'):
+            checkpoints.wait()
+    assert not (tmp_path / 'run' / 'damaged').exists()
 
 
 def test_an_interrupted_deletion_is_completed(tmp_path):
