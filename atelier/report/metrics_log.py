@@ -22,7 +22,9 @@ class MetricsLog:
         with writing(self._path):
             _cut_after(self._path, step)
             self._lines = self._path.open('a')
-            self._board = SummaryWriter(str(folder / 'tensorboard'), purge_step=step + 1)
+            # absolute, because tensorboardX reads a relative 'gs:a' as an address
+            board = str((folder / 'tensorboard').absolute())
+            self._board = SummaryWriter(board, purge_step=step + 1)
 
     def write(self, step: int, values: dict[str, float], to_board: bool = True) -> None:
         """Writes one line and, with `to_board`, one TensorBoard point per value."""

@@ -1,5 +1,9 @@
 """The metrics log: truncated, appended to, and read despite damage."""
 
+import pathlib
+
+import pytest
+
 from atelier.report import metrics_log
 
 
@@ -13,6 +17,16 @@ def test_metrics_are_cut_and_appended(tmp_path):
     assert [row['step'] for row in rows] == list(range(1, 9))
     assert all(row['train/loss'] == 1.0 / row['step'] for row in rows)
     assert list((tmp_path / 'tensorboard').glob('events*'))
+
+
+@pytest.mark.parametrize('name', ['gs:a', 's3:a', 's3:sweep/member'])
+def test_a_relative_folder_named_like_an_address_is_a_folder(tmp_path, monkeypatch, name):
+    monkeypatch.chdir(tmp_path)
+    pathlib.Path(name).mkdir(parents=True)
+    log = metrics_log.MetricsLog(pathlib.Path(name), 0)
+    log.write(1, {'train/loss': 1.0})
+    log.close()
+    assert list((tmp_path / name / 'tensorboard').glob('events*'))
 
 
 def test_only_the_damaged_line_is_lost(tmp_path, caplog):
