@@ -83,7 +83,8 @@ def _column(folder: str) -> Column:
             curves.setdefault(name, []).append((step, value))
     means = {name: value.get('mean') for name, value in evaluation.get('values', {}).items()}
     config = {**config_values.flatten(record['values']), 'init_from': record['init_from']}
-    return Column(folder.rstrip('/'), config, evaluation, curves, read_values(path, means))
+    values = read_values(path, means, evaluation.get('values_checksum'))
+    return Column(folder.rstrip('/'), config, evaluation, curves, values)
 
 
 def _samples(evaluation: dict[str, Any]) -> dict[str, Any]:

@@ -2,10 +2,14 @@
 
 import json
 import pathlib
+from collections.abc import Iterator
+from typing import Any, BinaryIO
 
 from atelier import files
 from atelier.errors import writing
 from atelier.log import log
+
+MAX_LINE = 1 << 20  # bytes
 
 
 class MetricsLog:
@@ -51,17 +55,45 @@ def read_metrics(folder: pathlib.Path) -> list[dict[str, int | float]]:
 
     Any other unreadable line is skipped with a warning.
     """
-    path = folder / 'metrics.jsonl'
-    lines = path.read_text(errors='replace').split('\n') if path.exists() else ['']
-    rows = []
-    for line_number, line in enumerate(lines[:-1], 1):
-        try:
-            row = json.loads(line)
-            row['step'] + 0
-            rows.append(row)
-        except (ValueError, TypeError, KeyError):
-            log.warning('line %d of %s is damaged and left out', line_number, path)
+    path, rows = folder / 'metrics.jsonl', []
+    if not path.exists():
+        return rows
+    with files.open_regular(path) as file:
+        for line_number, line in enumerate(_whole_lines(file), 1):
+            row = _row(line)
+            if row is None:
+                log.warning('line %d of %s is damaged and left out', line_number, path)
+            else:
+                rows.append(row)
     return rows
+
+
+def _whole_lines(file: BinaryIO) -> Iterator[bytes]:
+    """Yields the lines that end; an empty one in place of a line longer than `MAX_LINE`."""
+    while line := file.readline(MAX_LINE):
+        start = line
+        while line and not line.endswith(b'\n'):
+            line = file.readline(MAX_LINE)
+        if line:
+            yield start if start.endswith(b'\n') else b''
+
+
+def _row(line: bytes) -> dict[str, int | float] | None:
+    """Returns the object of a line with a step and numbers, or None if it is something else."""
+    try:
+        row = json.loads(line)
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(row, dict) or type(row.get('step')) is not int or row['step'] < 0:
+        return None
+    return row if all(map(_is_number, row.values())) else None
+
+
+def _is_number(value: Any) -> bool:
+    """Whether a value can be plotted: null stands for a number that is not finite."""
+    if type(value) is int:
+        return abs(value) < 2**63
+    return value is None or type(value) is float
 
 
 def read_validations(folder: pathlib.Path) -> list[tuple[int, dict[str, float]]]:

@@ -281,6 +281,11 @@ def only_trainer(folder: pathlib.Path) -> Iterator[None]:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             raise UserError(f'another process is training {folder}: wait for it') from error
+        except OSError as error:
+            raise UserError(
+                f'{folder} cannot be locked ({error.strerror}): choose a --workdir on a file '
+                'system with file locks'
+            ) from error
         leftovers.remove_files(folder)
         yield
     finally:

@@ -33,22 +33,27 @@ def checksum_of_values(folder: pathlib.Path) -> str | None:
     return files.checksum_of(folder / NAME)
 
 
-def read_values(folder: pathlib.Path, means: dict[str, float | None]) -> dict[str, np.ndarray]:
+def read_values(
+    folder: pathlib.Path, means: dict[str, float | None], checksum: str | None = None
+) -> dict[str, np.ndarray]:
     """Returns the stored values whose means match `means` (those of evaluation.json), in float64.
 
-    A file of another evaluation has other means and is ignored, for example if a process was
-    stopped between writing this file and evaluation.json. An unreadable file is reported in the
-    log.
+    A file of another evaluation has other means and another `checksum`, for example if a process
+    was stopped between writing this file and evaluation.json. It is left out, as is an unreadable
+    file, and reported in the log if the evaluation has a checksum.
     """
     path = folder / NAME
+    advice = f'--mode=evaluate --workdir={folder} writes it again'
     if not path.exists():
+        return {}
+    if checksum is not None and checksum_of_values(folder) != checksum:
+        log.warning('%s has changed since the evaluation: %s', path, advice)
         return {}
     try:
         check_members(path)
         with np.load(path) as stored:
             values = {name: np.asarray(stored[name], np.float64) for name in stored.files}
     except Exception as error:  # damage raises a dozen kinds of errors, from zipfile to zlib
-        advice = f'--mode=evaluate --workdir={folder} writes it again'
         log.warning('%s cannot be read (%s): %s', path, type(error).__name__, advice)
         return {}
     matches = lambda name: math.isclose(

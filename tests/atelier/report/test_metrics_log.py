@@ -40,3 +40,27 @@ def test_only_the_damaged_line_is_lost(tmp_path, caplog):
     assert 'line 2 of' in caplog.text
     assert 'line 3 of' in caplog.text
     assert 'line 5' not in caplog.text
+
+
+@pytest.mark.parametrize(
+    'line',
+    [
+        '[' * 200_000,
+        '{"step": 1' + '0' * 400 + '}',
+        '{"step": 1, "a": 1' + '0' * 400 + '}',
+        '{"step": 2, "a": [1.0]}',
+        '{"step": 2, "a": "high"}',
+        '{"step": 2.5, "a": 1.0}',
+        '{"step": -1}',
+        '{"step": true}',
+        '{"step": 2, "a": "' + 'x' * metrics_log.MAX_LINE + '"}',
+        '',
+    ],
+)
+def test_a_line_that_is_no_row_of_numbers_is_left_out(tmp_path, caplog, line):
+    """Whatever it holds, the rows around it are read."""
+    rows = ['{"step": 1, "a": NaN}', line, '{"step": 3, "a": null}', '']
+    (tmp_path / 'metrics.jsonl').write_text('\n'.join(rows))
+    with caplog.at_level('WARNING', logger='atelier'):
+        assert [row['step'] for row in metrics_log.read_metrics(tmp_path)] == [1, 3]
+    assert 'line 2 of' in caplog.text

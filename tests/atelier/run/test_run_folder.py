@@ -1,5 +1,6 @@
 """A run folder after a kill, with links or pipes in it, or with a changed config.json."""
 
+import errno
 import os
 import shutil
 
@@ -162,3 +163,17 @@ def test_a_changed_config_is_refused(folder):
     path.write_text(text.replace('"beta": 1.0', '"beta": 1.5'))
     with pytest.raises(UserError, match=r'config\.json was changed after it was written'):
         run_folder.load(folder)
+
+
+def test_a_folder_without_file_locks_is_refused(tmp_path, monkeypatch):
+    """Two processes could train there at the same time."""
+
+    def no_locks(descriptor, operation):
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    monkeypatch.setattr('fcntl.flock', no_locks)
+    with (
+        pytest.raises(UserError, match='run cannot be locked .*: choose a --workdir on a file sys'),
+        run_folder.only_trainer(tmp_path / 'run'),
+    ):
+        pass

@@ -17,3 +17,15 @@ def test_a_damaged_values_file_is_reported_and_not_used(tmp_path, caplog, where)
     assert read_values(tmp_path, {'nll_nats': values.mean()}) == {}
     assert 'evaluation.npz cannot be read' in caplog.text
     assert '--mode=evaluate' in caplog.text
+
+
+def test_reordered_values_are_not_paired(tmp_path, caplog):
+    """They have the same mean; only the checksum tells that they belong to other examples."""
+    values = np.random.RandomState(0).normal(size=500)
+    means = {'nll_nats': values.mean()}
+    checksum = write_values(tmp_path, {'nll_nats': values})
+    assert list(read_values(tmp_path, means, checksum)) == ['nll_nats']
+    write_values(tmp_path, {'nll_nats': values[::-1]})
+    assert list(read_values(tmp_path, means)) == ['nll_nats']  # of an earlier version
+    assert read_values(tmp_path, means, checksum) == {}
+    assert 'evaluation.npz has changed since the evaluation' in caplog.text
