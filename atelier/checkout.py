@@ -253,6 +253,8 @@ def recorded(record: dict[str, Any], folder: pathlib.Path) -> ConfigFile:
         return moved[0]
     file = config_file.file.resolve()
     if not is_in_configs(file) and file not in _trusted:
+        if file.suffix != '.py':
+            raise UserError(f'the config of {folder} is {file}, which is no config file')
         path = str(file) if file.exists() else f'PATH/{file.name}, where it is now'
         raise UserError(
             f'the config of {folder} is {file}, which is not in configs/ of the checkout: if you '
@@ -274,7 +276,7 @@ def trust_flags() -> list[str]:
 
 def is_in_configs(file: pathlib.Path) -> bool:
     """Whether the file is a config of the checkout."""
-    return file.is_relative_to(ROOT / 'configs')
+    return file.parent == ROOT / 'configs'
 
 
 def configs() -> list[str]:

@@ -2,6 +2,7 @@
 
 import importlib.metadata
 import math
+import pathlib
 import time
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -112,6 +113,7 @@ def _evaluate(
     }
     if features is not None:
         return result
+    _announce_replacement(path, evaluation_file.previous_evaluation(run.folder, run_id), result)
     leftovers.remove_files(run.folder)
     try:
         with writing(path):
@@ -122,6 +124,13 @@ def _evaluate(
         show(result, run)  # the result is not lost with the file
         raise
     return result
+
+
+def _announce_replacement(path: pathlib.Path, before: dict, now: dict) -> None:
+    """Logs that an evaluation of other weights or with other settings is replaced."""
+    changed = [name for name in ('weights', 'eval') if before and before.get(name) != now[name]]
+    if changed:
+        log.info('%s is replaced: it was computed with other %s', path, ' and '.join(changed))
 
 
 def _id_of(run: Run) -> str | None:

@@ -7,6 +7,7 @@ same name.
 
 import contextlib
 import errno
+import itertools
 import os
 import pathlib
 import re
@@ -143,10 +144,11 @@ class CheckpointFolder:
         Raises:
           UserError: the folder is not writable.
         """
-        target = self._given_path.parent / 'damaged' / str(step)  # beside a link, not its target
-        with writing(target):
-            target.parent.mkdir(exist_ok=True)
-            shutil.rmtree(target, ignore_errors=True)
+        damaged = self._given_path.parent / 'damaged'  # beside a link, not its target
+        names = itertools.chain([str(step)], (f'{step}-{n}' for n in itertools.count(2)))
+        with writing(damaged):
+            damaged.mkdir(exist_ok=True)
+            target = next(damaged / name for name in names if not (damaged / name).exists())
             shutil.move(self.path / str(step), target)
         return target
 

@@ -179,6 +179,9 @@ def test_code_that_came_with_a_run_is_not_run(elsewhere, complaint):
     ):
         line = complaint(checkout.recorded, {'path': path, 'argument': None}, folder)
         assert 'not in configs/ of the checkout' in line and '--trust=' in line
+    for path in ('README.md', '/etc/passwd', 'configs'):
+        line = complaint(checkout.recorded, {'path': path, 'argument': None}, folder)
+        assert 'which is no config file' in line and '--trust' not in line
 
 
 def test_files_that_the_user_names_are_trusted(elsewhere, complaint, monkeypatch):

@@ -128,3 +128,13 @@ def test_stochastic_binarisation_has_the_right_mean():
     chance = raw['x'][0] / 16
     mean = np.mean(data.preprocess(raw, keys)['x'], axis=0)
     assert np.all(np.abs(mean - chance) <= 5 * np.sqrt(chance * (1 - chance) / 4000))
+
+
+def test_an_evaluation_that_replaces_another_one_says_so(trained, caplog):
+    run = trained._replace(config=trained.config.copy_and_resolve_references())
+    evaluate.evaluate(run, jax.devices()[:1])
+    with run.config.unlocked():
+        run.config.eval.num_importance_samples = 2
+    with caplog.at_level('INFO', logger='atelier'):
+        evaluate.evaluate(run, jax.devices()[:1])
+    assert 'evaluation.json is replaced: it was computed with other eval' in caplog.text

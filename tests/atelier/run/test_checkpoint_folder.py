@@ -153,3 +153,17 @@ def test_other_folder_names_are_not_steps(tmp_path):
     (tmp_path / '40').touch()
     with contextlib.closing(CheckpointFolder(tmp_path, read_only=True)) as folder:
         assert folder.steps() == [10]
+
+
+def test_an_earlier_checkpoint_that_was_set_aside_stays(tmp_path):
+    """It may be whole, and only have been renamed."""
+    (tmp_path / 'run').mkdir()
+    folder = CheckpointFolder(tmp_path / 'run' / 'checkpoints', read_only=False)
+    for content in ('first', 'second', 'third'):
+        step = tmp_path / 'run' / 'checkpoints' / '5'
+        step.mkdir(parents=True)
+        (step / 'x').write_text(content)
+        folder.set_aside(5)
+    damaged = tmp_path / 'run' / 'damaged'
+    found = {path.name: (path / 'x').read_text() for path in damaged.iterdir()}
+    assert found == {'5': 'first', '5-2': 'second', '5-3': 'third'}
