@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from atelier import leftovers
-from atelier.errors import UserError
+from atelier.errors import UserError, writing
 from atelier.evaluation.evaluate import summary
 from atelier.evaluation.evaluation_file import read_evaluation
 from atelier.evaluation.latents.report import headlines
@@ -64,6 +64,8 @@ def compare(folders: Sequence[str], target: pathlib.Path) -> dict[str, dict[str,
         log.info('%s', line)
     _warn_if_not_comparable(columns)
     leftovers.remove_files(target)
+    with writing(target):
+        target.mkdir(parents=True, exist_ok=True)
     if any(column.curves for column in columns):
         path = target / 'compare.png'
         _plot_curves(columns, path)

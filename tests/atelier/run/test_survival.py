@@ -453,6 +453,7 @@ Checkpoints.save = save_on_a_full_disk
 def test_disk_full_for_the_metrics(tmp_path, assert_same_end):
     """From step 63 on, the disk is full for metrics.jsonl and the TensorBoard file."""
     patch = """
+import fcntl
 from atelier.report import metrics_log
 write = metrics_log.MetricsLog.write
 
@@ -462,7 +463,8 @@ def write_on_a_full_disk(self, step, *rest, **options):
         for path in [self._path, *self._path.parent.glob('tensorboard/*')]:
             for link in os.scandir('/proc/self/fd'):
                 if os.path.realpath(link.path) == os.path.realpath(path):
-                    os.dup2(full, int(link.name))
+                    if fcntl.fcntl(int(link.name), fcntl.F_GETFL) & os.O_ACCMODE:  # may write
+                        os.dup2(full, int(link.name))
     write(self, step, *rest, **options)
 
 metrics_log.MetricsLog.write = write_on_a_full_disk
