@@ -21,6 +21,7 @@ from atelier.errors import (
     UserError,
     closest,
     closest_field,
+    fields_named,
     opened_from_python,
     reading,
     shortened,
@@ -178,7 +179,7 @@ def _refuse_unknown_flags(
             continue
         name, value = match.groups()
         fields = _described_fields(typed)
-        meant = [f'--config.{field}' for field in fields if f'.{field}'.endswith(f'.{name}')]
+        meant = [f'--config.{field}' for field in fields_named(name, fields)]
         modes = [other for other in applications.names() if name in _options_of(other)]
         if modes and meant and mode in ('train', 'sweep'):
             raise UserError(

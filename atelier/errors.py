@@ -77,8 +77,12 @@ def closest(value: str, known: Iterable[str]) -> str | None:
 def closest_field(name: str, fields: Iterable[str]) -> str | None:
     """Returns the config field meant by `name`: one that ends in it, else the most similar one."""
     fields = list(fields)
-    ending = (field for field in fields if f'.{field}'.endswith(f'.{name}'))
-    return next(ending, None) or closest(name, fields)
+    return next(iter(fields_named(name, fields)), None) or closest(name, fields)
+
+
+def fields_named(name: str, fields: Iterable[str]) -> list[str]:
+    """Returns the config fields of this name, with or without the groups before it."""
+    return [field for field in fields if f'.{field}'.endswith(f'.{name}')]
 
 
 def suggestion(name: str | None) -> str:

@@ -170,7 +170,7 @@ def _escape_prose(text: str) -> str:
         before, end = text[end : code.start()], code.end()
         parts += [_escape_marks(before), code.group()]
     parts.append(_escape_marks(text[end:]))
-    # markup has to stand apart from letters: `\ ` is a space that is not shown
+    # markup may not touch letters: `\ ` is a space that is not printed
     parts[2::2] = [f'\\ {part}' if re.match(r'[\w(]', part) else part for part in parts[2::2]]
     parts[:-1:2] = [f'{part}\\ ' if re.search(r'\w$', part) else part for part in parts[:-1:2]]
     return ''.join(parts)

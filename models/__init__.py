@@ -1,4 +1,4 @@
-"""Flax networks, and the families of models, most of which are built from them.
+"""Flax networks and families of models. Most families are built from the networks.
 
 | family | module |
 |---|---|

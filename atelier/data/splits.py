@@ -128,7 +128,7 @@ def hold_out_by_content(
       share: `config.data.held_out_share`, of the digests that each missing split gets.
 
     Returns:
-      The splits, and the rule that made them in words; '' if none was missing.
+      The splits, and a description of the rule that made them ('' if no split was missing).
 
     Raises:
       UserError: a split would be empty.

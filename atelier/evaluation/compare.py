@@ -64,9 +64,9 @@ def compare(folders: Sequence[str], target: pathlib.Path) -> dict[str, dict[str,
         log.info('%s', line)
     _warn_if_not_comparable(columns)
     leftovers.remove_files(target)
-    with writing(target):
-        target.mkdir(parents=True, exist_ok=True)
     if any(column.curves for column in columns):
+        with writing(target):
+            target.mkdir(parents=True, exist_ok=True)
         path = target / 'compare.png'
         _plot_curves(columns, path)
         log.info('figure: %s', path)

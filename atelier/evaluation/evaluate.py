@@ -95,8 +95,10 @@ def _evaluate(
     _, state, weights = trained or restore.load(run)
     determining_settings = _determining_settings(run, weights, feature_function)
     path, run_id = run.folder / evaluation_file.NAME, _id_of(run)
-    previous = evaluation_file.previous_evaluation(run.folder, run_id) if reuse else {}
-    is_up_to_date = all(previous.get(name) == value for name, value in determining_settings.items())
+    previous = {} if features else evaluation_file.previous_evaluation(run.folder, run_id)
+    is_up_to_date = reuse and all(
+        previous.get(name) == value for name, value in determining_settings.items()
+    )
     is_up_to_date &= (previous.get('values_checksum') or '') == checksum_of_values(run.folder)
     if processes.from_first(np.asarray(is_up_to_date)):
         return previous
@@ -113,7 +115,7 @@ def _evaluate(
     }
     if features is not None:
         return result
-    _announce_replacement(path, evaluation_file.previous_evaluation(run.folder, run_id), result)
+    _announce_replacement(path, previous, result)
     leftovers.remove_files(run.folder)
     try:
         with writing(path):

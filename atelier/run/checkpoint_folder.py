@@ -36,7 +36,7 @@ class CheckpointFolder:
           UserError: it cannot be opened or created, or Orbax cannot use its path.
         """
         self.path, self._given_path = path.resolve(), path.absolute()
-        self._held: dict[pathlib.Path, int] = {}  # descriptors of what has to stay at its path
+        self._held: dict[pathlib.Path, int] = {}  # open files and folders, by path
         with reading(path) if read_only else writing(path):
             if not read_only:
                 self.path.mkdir(parents=True, exist_ok=True)

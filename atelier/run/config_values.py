@@ -47,27 +47,27 @@ def is_path(name: str) -> bool:
 
 def with_absolute_paths(values: dict[str, Any], prefix: str = '') -> dict[str, Any]:
     """Returns config values with absolute paths, which mean the same in every working directory."""
-    whole = {}
+    absolute = {}
     for name, value in values.items():
         if isinstance(value, dict):
-            whole[name] = with_absolute_paths(value, f'{prefix}{name}.')
+            absolute[name] = with_absolute_paths(value, f'{prefix}{name}.')
         else:
-            whole[name] = _whole(value) if is_path(prefix + name) else value
-    return whole
+            absolute[name] = _absolute(value) if is_path(prefix + name) else value
+    return absolute
 
 
-def _whole(value: Any) -> Any:
+def _absolute(value: Any) -> Any:
     if isinstance(value, list | tuple):
-        return type(value)(map(_whole, value))
+        return type(value)(map(_absolute, value))
     is_given = isinstance(value, str) and value and '://' not in value  # '': no path
     return os.path.realpath(user_path(value)) if is_given else value
 
 
-def config_with_whole_paths(config: ConfigDict) -> ConfigDict:
+def config_with_absolute_paths(config: ConfigDict) -> ConfigDict:
     """Returns `config`, or a copy of it in which relative paths are absolute."""
     values = flatten(config.to_dict())
-    whole = flatten(with_absolute_paths(config.to_dict()))
-    changed = {name: path for name, path in whole.items() if path != values[name]}
+    absolute = flatten(with_absolute_paths(config.to_dict()))
+    changed = {name: path for name, path in absolute.items() if path != values[name]}
     if not changed:
         return config
     config = config.copy_and_resolve_references()

@@ -11,7 +11,7 @@ from atelier.core.family import Family
 from atelier.data import dataset
 from atelier.errors import UserError
 from atelier.run import limits
-from atelier.run.config_values import config_with_whole_paths
+from atelier.run.config_values import config_with_absolute_paths
 
 Build = Callable[[ConfigDict, dataset.Spec], Family]
 
@@ -47,7 +47,7 @@ def assemble(
       UserError: `build` does not return a Family, or a size in the config is too large.
     """
     limits.check_integers(config)
-    config = config_with_whole_paths(config)
+    config = config_with_absolute_paths(config)
     data = dataset.load(config) if data is None else data
     config = with_batch_size(config, data)
     family = built(build or config_file.build, config, data.spec)

@@ -8,10 +8,10 @@ from typing import Any
 from atelier.checkout import ROOT, ConfigFile
 from atelier.data.dataset import Dataset
 from atelier.errors import UserError
-from atelier.log import Lines, log
+from atelier.log import Lines, listed, log
 from atelier.run import code_record
 
-MAX_NAMED = 12  # packages in a message
+MAX_NAMED = 12  # packages before "and N more" in a message
 
 
 def warn_if_code_changed(
@@ -45,20 +45,18 @@ def warn_if_code_changed(
         log.warning(
             'the code has changed since %s began, in %s (commit %s then, %s now)',
             folder,
-            _listed(packages),
+            listed(packages, MAX_NAMED + 1),
             record['git'],
             git_hash(),
         )
     neighbours = code_record.differences(record['neighbours'] or {}, code['neighbours'])
     if neighbours:
         log.warning(
-            '%s beside %s changed since %s began', _listed(neighbours), config_file.path, folder
+            '%s beside %s changed since %s began',
+            listed(neighbours, MAX_NAMED + 1),
+            config_file.path,
+            folder,
         )
-
-
-def _listed(names: list[str]) -> str:
-    more = f' and {len(names) - MAX_NAMED} more' if len(names) > MAX_NAMED else ''
-    return ', '.join(names[:MAX_NAMED]) + more
 
 
 def warn_if_data_changed(folder: pathlib.Path, data: Dataset, record: dict[str, Any]) -> None:

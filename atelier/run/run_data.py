@@ -30,7 +30,6 @@ def of_record(folder: pathlib.Path, config: ConfigDict, record: dict[str, Any]) 
       UserError: an example would not fit into memory, or data that are read are gone or of another
         kind.
     """
-
     limits.check_integers(config)
 
     def read() -> Dataset:

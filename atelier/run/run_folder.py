@@ -30,7 +30,7 @@ from atelier.run.config_values import (
     adopt_split_rule,
     check_plain,
     check_same_values,
-    config_with_whole_paths,
+    config_with_absolute_paths,
     read_record,
     with_absolute_paths,
     with_values,
@@ -254,7 +254,7 @@ def reopen(
     if to_train:  # trains only on the recorded data: see `write_config`
         data = run_data.for_training(folder, config)
         return assemble(folder, recorded_file, config, build, record['init_from'], data)
-    config = config_with_whole_paths(config)  # data may be read later, in another directory
+    config = config_with_absolute_paths(config)  # data may be read later, in another directory
     data = run_data.of_record(folder, config, record)
     run = assemble(folder, recorded_file, config, build, record['init_from'], data)
     return run if reads is None else run_data.with_data(run, reads)

@@ -86,7 +86,7 @@ def adopt_split_rule(folder: pathlib.Path, config: ConfigDict) -> None:
 def check_same(folder: pathlib.Path, record: dict[str, Any]) -> None:
     """Checks that `folder` holds the sweep of this record, or is free for it.
 
-    A sweep of which no member has finished its first dispatch may be replaced by any other.
+    Any sweep may replace one whose members have all not finished their first dispatch.
 
     Raises:
       UserError: the folder holds something else or another sweep, or it cannot hold a sweep. Config

@@ -19,9 +19,8 @@ from atelier.run import restore, run_folder
 from atelier.run.experiment import Run
 from atelier.run.leakage import warn_of_leakage
 
-MAX_COORDINATES = (
-    16  # largest number of values per event for which the values themselves can serve as features
-)
+# largest number of values per event for which the values themselves can serve as features
+MAX_COORDINATES = 16
 TRAIN_ONE = 'train one with --config=configs/classifier.py'
 
 
