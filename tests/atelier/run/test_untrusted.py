@@ -1,16 +1,13 @@
 """Nothing that comes from someone else runs: every mode, under an audit hook, in one process.
 
-`tests/untrusted_use.py` makes the runs and uses them; these tests check its records.
+`tests/untrusted_use.py` makes the runs and uses them; `benchmarks.untrusted` judges its records.
 """
 
-import json
 import os
-import subprocess
-import sys
 
 import pytest
 
-from atelier.checkout import ROOT
+from benchmarks import untrusted
 
 pytestmark = pytest.mark.slow
 
@@ -18,17 +15,11 @@ pytestmark = pytest.mark.slow
 @pytest.fixture(scope='module')
 def records(tmp_path_factory):
     """The last line of each command, and the records of the audit hook."""
-    folder = tmp_path_factory.mktemp('untrusted')
     flags = os.environ['XLA_FLAGS'].replace('device_count=8', 'device_count=1')
-    result = subprocess.run(
-        [sys.executable, str(ROOT / 'tests' / 'untrusted_use.py'), str(folder)],
-        cwd=ROOT,
-        env={**os.environ, 'XLA_FLAGS': flags, 'JAX_DISABLE_MOST_OPTIMIZATIONS': 'true'},
-        capture_output=True,
-        text=True,
-    )
-    assert result.returncode == 0, result.stderr
-    return json.loads(result.stdout.splitlines()[-1])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv('XLA_FLAGS', flags)
+        patch.setenv('JAX_DISABLE_MOST_OPTIMIZATIONS', 'true')
+        return untrusted.records(tmp_path_factory.mktemp('untrusted'))
 
 
 def test_every_mode_works_on_own_runs(records):
@@ -36,36 +27,16 @@ def test_every_mode_works_on_own_runs(records):
     assert {mode: line for mode, line in records['clean'].items() if line != 'ok'} == {}
 
 
-def test_code_in_a_run_folder_changes_nothing(records):
-    """Modules, packages, compiled code and pickles are in every folder of the runs."""
-    assert records['planted'] == records['clean']
+def test_every_command_works_as_usual_or_ends_in_one_line(records):
+    """With code beside every file of a run, records that name code, and data that hold code."""
+    tries = untrusted.judged(records)
+    assert {kind: problems for kind, (_, problems) in tries.items() if problems} == {}
+    assert all(count for count, _ in tries.values())
 
 
 def test_no_code_of_an_untrusted_folder_runs(records):
-    """None is compiled, executed, imported or opened, and none left its mark."""
-    assert records['code'] == []
-    assert records['marked'] == ''
-
-
-def test_no_pickle_process_or_library_is_used_for_untrusted_files(records):
-    """Names that pickles look up, programs and libraries are those of the clean runs."""
-    assert records['unusual'] == []
-
-
-def test_a_record_that_names_code_is_refused_in_one_line(records):
-    """In every mode, however the path is written, in config.json and sweep.json."""
-    assert_refused(records['pointed'], may_work=('init_from', 'compare'))
-
-
-def test_data_that_hold_code_are_refused_in_one_line(records):
-    """Object arrays, pickles, a class that TFDS would import, PostScript, programs."""
-    assert_refused(records['data'])
-
-
-def test_handlers_that_a_checkpoint_names_are_not_imported(records):
-    """The names in its metadata are the folder's modules; it is read all the same or refused."""
-    line = records['handlers']['sample']
-    assert line == 'ok' or is_one_line(line), line
+    """None is compiled, executed, imported or opened, none left its mark, no pickle is read."""
+    assert untrusted.executed(records) == []
 
 
 def test_the_hook_detects_code_that_runs(records):
@@ -78,12 +49,18 @@ def test_the_hook_detects_code_that_runs(records):
     assert controls['processes'] == ['subprocess.Popen true']
 
 
-def assert_refused(outcomes, may_work=()):
-    """Every command ended in one line; those of `may_work` read no config and may succeed."""
-    for name, line in outcomes.items():
-        works = line == 'ok' and name.split(' ')[0] in may_work
-        assert works or is_one_line(line), f'{name}: {line}'
-
-
-def is_one_line(message):
-    return message.startswith('error: ') and '\n' not in message
+def test_a_traceback_and_a_changed_command_are_problems():
+    """The judgement can fail."""
+    found = {
+        'clean': {'sample': 'ok', 'evaluate': 'ok'},
+        'planted': {'sample': 'ok', 'evaluate': 'error: no'},
+        'pointed': {'sample x': 'ok', 'compare x': 'ok', 'train x': 'error: refused'},
+        'data': {'npz': 'traceback: ValueError: x'},
+        'handlers': {'sample': 'ok'},
+    }
+    assert [problems for _, problems in untrusted.judged(found).values()] == [
+        ['evaluate: error: no'],
+        ['sample x: ok'],
+        ['npz: traceback: ValueError: x'],
+        [],
+    ]

@@ -1,0 +1,95 @@
+"""Opens runs and data of someone else in every mode, under an audit hook, and counts what ran.
+
+    python -m benchmarks.untrusted --page=docs/reliability.md
+
+`tests/untrusted_use.py` makes the untrusted folders and performs the commands. A command is good if
+it works as on a clean folder or ends in one line. If code of an untrusted folder runs, or a command
+is not good, the exit status is 1. With --page, the counts become rows of the table of that page.
+"""
+
+import json
+import pathlib
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from absl import app
+
+from atelier.checkout import ROOT
+from benchmarks import page_rows
+
+COMMAND = '`python -m benchmarks.untrusted`'
+EXECUTED = 'executed code, pickled classes, programs and libraries of an untrusted folder'
+MAY_WORK = ('init_from', 'compare')  # modes that read no config of a run
+
+
+class Tries(NamedTuple):
+    """Number of commands of one kind, and a line for each that was not good."""
+
+    count: int
+    problems: list[str]
+
+
+def records(folder: pathlib.Path) -> dict[str, Any]:
+    """Performs all commands in a process of their own; returns what `untrusted_use.py` prints.
+
+    Raises:
+      RuntimeError: the process failed.
+    """
+    program = [sys.executable, str(ROOT / 'tests' / 'untrusted_use.py'), str(folder)]
+    result = subprocess.run(program, cwd=ROOT, capture_output=True, text=True)
+    if result.returncode:
+        raise RuntimeError(result.stderr)
+    return json.loads(result.stdout.splitlines()[-1])
+
+
+def judged(found: Mapping[str, Any]) -> dict[str, Tries]:
+    """Returns the tries by kind, from the records of `untrusted_use.py`."""
+    clean, planted = found['clean'], found['planted']
+    changed = [f'{name}: {line}' for name, line in planted.items() if line != clean[name]]
+    return {
+        'code, pickles and packages in every folder of a run': Tries(len(planted), changed),
+        'a record whose config is a file of the run': _refused(found['pointed'], MAY_WORK),
+        'arrays, pictures, TFDS sets and coded files that hold code': _refused(found['data']),
+        'a checkpoint that names modules': _refused(found['handlers'], ('sample',)),
+    }
+
+
+def _refused(outcomes: Mapping[str, str], may_work: tuple[str, ...] = ()) -> Tries:
+    problems = [
+        f'{name}: {line}'
+        for name, line in outcomes.items()
+        if not (is_one_line(line) or (line == 'ok' and name.split(' ')[0] in may_work))
+    ]
+    return Tries(len(outcomes), problems)
+
+
+def is_one_line(message: str) -> bool:
+    """Whether a command ended in a one-line message."""
+    return message.startswith('error: ') and '\n' not in message
+
+
+def executed(found: Mapping[str, Any]) -> list[str]:
+    """Returns what the audit hook recorded: code objects, pickled classes, programs, libraries."""
+    marked = [f'the mark {found["marked"]}'] if found['marked'] else []
+    return [*found['code'], *found['unusual'], *marked]
+
+
+def main(_) -> None:
+    """Prints a line per kind; exits with status 1 if code ran or a command was not good."""
+    with tempfile.TemporaryDirectory(prefix='untrusted-') as folder:
+        found = records(pathlib.Path(folder).resolve())
+    tries, ran = judged(found), executed(found)
+    rows = {EXECUTED: [str(len(ran)), COMMAND]}
+    for kind, (count, problems) in tries.items():
+        rows[kind] = [f'{count - len(problems)} of {count}', COMMAND]
+        print(f'{kind}: {rows[kind][0]}', *problems, sep='\n    ', flush=True)
+    page_rows.write_rows('untrusted', rows)
+    print(f'executed: {len(ran)}', *ran, sep='\n    ')
+    sys.exit(bool(ran) or any(problems for _, problems in tries.values()))
+
+
+if __name__ == '__main__':
+    app.run(main)
