@@ -6,7 +6,7 @@ metrics.jsonl     one object per line
 tensorboard/      the same metrics for TensorBoard
 checkpoints/      Orbax, one folder per step
 samples/          images and arrays
-evaluation.json   the last evaluation, and which weights, data and settings it used
+evaluation.json   the last evaluation with the run's own settings, and its weights and data
 """
 
 import contextlib
