@@ -319,10 +319,10 @@ def test_the_mean_is_over_finished_members():
 def test_members_that_do_not_fit_are_trained_in_later_programs(whole, tmp_path, monkeypatch):
     """Programs with fewer members run instead, with equal results up to rounding."""
     folder = tmp_path / 'sweep'
-    of = vmapped_program._bytes_of
+    of = vmapped_program.program_bytes
     sizes = []
     monkeypatch.setattr(
-        vmapped_program, '_bytes_of', lambda program: sizes.append(of(program)) or sizes[-1]
+        vmapped_program, 'program_bytes', lambda program: sizes.append(of(program)) or sizes[-1]
     )
     swept(tmp_path / 'two', AXES[:1], num_devices=1, train__steps=10)
     monkeypatch.setattr(vmapped_program.device_lib, 'memory_bytes', lambda device: 2.5 * max(sizes))
