@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from atelier import user_files
-from atelier.errors import UserError, closest, suggestion
+from atelier.errors import UserError, closest, shortened, suggestion
 from atelier.paths import user_path
 
 if TYPE_CHECKING:
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]  # has train_lib.py and configs/
 NAMES = ('train_lib', 'configs', 'models', 'losses')  # top-level modules of the root
+MAX_ARGUMENT = 1000  # characters of ARGUMENT in PATH:ARGUMENT
 _root_modules: dict[str, types.ModuleType] = {}  # the root's modules while they are not importable
 _trusted: set[pathlib.Path] = set()  # files that the user named: their code may run
 
@@ -212,9 +213,11 @@ def config_file(flag: str) -> ConfigFile:
     """Splits the value of --config, PATH or PATH:ARGUMENT.
 
     PATH is looked up in the working directory, then in the checkout. The file becomes trusted,
-    because the user named it.
+    because the user named it. Raises UserError if ARGUMENT is longer than `MAX_ARGUMENT`.
     """
     path, _, argument = flag.partition(':')
+    if len(argument) > MAX_ARGUMENT:
+        raise UserError(f'--config: {shortened(argument)} is longer than {MAX_ARGUMENT} characters')
     here = user_path(path).resolve()
     full = here if here.is_file() or not (ROOT / path).is_file() else (ROOT / path).resolve()
     trust(full)

@@ -171,18 +171,16 @@ def check_entries(folder: pathlib.Path, may_be_links: Sequence[str] = MAY_BE_LIN
             if is_folder:
                 waiting.append(path)
             elif not entry.is_file(follow_symlinks=is_link):
-                refuse_special(path)
+                check_entry(path, may_be_link=is_link)
 
 
-def check_entry(path: pathlib.Path) -> None:
-    """Raises UserError if `path` is a symbolic link, a pipe, a socket or a device."""
-    if path.is_symlink():
+def check_entry(path: pathlib.Path, may_be_link: bool = False) -> None:
+    """Raises UserError if `path` is a pipe, a socket or a device, or a symbolic link.
+
+    With `may_be_link`, a link is accepted unless its target is a pipe, a socket or a device.
+    """
+    if path.is_symlink() and not may_be_link:
         raise _is_link(path)
-    refuse_special(path)
-
-
-def refuse_special(path: pathlib.Path) -> None:
-    """Raises UserError if `path`, or the target of this link, is a pipe, a socket or a device."""
     if path.exists() and not path.is_file() and not path.is_dir():
         raise UserError(f'{path} is neither a regular file nor a folder: remove it')
 

@@ -15,14 +15,38 @@ import tempfile
 from collections.abc import Iterator
 
 PREFIX = '.writing-'  # of temporary files
-EARLIER = re.compile(r'\..+\.json\.\d+|metrics\.tmp')  # temporary files of earlier versions
+# names and folders of the JSON files for which earlier versions wrote temporary ones
+EARLIER_FILES = ('config', 'sweep', 'evaluation', 'failed')
+EARLIER_FOLDERS = ('applications', 'programs')
+METRICS_BEGIN = b'{"step":'  # of metrics.jsonl
 LOCK = '.in-use'  # a file in each temporary folder; the process that uses it holds its lock
 FOLDER_PREFIX = 'atelier-'  # prefix of temporary folders in the system's temporary folder
 
 
 def is_temporary_file(path: pathlib.Path) -> bool:
-    """Whether the name is that of a temporary file."""
-    return path.name.startswith(PREFIX) or EARLIER.fullmatch(path.name) is not None
+    """Whether a file is temporary, by its name; or of an earlier version, also by its place."""
+    return path.name.startswith(PREFIX) or _is_of_earlier_version(path)
+
+
+def _is_of_earlier_version(path: pathlib.Path) -> bool:
+    """Whether an earlier version wrote this temporary file: a user's own may have a similar name.
+
+    They wrote .NAME.json.PID in these places, and metrics.tmp as a copy of the metrics beside it.
+    """
+    if path.name == 'metrics.tmp':
+        return (path.parent / 'metrics.jsonl').is_file() and _begins_as_metrics(path)
+    match = re.fullmatch(r'\.(.+)\.json\.[0-9]+', path.name)
+    return match is not None and (match[1] in EARLIER_FILES or path.parent.name in EARLIER_FOLDERS)
+
+
+def _begins_as_metrics(path: pathlib.Path) -> bool:
+    try:
+        if not path.is_file():  # opening a pipe would wait
+            return False
+        with path.open('rb') as file:
+            return file.read(len(METRICS_BEGIN)) in (METRICS_BEGIN, b'')
+    except OSError:
+        return False
 
 
 def new_file(folder: pathlib.Path) -> tuple[int, pathlib.Path]:

@@ -1,11 +1,8 @@
 """Shared by the applications: checks of options, and writing of arrays and figures."""
 
-import hashlib
 import inspect
-import json
 import math
 import pathlib
-import re
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -19,13 +16,10 @@ from atelier.errors import UserError
 from atelier.log import counted, log
 from atelier.paths import user_path
 from atelier.report import image_grids
-from atelier.run import config_values, limits, run_folder
+from atelier.run import limits, result_names
 from atelier.run.experiment import Run
 from atelier.run.restore import TrainedRun
 
-# fields of config.eval that change no result of an application, beyond rounding
-ONLY_SIZES = ('batch_size', 'num_pictures')
-PLAIN = re.compile(r'[\w.,+-]{1,24}', re.ASCII)  # a value that a file name can hold unchanged
 MAX_OPTION = 2**31 - 1  # largest value in `at_least`
 
 
@@ -84,32 +78,6 @@ def random_test_indices(run: Run, n: int, seed: int) -> np.ndarray:
     return np.asarray(jax.random.permutation(key, run.data.size('test')))[:n]
 
 
-def changed_settings(run: Run) -> dict[str, Any]:
-    """Returns the fields of `config.eval` that differ from the run's and change results.
-
-    An example is {'weights': 'last', 'sampler.temperature': 0.5}. It is empty if the run has no
-    config.json.
-    """
-    if not (run.folder / 'config.json').is_file():
-        return {}
-    saved, current = (
-        config_values.flatten(config_values.with_absolute_paths(values)['eval'])
-        for values in (run_folder.load(run.folder)['values'], run.config.to_dict())
-    )
-    plain = lambda value: json.loads(json.dumps(value))  # config.json holds tuples as lists
-    return {
-        name: value
-        for name, value in current.items()
-        if name in saved and plain(value) != saved[name] and name not in ONLY_SIZES
-    }
-
-
-def settings_suffix(run: Run) -> str:
-    """Returns `changed_settings` for a file name, such as '-weights-last-temperature-0.5'."""
-    changed = changed_settings(run)
-    return suffix(**{name.removeprefix('sampler.'): value for name, value in changed.items()})
-
-
 def changed_options(apply: Callable[..., Any], **options: Any) -> str:
     """Returns the options of `apply` that differ from its defaults, for a file name.
 
@@ -118,33 +86,19 @@ def changed_options(apply: Callable[..., Any], **options: Any) -> str:
     """
     defaults = inspect.signature(apply).parameters
     changed = {name: value for name, value in options.items() if value != defaults[name].default}
-    return suffix(**changed)
-
-
-def suffix(**values: Any) -> str:
-    """Returns '-NAME-VALUE' of each value; a long or odd value is replaced by its checksum."""
-    return ''.join(f'-{name}-{_file_name_part(value)}' for name, value in values.items())
+    return result_names.suffix(**changed)
 
 
 def path_suffix(**paths: str) -> str:
     """Returns '-NAME-CHECKSUM' of each path that is not empty, after making it absolute."""
     whole = {name: str(user_path(path).resolve()) for name, path in paths.items() if path}
-    return suffix(**{name: checksum_of_text(path) for name, path in whole.items()})
-
-
-def checksum_of_text(text: str) -> str:
-    """Returns 8 hex digits of the text's SHA-256."""
-    return hashlib.sha256(text.encode()).hexdigest()[:8]
-
-
-def _file_name_part(value: Any) -> str:
-    text = str(value)
-    return text if PLAIN.fullmatch(text) else checksum_of_text(text)
+    checksums = {name: result_names.checksum_of_text(path) for name, path in whole.items()}
+    return result_names.suffix(**checksums)
 
 
 def results_path(run: Run, name: str, ending: str) -> pathlib.Path:
     """Returns the path of results, whose name ends with the settings that were changed."""
-    return run.folder / 'applications' / f'{name}{settings_suffix(run)}{ending}'
+    return run.folder / 'applications' / f'{name}{result_names.settings_suffix(run)}{ending}'
 
 
 def save(

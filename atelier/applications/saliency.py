@@ -16,7 +16,7 @@ from atelier.errors import UserError
 from atelier.evaluation.per_example.over_examples import over_examples
 from atelier.log import counted, log
 from atelier.report import image_grids
-from atelier.run import restore
+from atelier.run import restore, result_names
 from atelier.run.experiment import Run
 from atelier.run.restore import TrainedRun
 
@@ -56,7 +56,7 @@ def apply(run: Run, index: int = 0, num_images: int = 4, label: int = -1) -> dic
     log.info('%s, explained for the model of the %s', explained, trained.weights)
     if 'activation' not in arrays:
         log.info('no class activation: the classifier has no convolutions or no `feature_maps`')
-    name = f'saliency-{index}' + (_common.suffix(label=label) if label >= 0 else '')
+    name = f'saliency-{index}' + (result_names.suffix(label=label) if label >= 0 else '')
     path = _common.save(trained, name, arrays)
     if image_grids.is_image(run.data.spec):
         _save_figure(run, arrays, path)

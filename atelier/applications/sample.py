@@ -16,7 +16,7 @@ from atelier.evaluation.codes.prior_draws import WHY_FITTED, decoded_draws, samp
 from atelier.evaluation.samples.sampling import check_labels, sampler
 from atelier.log import counted, escaped, log
 from atelier.report import image_grids, texts
-from atelier.run import restore
+from atelier.run import restore, result_names
 from atelier.run.experiment import Run
 from atelier.run.restore import TrainedRun
 
@@ -53,7 +53,7 @@ def apply(run: Run, num_samples: int = 64, seed: int = 0, labels: str = '') -> n
     trained = restore.load(run)
     x, origin = compute(trained, num_samples, seed, label)
     name = f'seed-{seed}' + _common.changed_options(apply, labels=labels.replace(',', '-'))
-    path = run.folder / 'samples' / f'{name}{_common.settings_suffix(run)}.npz'
+    path = run.folder / 'samples' / f'{name}{result_names.settings_suffix(run)}.npz'
     files.write_arrays(path, {'x': x, **({} if label is None else {'label': label})})
     log.info(
         '%s drawn from the model of the %s%s: %s',

@@ -17,7 +17,6 @@ from atelier.errors import UserError, reading
 from atelier.log import escaped
 
 CHUNK = 64  # images per task
-LEVELS = 256
 MAX_CLASSES = 1000  # limit on the number of classes, unless there are more examples
 
 
@@ -89,8 +88,8 @@ def decoded(
         if kind == 'x' or metadata['num_classes']:
             splits.setdefault(split, {})[kind] = array
     shape = tuple(metadata['image_shape'])
-    description = f'{name}, {"x".join(map(str, shape))} with {LEVELS} levels'
-    data = Dataset(name, Spec(shape, LEVELS, metadata['num_classes']), splits, description)
+    description = f'{name}, {"x".join(map(str, shape))} with {images.LEVELS} levels'
+    data = Dataset(name, Spec(shape, images.LEVELS, metadata['num_classes']), splits, description)
     if not held_out_share:
         return data
     splits, split_rule = hold_out_by_content(splits, digests['train'], held_out_share)

@@ -11,6 +11,7 @@ from atelier.errors import UserError
 
 # no EPS: Pillow would pass such a file, whatever its name, to the program Ghostscript
 FORMATS = ('PNG', 'JPEG', 'BMP', 'GIF', 'WEBP', 'TIFF', 'PPM')
+LEVELS = 256  # of a channel of a decoded image
 MAX_PIXELS = 1 << 26  # per image: 8192 x 8192 are 200 MB in colour
 GREY_MODES = ('1', 'L', 'LA', 'La')
 COLOUR_MODES = ('RGB', 'RGBA', 'RGBa', 'RGBX', 'P', 'PA', 'CMYK', 'YCbCr', 'HSV', 'LAB')

@@ -21,7 +21,7 @@ from collections.abc import Iterator, Sequence
 from atelier.data.dataset import SOURCES, Dataset
 from atelier.data.decoding import ImageSplit, StoredImage, decoded
 from atelier.errors import UserError, about, did_you_mean, shortened
-from atelier.files import refuse_special
+from atelier.files import check_entry
 from atelier.log import log
 from atelier.paths import user_path
 
@@ -112,7 +112,7 @@ def _has_network() -> bool:
 def _key(folder: pathlib.Path, name: str, image_shape: tuple[int, ...]) -> str:
     """Returns the cache key: data set, version, image shape and a checksum of TFDS's metadata."""
     for path in folder.iterdir():
-        refuse_special(path)
+        check_entry(path, may_be_link=True)
     try:
         files = [(folder / file).read_bytes() for file in ('dataset_info.json', 'features.json')]
         kind = json.loads(files[0]).get('fileFormat', 'tfrecord')

@@ -9,8 +9,8 @@ import numpy as np
 
 from atelier import leftovers
 from atelier.errors import UserError, writing
+from atelier.evaluation import evaluation_file
 from atelier.evaluation.evaluate import summary
-from atelier.evaluation.evaluation_file import read_evaluation
 from atelier.evaluation.latents.report import headlines
 from atelier.evaluation.per_example.values_file import read_values
 from atelier.log import log
@@ -76,7 +76,7 @@ def compare(folders: Sequence[str], target: pathlib.Path) -> dict[str, dict[str,
 def _column(folder: str) -> Column:
     path = user_path(folder)
     record = run_folder.load(path)
-    evaluation = read_evaluation(path, record['id'])
+    evaluation = evaluation_file.read_evaluation(path / evaluation_file.NAME, record['id'])
     if not evaluation:
         log.warning('%s has no evaluation: --mode=evaluate --workdir=%s makes one', folder, folder)
     curves = {}

@@ -21,7 +21,7 @@ from atelier.evaluation import evaluation_file
 from atelier.evaluation.latents.diagnostics import latent_diagnostics
 from atelier.evaluation.latents.report import show_latents
 from atelier.evaluation.per_example.over_examples import over_examples, per_dimension
-from atelier.evaluation.per_example.values_file import checksum_of_values, write_values
+from atelier.evaluation.per_example.values_file import write_values
 from atelier.evaluation.samples.features import FeatureFunction, from_function
 from atelier.evaluation.samples.sample_quality import can_compare, chosen_features, sample_quality
 from atelier.log import counted, log
@@ -94,15 +94,17 @@ def _evaluate(
         feature_function = from_function(features, run.data.splits[SPLIT]['x'])
     _, state, weights = trained or restore.load(run)
     determining_settings = _determining_settings(run, weights, feature_function)
-    path, run_id = run.folder / evaluation_file.NAME, _id_of(run)
-    previous = {} if features else evaluation_file.previous_evaluation(run.folder, run_id)
+    path, run_id = evaluation_file.path_of(run), _id_of(run)
+    values_path = path.with_suffix('.npz')
+    previous = {} if features else evaluation_file.previous_evaluation(path, run_id)
     is_up_to_date = reuse and all(
         previous.get(name) == value for name, value in determining_settings.items()
     )
-    is_up_to_date &= (previous.get('values_checksum') or '') == checksum_of_values(run.folder)
+    is_up_to_date &= (previous.get('values_checksum') or '') == files.checksum_of(values_path)
     if processes.from_first(np.asarray(is_up_to_date)):
         return previous
-    image_path = None if features else run.folder / 'samples' / 'nearest-training.png'
+    image_name = f'nearest-training{path.stem.removeprefix("evaluation")}.png'
+    image_path = None if features else run.folder / 'samples' / image_name
     values = per_example(run, state, devices)
     result = {
         'values': {name: summary(value) for name, value in values.items()},
@@ -119,8 +121,8 @@ def _evaluate(
     leftovers.remove_files(run.folder)
     try:
         with writing(path):
-            # written first, because evaluation.json marks the evaluation as done
-            result['values_checksum'] = write_values(run.folder, values)
+            # written first, because the JSON file marks the evaluation as done
+            result['values_checksum'] = write_values(values_path, values)
             files.write_json(path, result)
     except UserError:
         show(result, run)  # the result is not lost with the file
@@ -182,12 +184,8 @@ def _require_features(run: Run, is_error: bool) -> None:
     )
     if is_error:
         raise UserError(message)
-    log.warning(
-        '%s. To use a classifier after this training, run --mode=evaluate --workdir=%s with that '
-        'flag',
-        message,
-        run.folder,
-    )
+    advice = 'To use a classifier after this training, run --workdir=%s with that flag'
+    log.warning(f'%s. {advice}', message, run.folder)
 
 
 def per_example(run: Run, state, devices: Sequence[jax.Device]) -> dict[str, np.ndarray]:
@@ -238,7 +236,7 @@ def show(result: dict[str, Any], run: Run) -> None:
     show_latents(result.get('latents', {}))
     _warn(result, run)
     log.info('weights: %s', result['weights'])
-    log.info('numbers: %s', run.folder / 'evaluation.json')
+    log.info('numbers: %s', evaluation_file.path_of(run))
     if (run.folder / 'samples').exists():
         log.info('samples: %s', run.folder / 'samples')
     log.info('checkpoints: %s', run.folder / 'checkpoints')

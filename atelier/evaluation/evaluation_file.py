@@ -1,4 +1,7 @@
-"""`evaluation.json`: reading the stored evaluation of a run, which may be untrusted."""
+"""`evaluation.json`: reading the stored evaluation of a run, which may be untrusted.
+
+It is that of the run's own settings. An evaluation with others is a file whose name carries them.
+"""
 
 import pathlib
 from typing import Any
@@ -7,13 +10,20 @@ from atelier import files
 from atelier.errors import UserError, shortened
 from atelier.evaluation.latents.report import MAIN_VALUES, SINGLE_VALUES
 from atelier.log import log
+from atelier.run.experiment import Run
+from atelier.run.result_names import settings_suffix
 
 NAME = 'evaluation.json'
 Number = int | float | None
 
 
-def read_evaluation(folder: pathlib.Path, run_id: str | None = None) -> dict[str, Any]:
-    """Returns the stored evaluation of the run in `folder`; empty if it is unreadable or not JSON.
+def path_of(run: Run) -> pathlib.Path:
+    """Returns the path of an evaluation with the settings of `run.config.eval`."""
+    return run.folder / f'evaluation{settings_suffix(run)}.json'
+
+
+def read_evaluation(path: pathlib.Path, run_id: str | None = None) -> dict[str, Any]:
+    """Returns the evaluation in the file `path`; empty if it is unreadable or not JSON.
 
     `run_id` is the id of the run. None: the run of an earlier version has no id, and that of the
     evaluation is not compared; nor is an evaluation refused that has none.
@@ -22,7 +32,6 @@ def read_evaluation(folder: pathlib.Path, run_id: str | None = None) -> dict[str
       UserError: the file was changed after it was written, a value has the wrong type, or the
         evaluation belongs to another run.
     """
-    path = folder / NAME
     try:
         evaluation = files.read_json(path)
         wrong = _wrong_field(evaluation)
@@ -35,15 +44,17 @@ def read_evaluation(folder: pathlib.Path, run_id: str | None = None) -> dict[str
     except (OSError, ValueError):
         return {}
     except UserError as error:
-        raise UserError(f'{error}; --mode=evaluate --workdir={folder} writes it again') from error
+        raise UserError(
+            f'{error}; --mode=evaluate --workdir={path.parent} writes it again'
+        ) from error
 
 
-def previous_evaluation(folder: pathlib.Path, run_id: str | None = None) -> dict[str, Any]:
+def previous_evaluation(path: pathlib.Path, run_id: str | None = None) -> dict[str, Any]:
     """Returns the stored evaluation; empty if it must be repeated: if it is unreadable,
     damaged or that of another run.
     """
     try:
-        return read_evaluation(folder, run_id)
+        return read_evaluation(path, run_id)
     except UserError as error:
         log.warning('%s', error)
         return {}

@@ -26,7 +26,6 @@ import os
 import pathlib
 import re
 import signal
-import socket
 import sys
 import threading
 import traceback
@@ -39,6 +38,7 @@ from jax.experimental import multihost_utils
 from atelier import leftovers
 from atelier.errors import UserError, first_line
 from atelier.log import escaped, log
+from atelier.multihost import cluster
 
 HEARTBEAT_SECONDS = 20  # a process without a heartbeat for this long counts as lost
 RENDEZVOUS_SECONDS = 60  # timeout of the rendezvous at the start
@@ -57,7 +57,7 @@ def join(coordinator: str, num_processes: int, process_id: int) -> None:
     Args:
       coordinator: HOST:PORT of the first process, which listens only there, or only at
         JAX_COORDINATOR_BIND_ADDRESS if set. If empty, the cluster's environment gives all three
-        arguments.
+        arguments, and the first process listens there if the others can reach it.
       num_processes: number of processes.
       process_id: index of this process.
 
@@ -81,7 +81,8 @@ def join(coordinator: str, num_processes: int, process_id: int) -> None:
 
 def _rendezvous_in_cluster() -> None:
     try:
-        jax.distributed.initialize(heartbeat_timeout_seconds=HEARTBEAT_SECONDS)
+        arguments = cluster.arguments(RENDEZVOUS_SECONDS)
+        jax.distributed.initialize(**arguments, heartbeat_timeout_seconds=HEARTBEAT_SECONDS)
     except (RuntimeError, ValueError) as error:
         reason = str(error).split('\n')[0]
         raise UserError(
@@ -94,7 +95,7 @@ def _rendezvous(coordinator: str, num_processes: int, process_id: int) -> None:
     _check(coordinator, num_processes, process_id)
     listen_at = os.environ.get('JAX_COORDINATOR_BIND_ADDRESS', coordinator)
     if process_id == 0:
-        _try_to_listen(listen_at)
+        cluster.try_to_listen(listen_at)
         missing = f'not all {num_processes} processes have joined at --coordinator={coordinator}'
     else:
         missing = f'process 0 at --coordinator={coordinator} does not answer, or waits for others'
@@ -142,25 +143,6 @@ def _in_time(seconds: int, message: str) -> Iterator[None]:
     finally:
         timer.cancel()
         signal.signal(signal.SIGINT, before)
-
-
-def _try_to_listen(address: str) -> None:
-    """Checks that this process can listen at an address.
-
-    Raises:
-      UserError: the address is in use or does not belong to this machine.
-    """
-    host, _, port = address.rpartition(':')
-    try:
-        kind = dict(type=socket.SOCK_STREAM)
-        family, _, _, _, socket_address = socket.getaddrinfo(host.strip('[]'), port, **kind)[0]
-        socket.create_server(socket_address, family=family).close()
-    except (OSError, UnicodeError) as error:
-        reason = getattr(error, 'strerror', None) or error
-        raise UserError(
-            f'--coordinator={address}: {reason}; process 0 listens there: give an address of its '
-            'machine, or set JAX_COORDINATOR_BIND_ADDRESS to where it listens'
-        ) from error
 
 
 def _check(coordinator: str, num_processes: int, process_id: int) -> None:

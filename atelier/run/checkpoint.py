@@ -178,7 +178,7 @@ class Checkpoints:
             raise UserError(f'{name} belongs to another run, of id {content.run_id[:40]!r}')
         if int(content.state.step) != step:
             raise UserError(f'{name} is that of step {int(content.state.step)}: it was renamed')
-        if self._run_id and content.run_id is None and not self._is_old_reported:
+        if content.run_id is None and not self._is_old_reported:
             self._is_old_reported = True
             log.info('%s has no id of its run, because an earlier version saved it', name)
         self._readable.add(step)

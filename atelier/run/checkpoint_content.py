@@ -68,7 +68,7 @@ def digest(tree: dict, memory: Memory, run_id: str | None) -> int:
     total = zlib.crc32(repr(memory).encode())
     if run_id is not None:
         total = zlib.crc32(run_id.encode(), total)
-    for name, leaf in sorted(_by_name(tree).items()):
+    for name, leaf in sorted(leaves_by_name(tree).items()):
         leaf = np.asarray(leaf)
         label = f'{name} {leaf.dtype} {leaf.shape}'
         total = zlib.crc32(np.ascontiguousarray(leaf).tobytes(), zlib.crc32(label.encode(), total))
@@ -81,7 +81,7 @@ def check_not_empty(tree: dict) -> None:
     Raises:
       UserError: names the array.
     """
-    for name, leaf in _by_name(tree).items():
+    for name, leaf in leaves_by_name(tree).items():
         if leaf.size == 0:
             raise UserError(
                 f'{name} of the model has the shape {leaf.shape}: a checkpoint cannot hold an '
@@ -111,7 +111,7 @@ def check_fits(metadata: Any, like: dict) -> None:
     Raises:
       Unfit: names the first array that is missing, unknown, or of another shape or dtype.
     """
-    saved, expected = _by_name(metadata), _by_name(like)
+    saved, expected = leaves_by_name(metadata), leaves_by_name(like)
     for name in sorted({*saved, *expected}):
         there, here = _kind(saved.get(name)), _kind(expected.get(name))
         if there != here:
@@ -125,7 +125,7 @@ def check_size(metadata: Any, folder: pathlib.Path) -> None:
     Raises:
       ValueError: reading them would take much more memory than the files explain.
     """
-    saved = _by_name(metadata)
+    saved = leaves_by_name(metadata)
     for name, leaf in saved.items():
         _check_chunks(name, leaf)
     total = sum(_product(leaf.shape) * np.dtype(leaf.dtype).itemsize for leaf in saved.values())
@@ -153,5 +153,6 @@ def _kind(leaf: Any) -> str:
     return 'missing' if leaf is None else f'{np.dtype(leaf.dtype)}{tuple(leaf.shape)}'
 
 
-def _by_name(tree: Any) -> dict[str, Any]:
+def leaves_by_name(tree: Any) -> dict[str, Any]:
+    """Returns {name: leaf} of a tree; the names are those of `leaf_name`."""
     return {leaf_name(path): leaf for path, leaf in jax.tree_util.tree_leaves_with_path(tree)}

@@ -15,7 +15,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from atelier.data.dataset import Dataset, Spec
+from atelier.data.dataset import SOURCES, Dataset, Spec
+from atelier.data.images import LEVELS
 from atelier.data.stand_in import ArrayShape, StandIn, shapes_of, stand_in
 from atelier.errors import shortened
 from atelier.run import limits
@@ -71,6 +72,7 @@ def read(path: pathlib.Path, record: dict[str, Any]) -> DataRecord | None:
     spec = _spec(path, record['spec'])
     shapes = _shapes(path, record['train_shapes'])
     _check_agreement(path, spec, shapes, record)
+    _check_source(path, spec, record)
     return DataRecord(record['data_name'], spec, shapes)
 
 
@@ -99,7 +101,7 @@ def _spec(path: pathlib.Path, stored: Any) -> Spec:
     if not isinstance(stored, dict) or not required <= {*stored} <= {*Spec._fields}:
         raise damaged(path, f'spec is {shortened(stored)}')
     for field, value in stored.items():
-        if not CHECKS[field](value):
+        if not _CHECKS[field](value):
             raise damaged(path, f'spec.{field} is {shortened(value)}')
     plain = {k: tuple(v) if isinstance(v, list) else v for k, v in stored.items()}
     spec = Spec(**plain)
@@ -149,6 +151,31 @@ def _check_agreement(
         raise damaged(path, f'spec is {spec.format}, data is {fingerprint["x"]}')
 
 
+def _check_source(path: pathlib.Path, spec: Spec, record: dict[str, Any]) -> None:
+    """Refuses a Spec that data of the source and the settings in the config cannot have."""
+    config, num_levels = record['values']['data'], spec.levels or spec.dequantized_levels
+    source, name = config['name'], record['data_name']
+    # data of the source 'folder' have the name of the folder, which may have moved
+    is_named = source == 'folder' or name == source
+    has_images = source == 'folder' or source not in SOURCES  # others are those of TFDS
+    is_image = len(spec.event_shape) == 3 and spec.event_shape[2] in (1, 3)
+    is_binary = config.get('binarize', 'none') != 'none'
+    has_noise = config.get('dequantize', 'none') != 'none'
+    agrees = (
+        is_named
+        and (source == 'text') == (spec.symbols is not None)
+        and has_noise == (spec.dequantized_levels is not None)
+        and (not is_binary or num_levels == 2)
+        and (not has_images or is_image and num_levels == (2 if is_binary else LEVELS))
+    )
+    if not agrees:
+        raise damaged(
+            path,
+            f'data_name {shortened(name)} and spec ({shortened(spec.format)}) do not agree with '
+            f'config.data (name {shortened(source)})',
+        )
+
+
 def _is_integer(value: Any, least: int, most: int) -> bool:
     return type(value) is int and least <= value <= most
 
@@ -187,7 +214,7 @@ def _are_symbols(value: Any) -> bool:
     return is_vocabulary and not any(0xD800 <= ord(symbol) < 0xE000 for symbol in value)
 
 
-CHECKS = {  # of the fields of a Spec, as JSON holds them
+_CHECKS = {  # of the fields of a Spec, as JSON holds them
     'event_shape': _is_shape,
     'levels': _is_count,
     'num_classes': _is_count,

@@ -37,18 +37,19 @@ def assemble(
     config: ConfigDict,
     build: Build | None = None,
     init_from: str | None = None,
-    data: dataset.Dataset | None = None,
+    read: Callable[[ConfigDict], dataset.Dataset] = dataset.load,
 ) -> Run:
-    """Loads the data and builds the family that `config` describes; its paths become absolute.
+    """Reads the data and builds the family that `config` describes; its paths become absolute.
 
-    `build` replaces that of the config file, and `data` the data that the config names.
+    `build` replaces that of the config file. `read` returns the data that a config names.
 
     Raises:
-      UserError: `build` does not return a Family, or a size in the config is too large.
+      UserError: `build` does not return a Family, a size in the config is too large, or `read`
+        raises it.
     """
     limits.check_integers(config)
     config = config_with_absolute_paths(config)
-    data = dataset.load(config) if data is None else data
+    data = read(config)
     config = with_batch_size(config, data)
     family = built(build or config_file.build, config, data.spec)
     if not isinstance(family, Family):

@@ -16,8 +16,10 @@ from atelier.core import devices
 from atelier.core.game import State
 from atelier.data.dataset import Spec
 from atelier.errors import MAX_UNROLLED, UserError
+from atelier.log import log
 from atelier.run.config_values import flatten
 
+MEMORY_SHARE = 0.8  # fraction of a device's memory that a program may use safely
 LARGEST = {  # largest absolute value of an integer, by group of a config
     'data': 2**31 - 1,
     'model': 2**24,  # an array with two dimensions of this size would exceed any memory
@@ -90,6 +92,30 @@ def check_state(state: State, config: ConfigDict) -> None:
             f'{num:,} parameters; with the optimizer, the State takes {_gigabytes(needed)}, and '
             f'a device has {_gigabytes(memory)}',
         )
+
+
+def program_bytes(compiled: jax.stages.Compiled) -> int:
+    """Returns the memory of a program on one device: arguments, results and temporaries."""
+    memory = compiled.memory_analysis()
+    results = memory.output_size_in_bytes - memory.alias_size_in_bytes
+    return memory.argument_size_in_bytes + results + memory.temp_size_in_bytes
+
+
+def check_step(compiled: jax.stages.Compiled) -> None:
+    """Refuses a compiled training program that does not fit into the memory of a device.
+
+    The system could kill the process without a message. If the program takes almost all of the
+    memory, a warning says so.
+
+    Raises:
+      UserError: says the bytes of the program and the memory.
+    """
+    needed, memory = program_bytes(compiled), devices.memory_bytes(jax.local_devices()[0])
+    sizes = f'a training step takes {_gigabytes(needed)}, and a device has {_gigabytes(memory)}'
+    if needed > memory:
+        raise UserError(f'{sizes}: choose a smaller config.train.batch_size or a smaller model')
+    if needed > MEMORY_SHARE * memory:
+        log.warning('%s: the system may end the process without a message', sizes)
 
 
 def _bytes(leaf: Any) -> int:

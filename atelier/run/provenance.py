@@ -2,22 +2,24 @@
 
 import difflib
 import pathlib
+import shlex
 import subprocess
 from typing import Any
 
 from atelier.checkout import ROOT, ConfigFile
 from atelier.data.dataset import Dataset
 from atelier.errors import UserError
-from atelier.log import Lines, listed, log
+from atelier.log import Lines, counted, listed, log
 from atelier.run import code_record
 
+MAX_LINES = 12  # of the diff of a config
 MAX_NAMED = 12  # packages before "and N more" in a message
 
 
 def warn_if_code_changed(
     folder: pathlib.Path, record: dict[str, Any], config_file: ConfigFile
 ) -> None:
-    """Warns if the config file (with its diff) or the code has changed since the run began.
+    """Warns if the config file or the code has changed since the run began.
 
     Args:
       folder: of the run.
@@ -26,10 +28,7 @@ def warn_if_code_changed(
     """
     now = config_file.source()
     if now != record['source']:
-        lines = difflib.unified_diff(
-            record['source'].splitlines(), now.splitlines(), 'then', 'now', lineterm='', n=1
-        )
-        log.warning('%s has changed since %s began:\n%s', config_file.path, folder, Lines(lines))
+        _warn_of_source(folder, record['source'].splitlines(), now.splitlines(), config_file)
     if record['code'] is None:  # of an earlier version
         if git_hash() != record['git']:
             log.warning(
@@ -56,6 +55,26 @@ def warn_if_code_changed(
             listed(neighbours, MAX_NAMED + 1),
             config_file.path,
             folder,
+        )
+
+
+def _warn_of_source(
+    folder: pathlib.Path, then: list[str], now: list[str], config_file: ConfigFile
+) -> None:
+    """Shows the first lines of the difference of a config's source, and how to see all of them."""
+    lines = [*difflib.unified_diff(then, now, 'then', 'now', lineterm='', n=1)]
+    num_changed = sum(line[0] in '+-' for line in lines[2:])  # after the two names
+    log.warning(
+        '%s has changed since %s began, in %s:\n%s',
+        *(config_file.path, folder, counted(num_changed, 'line'), Lines(lines[:MAX_LINES])),
+    )
+    if len(lines) > MAX_LINES:
+        script = "import json, sys; print(json.load(open(sys.argv[1]))['source'], end='')"
+        record = shlex.quote(str(folder / 'config.json'))
+        log.warning(
+            '%s not shown; all: python -c "%s" %s | diff - %s',
+            counted(len(lines) - MAX_LINES, 'line'),
+            *(script, record, shlex.quote(str(config_file.file))),
         )
 
 

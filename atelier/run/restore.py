@@ -25,7 +25,7 @@ from atelier.log import log
 from atelier.multihost import processes
 from atelier.run import limits, run_folder
 from atelier.run.checkpoint import Checkpoints
-from atelier.run.checkpoint_content import leaf_name
+from atelier.run.checkpoint_content import leaf_name, leaves_by_name
 from atelier.run.experiment import Run
 from atelier.run.leakage import warn_of_leakage
 
@@ -113,9 +113,10 @@ def fitting_weights(run: Run, folder: pathlib.Path) -> tuple[dict[str, Any], str
     record = run_folder.load(folder)
     _check_symbols(run, folder, record)
     chosen = record['values']['eval'].get('weights', 'best')
-    state, description = _restore(folder, choose('eval.weights', chosen, WEIGHTS))
-    saved, like = _by_name(state.averaged_weights), abstract_state(run)
-    expected = _by_name(like.averaged_weights)
+    wants_best = choose('eval.weights', chosen, WEIGHTS)
+    state, description = _restore(folder, record['id'], wants_best)
+    saved, like = leaves_by_name(state.averaged_weights), abstract_state(run)
+    expected = leaves_by_name(like.averaged_weights)
     shape = lambda leaves, name: leaves[name].shape if name in leaves else 'missing'
     differ = [
         f'{name.partition("/")[2]} ({shape(saved, name)} there, {shape(expected, name)} here)'
@@ -143,10 +144,6 @@ def _check_symbols(run: Run, folder: pathlib.Path, record: dict[str, Any]) -> No
         raise UserError(
             f'the weights of {folder} are for other symbols than {run.data.description}'
         )
-
-
-def _by_name(tree) -> dict[str, Any]:
-    return {leaf_name(path): x for path, x in jax.tree_util.tree_leaves_with_path(tree)}
 
 
 def abstract_state(run: Run) -> State:
@@ -208,7 +205,8 @@ def load(run: Run) -> TrainedRun:
     wants_best = choose('eval.weights', run.config.eval.weights, WEIGHTS)
     like = abstract_state(run)
     if processes.is_first():
-        state, description = _restore(run.folder, wants_best, like)
+        run_id = run_folder.load(run.folder)['id']
+        state, description = _restore(run.folder, run_id, wants_best, like)
     else:
         state, description = jax.tree.map(lambda x: np.zeros(x.shape, x.dtype), like), ''
     state, description = processes.from_first(state), processes.text_from_first(description)
@@ -217,13 +215,12 @@ def load(run: Run) -> TrainedRun:
 
 
 def _restore(
-    folder: pathlib.Path, wants_best: bool, like: State | None = None
+    folder: pathlib.Path, run_id: str | None, wants_best: bool, like: State | None = None
 ) -> tuple[State, str]:
     """Restores the best or the last checkpoint as host arrays, with a description."""
     checkpoints_folder = folder / 'checkpoints'
     if not checkpoints_folder.is_dir():
         raise UserError(f'{folder} has no checkpoint yet: train it first')
-    run_id = run_folder.load(folder)['id']
     with contextlib.closing(Checkpoints(checkpoints_folder, True, run_id)) as checkpoints:
         state, kind = _best_or_last(checkpoints, wants_best, like)
     if state is None:

@@ -11,12 +11,18 @@ from atelier.data.dataset import Dataset
 from atelier.data.stand_in import StandIn
 from atelier.errors import UserError, about
 from atelier.paths import user_path
-from atelier.run import data_record, limits
+from atelier.run import data_record
+from atelier.run.data_record import DataRecord
 from atelier.run.experiment import Run
 from atelier.run.provenance import warn_if_data_changed
 
 
-def of_record(folder: pathlib.Path, config: ConfigDict, record: dict[str, Any]) -> Dataset:
+def of_record(
+    folder: pathlib.Path,
+    config: ConfigDict,
+    record: dict[str, Any],
+    recorded: DataRecord | None,
+) -> Dataset:
     """Returns the data of the run in `folder`: a stand-in, which reads them when needed.
 
     The data of a run of an earlier version are read at once, because its record is too short.
@@ -25,22 +31,20 @@ def of_record(folder: pathlib.Path, config: ConfigDict, record: dict[str, Any]) 
       folder: of the run.
       config: of the run, which says where the data are.
       record: as `run_folder.load` returns it.
+      recorded: what `data_record.read` makes of it.
 
     Raises:
       UserError: an example would not fit into memory, or data that are read are gone or of another
         kind.
     """
-    limits.check_integers(config)
 
     def read() -> Dataset:
         data = _loaded(config)
         warn_if_data_changed(folder, data, record)
         return data
 
-    path = folder / 'config.json'
-    recorded = data_record.read(path, record)
     if recorded is not None:
-        return data_record.stand_in_for(path, recorded, read)
+        return data_record.stand_in_for(folder / 'config.json', recorded, read)
     with about(
         f'every mode needs the data of {folder}, because its config.json does not describe them, '
         'as those of earlier versions and of very wide tables'
@@ -70,7 +74,6 @@ def for_training(folder: pathlib.Path, config: ConfigDict) -> Dataset:
     Raises:
       UserError: they are gone.
     """
-    limits.check_integers(config)
     with _needed(folder, 'it is trained on them'):
         return _loaded(config)
 

@@ -6,7 +6,7 @@ metrics.jsonl     one object per line
 tensorboard/      the same metrics for TensorBoard
 checkpoints/      Orbax, one folder per step
 samples/          images and arrays
-evaluation.json   the last evaluation, and which weights, data and settings it used
+evaluation.json   the last evaluation with the run's own settings, and its weights and data
 """
 
 import contextlib
@@ -21,6 +21,7 @@ from ml_collections import ConfigDict
 
 from atelier import files, leftovers
 from atelier.checkout import ConfigFile, has_moved, recorded
+from atelier.data.dataset import Dataset
 from atelier.errors import A_RUN, UserError, opened_from_python, reading, shortened, writing
 from atelier.log import counted, log
 from atelier.paths import user_path
@@ -30,11 +31,11 @@ from atelier.run.config_values import (
     adopt_split_rule,
     check_plain,
     check_same_values,
-    config_with_absolute_paths,
     read_record,
     with_absolute_paths,
     with_values,
 )
+from atelier.run.data_record import DataRecord
 from atelier.run.experiment import Build, Run, assemble
 from atelier.run.provenance import (
     data_difference,
@@ -61,6 +62,11 @@ def load(folder: pathlib.Path) -> dict[str, Any]:
       UserError: the folder is not a run, or holds a symbolic link, a pipe, a socket or a device,
         or the file is damaged or was changed.
     """
+    return _load(folder)[0]
+
+
+def _load(folder: pathlib.Path) -> tuple[dict[str, Any], DataRecord | None]:
+    """Returns the contents of `config.json` and what they say of the data; raises as `load`."""
     check_run_path(folder)
     path = folder / 'config.json'
     with reading(path):
@@ -73,9 +79,9 @@ def load(folder: pathlib.Path) -> dict[str, Any]:
         record['data'] = None  # the run predates checksums of splits
     elif not all(isinstance(text, str) for text in record['data'].values()):
         raise stored_values.damaged(path, f'data is {shortened(record["data"])}')
-    data_record.read(path, record)
+    recorded_data = data_record.read(path, record)
     code_record.check(path, record)
-    return {name: record[name] for name in RECORD}
+    return {name: record[name] for name in RECORD}, recorded_data
 
 
 def _why_not_a_run(folder: pathlib.Path) -> str:
@@ -235,7 +241,7 @@ def reopen(
       UserError: the folder is not a run, or is that of another config, or its data or its config
         file is missing.
     """
-    record, overrides = load(folder), overrides or {}
+    (record, recorded_data), overrides = _load(folder), overrides or {}
     recorded_file = recorded(record, folder)
     if recorded_file.path != record['path']:
         log.info('the config of %s is %s now, before %s', folder, recorded_file, record['path'])
@@ -251,13 +257,14 @@ def reopen(
     may_change = ('eval.', *MAY_MOVE, *(('train.steps',) if to_train else ()))
     with_values(config, record['values'], overrides, may_change, folder / 'config.json')
     warn_if_code_changed(folder, record, recorded_file)
-    if to_train:  # trains only on the recorded data: see `write_config`
-        data = run_data.for_training(folder, config)
-        return assemble(folder, recorded_file, config, build, record['init_from'], data)
-    config = config_with_absolute_paths(config)  # data may be read later, in another directory
-    data = run_data.of_record(folder, config, record)
-    run = assemble(folder, recorded_file, config, build, record['init_from'], data)
-    return run if reads is None else run_data.with_data(run, reads)
+
+    def read(config: ConfigDict) -> Dataset:
+        if to_train:  # trains only on the recorded data: see `write_config`
+            return run_data.for_training(folder, config)
+        return run_data.of_record(folder, config, record, recorded_data)
+
+    run = assemble(folder, recorded_file, config, build, record['init_from'], read)
+    return run if to_train or reads is None else run_data.with_data(run, reads)
 
 
 @contextlib.contextmanager

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from atelier import files
+from atelier.checkout import MAX_ARGUMENT
 from atelier.errors import UserError, reading, shortened
 
 MAX_CHARACTERS = 4096  # of a text: the length of the longest path on Linux
@@ -66,6 +67,8 @@ def check_record(path: pathlib.Path, record: dict[str, Any], names: tuple[str, .
             of_type = type(value) in FIELDS[name]  # not isinstance: a bool is an int
             if not of_type or (name != 'source' and not _is_scalar(value)):
                 raise damaged(path, f'{name} is {shortened(value)}')
+    if len(record.get('argument') or '') > MAX_ARGUMENT:
+        raise damaged(path, f'argument is {shortened(record["argument"])}')
     values = record['values']
     if not isinstance(values, dict):
         raise damaged(path, f'values is {shortened(values)}')

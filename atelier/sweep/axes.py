@@ -10,6 +10,7 @@
 import ast
 import itertools
 import math
+import os
 import re
 import zlib
 from collections.abc import Sequence
@@ -18,6 +19,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from atelier.errors import UserError, closest_field, suggestion
+from atelier.run.config_values import is_path
+from atelier.run.config_values import with_absolute_paths as absolute_paths
 
 MAX_SETTINGS = 10_000  # each is a run of its own
 DIGITS = 4  # significant digits of a drawn number
@@ -70,6 +73,27 @@ def parse(text: str, values: dict[str, Any]) -> Axis:
     return Axis(field, parsed)
 
 
+def with_absolute_paths(text: str, values: dict[str, Any]) -> str:
+    """Returns FIELD=VALUES with absolute paths, if the field holds paths; `values` as in `parse`.
+
+    Raises:
+      UserError: a value is invalid, or a comma or a bracket in a path would divide it.
+    """
+    field, _, rest = text.partition('=')
+    like = values.get(field)
+    if not rest or not is_path(field) or not isinstance(like, str | list | tuple):
+        return text
+    given = [_value(text, item, like) for item in _split_at_commas(rest)]
+    absolute = absolute_paths({field: given})[field]
+    items = [value if isinstance(value, str) else repr(value) for value in absolute]
+    if _split_at_commas(','.join(items)) != items:
+        raise UserError(
+            f'--sweep={text}: commas and brackets divide values, but an absolute path here has '
+            f'some ({items[0]}): rename its folder, or give a link to it without them'
+        )
+    return f'{field}={",".join(items)}'
+
+
 def settings(axes: Sequence[Axis], num_random: int, seed: int) -> list[Setting]:
     """Returns each combination of the axes' values once. A draw is one value from each range.
 
@@ -114,15 +138,31 @@ def _range_text(axis: Axis) -> str:
     return f'{axis.field}={kind}:{axis.values.low:g}:{axis.values.high:g}'
 
 
-def folder_names(settings: Sequence[Setting]) -> list[str]:
-    """Returns a unique folder name for each setting, such as beta-0.5_seed-3."""
+def folder_names(settings: Sequence[Setting], short_paths: bool = True) -> list[str]:
+    """Returns a unique folder name for each setting, such as beta-0.5_seed-3.
+
+    Without `short_paths`, they contain whole absolute paths, as in earlier versions.
+    """
     fields = list(settings[0])
+    settings = _with_short_paths(settings) if short_paths else settings
     last = [field.rpartition('.')[2] for field in fields]
     short = {f: name if last.count(name) == 1 else f for f, name in zip(fields, last, strict=True)}
     names = ['_'.join(f'{short[f]}-{_slug(v)}' for f, v in setting.items()) for setting in settings]
     if len({*names}) < len(names) or max(map(len, names)) > 120:
         names = [f'{i:0{len(str(len(names)))}d}_{name[:100]}' for i, name in enumerate(names)]
     return names
+
+
+def _with_short_paths(settings: Sequence[Setting]) -> list[Setting]:
+    """Returns settings in which absolute paths begin below the folder that they have in common."""
+    short = [dict(setting) for setting in settings]
+    for field in settings[0]:
+        paths = [setting[field] for setting in settings]
+        if is_path(field) and all(isinstance(path, str) and os.path.isabs(path) for path in paths):
+            common = os.path.commonpath(map(os.path.dirname, paths))
+            for setting in short:
+                setting[field] = os.path.relpath(setting[field], common)
+    return short
 
 
 def _split_at_commas(text: str) -> list[str]:

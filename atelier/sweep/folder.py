@@ -23,6 +23,7 @@ from atelier.log import log
 from atelier.run import config_values, run_folder, stored_values
 from atelier.run.experiment import Run
 from atelier.run.run_path import check_run_path
+from atelier.sweep import axes as axes_lib
 
 NAME = 'sweep.json'
 FAILED = 'failed.json'
@@ -69,6 +70,25 @@ def record_of(
     request = dict(axes=list(axes), num_random=num_random, init_from=init_from)
     values = config_values.with_absolute_paths(config.to_dict())
     return {**config_file._asdict(), 'values': values, **request}
+
+
+def with_absolute_paths(
+    folder: pathlib.Path, axes: Sequence[str], values: dict[str, Any]
+) -> list[str]:
+    """Returns axes with absolute paths; a sweep of an earlier version keeps its relative ones.
+
+    `values` holds the config's values by dotted name.
+
+    Raises:
+      UserError: as in `load` and in `axes.with_absolute_paths`.
+    """
+    absolute = [axes_lib.with_absolute_paths(text, values) for text in axes]
+    with reading(folder):
+        is_sweep = (folder / NAME).is_file()
+    before = load(folder)['axes'] if is_sweep else []
+    if [axes_lib.with_absolute_paths(text, values) for text in before] == absolute:
+        return before or absolute
+    return absolute
 
 
 def adopt_split_rule(folder: pathlib.Path, config: ConfigDict) -> None:

@@ -9,7 +9,7 @@ from ml_collections import ConfigDict
 
 from atelier.checkout import ConfigFile
 from atelier.data import dataset
-from atelier.errors import UserError, about
+from atelier.errors import UserError, about, reading
 from atelier.run import limits
 from atelier.run.config_values import flatten
 from atelier.run.experiment import Run, built, with_batch_size
@@ -46,7 +46,7 @@ def runs_of(
       UserError: no run can be built from one of the settings.
     """
     data, runs = {}, {}
-    for name, setting in zip(folder_names(settings), settings, strict=True):
+    for name, setting in zip(_names_in(folder, settings), settings, strict=True):
         member_config = with_setting(config, setting)
         with about(name):
             check_seed(member_config)
@@ -60,6 +60,14 @@ def runs_of(
             folder / name, config_file, member_config, family, data[data_key], init_from
         )
     return runs
+
+
+def _names_in(folder: pathlib.Path, settings: Sequence[Setting]) -> list[str]:
+    """Returns the names of the members; those that an earlier version gave are kept."""
+    earlier = folder_names(settings, short_paths=False)
+    with reading(folder):
+        has_begun = any((folder / name).exists() for name in earlier)
+    return earlier if has_begun else folder_names(settings)
 
 
 def groups_of(runs: dict[str, Run]) -> list[list[Run]]:

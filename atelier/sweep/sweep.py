@@ -54,6 +54,7 @@ def prepare(
     axes = list(axes) or own_axes(config_file)
     sweep_folder.adopt_split_rule(folder, config)
     values = flatten(config.to_dict())
+    axes = sweep_folder.with_absolute_paths(folder, axes, values)
     parsed = [axes_lib.parse(text, values) for text in axes]
     settings = axes_lib.settings(parsed, num_random, config.seed)
     record = sweep_folder.record_of(config_file, config, axes, num_random, init_from)

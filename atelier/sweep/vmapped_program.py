@@ -21,11 +21,11 @@ from atelier.core import game, optimizers
 from atelier.core.game import State
 from atelier.log import counted, log
 from atelier.run.experiment import Run
+from atelier.run.limits import MEMORY_SHARE, program_bytes
 from atelier.training.dispatch import Program, dispatch_length, make_dispatch
 from atelier.training.input_pipeline import feed, is_streamed, max_steps, reader
 
 FORMS = ('vmap', 'loop')
-MEMORY_SHARE = 0.8  # fraction of a device's memory that a program may use
 LOOP_PAYS = 0.95  # the loop is chosen below this fraction of vmap's time; smaller gains are noise
 RACE_SECONDS, MAX_ROUNDS = 2.0, 5  # limits of the comparison of the forms
 
@@ -92,7 +92,7 @@ def compiled_for(
     copies = 2 if len(wanted) > 1 else 0  # kept while the first dispatch runs in both forms
     row_bytes = sum(x.size * x.dtype.itemsize for x in jax.tree.leaves(like))
     needed = {
-        each: _bytes_of(program) + copies * layout.rows * row_bytes
+        each: program_bytes(program) + copies * layout.rows * row_bytes
         for each, program in forms.items()
     }
     budget = MEMORY_SHARE * min(map(device_lib.memory_bytes, layout.devices))
@@ -130,13 +130,6 @@ def _compile(run: Run, num_steps: int, layout: Layout, form: str, states, arrays
     f = {'vmap': all_at_once, 'loop': one_by_one}[form]
     mapped = device_lib.over_devices(f, (0, axis), out_axes=0, donate=(0,), devices=layout.devices)
     return mapped.lower(states, arrays).compile()
-
-
-def _bytes_of(compiled) -> int:
-    """Returns the memory of a program on one device: arguments, results and temporaries."""
-    memory = compiled.memory_analysis()
-    results = memory.output_size_in_bytes - memory.alias_size_in_bytes
-    return memory.argument_size_in_bytes + results + memory.temp_size_in_bytes
 
 
 def _array_shapes(run: Run, length: int, layout: Layout) -> dict[str, jax.ShapeDtypeStruct]:

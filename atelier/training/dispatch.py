@@ -19,6 +19,7 @@ from atelier.core.types import Batch, Optimizer
 from atelier.data import shuffle
 from atelier.data.dataset import Dataset
 from atelier.log import counted
+from atelier.run import limits
 from atelier.run.experiment import Run
 from atelier.training.input_pipeline import feed, is_streamed, max_steps
 
@@ -39,18 +40,37 @@ class Program(NamedTuple):
 def data_parallel(run: Run, start: int, devices: Sequence[jax.Device]) -> Iterator[Program]:
     """Yields the program of a single run, with each minibatch split over the devices.
 
-    The State is replicated on all devices and donated. The host waits once per dispatch.
+    The State is replicated on all devices and donated. The host waits once per dispatch. The first
+    dispatch compiles the program.
+
+    Raises:
+      UserError: at the first dispatch, if the program does not fit into memory.
     """
     length = dispatch_length(run.config.train, start, max_steps(run, devices))
-    compiled = compile_dispatch(run, length, devices)
+    mapped, compiled = compile_dispatch(run, length, devices), []
     device_indices = device_lib.local_indices(devices)
     with feed(run, start, length, devices) as next_arrays:
 
         def dispatch(state: State):
-            state, report = compiled(state, next_arrays(), device_indices)
+            arrays = next_arrays()
+            if not compiled:
+                compiled.append(_fitting(mapped, state, arrays, device_indices))
+            state, report = compiled[0](state, arrays, device_indices)
             return state, [jax.device_get(report)]
 
         yield Program(length, dispatch, lambda state, i: state, identity)
+
+
+def _fitting(mapped: Callable, *arguments) -> Callable:
+    """Returns the program compiled for these arguments, once it is known to fit into memory.
+
+    Of several processes, each has only its part of the arguments: they compile at the first call.
+    """
+    if jax.process_count() > 1:
+        return mapped
+    program = mapped.lower(*arguments).compile()
+    limits.check_step(program)
+    return program
 
 
 def make_dispatch(

@@ -207,3 +207,10 @@ def test_nothing_else_of_the_engine_imports_the_root():
             if isinstance(node, ast.ImportFrom):
                 names = [node.module or '']
             assert not {name.split('.')[0] for name in names} & {*checkout.NAMES}, path
+
+
+def test_an_argument_that_is_too_long_is_refused(complaint):
+    """A run folder would not accept it."""
+    argument = 'x' * (checkout.MAX_ARGUMENT + 1)
+    line = complaint(checkout.config_file, f'configs/vae.py:{argument}')
+    assert 'is longer than 1000 characters' in line and len(line) < 300

@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 
+import pytest
 from support import contents
 
 from atelier import leftovers
@@ -12,6 +13,8 @@ from atelier.checkout import ROOT
 
 KILLED = """
 import os, pathlib, sys
+import pytest
+
 from atelier import leftovers
 leftovers.new_file(pathlib.Path(sys.argv[1]))
 with leftovers.new_folder(pathlib.Path(sys.argv[1])) as folder:
@@ -49,14 +52,27 @@ def test_files_of_earlier_versions_are_removed_and_user_files_stay(tmp_path):
     for folder in (run / 'applications', elsewhere):
         folder.mkdir(parents=True)
         (folder / '.embed.json.123').write_text('')
-    for name in ('.config.json.77', 'metrics.tmp', '.notes', 'config.json', 'thesis.json.5'):
+    for name in ('.config.json.77', '.notes', 'config.json', 'thesis.json.5', '.thesis.json.5'):
         (run / name).write_text('')
+    for name in ('metrics.tmp', 'metrics.jsonl'):
+        (run / name).write_text('{"step": 1}\n')
     (run / 'link').symlink_to(elsewhere)
     leftovers.remove_files(run)
     remaining = {path.name for path in run.iterdir()}
-    assert remaining == {'.notes', 'config.json', 'thesis.json.5', 'applications', 'link'}
+    users = {'.notes', 'config.json', 'thesis.json.5', '.thesis.json.5', 'metrics.jsonl'}
+    assert remaining == {*users, 'applications', 'link'}
     assert not list((run / 'applications').iterdir())
     assert list(elsewhere.iterdir())
+
+
+@pytest.mark.parametrize('has_metrics', [False, True])
+def test_a_user_file_called_metrics_tmp_stays(tmp_path, has_metrics):
+    """Beside metrics.jsonl, its content is not that of metrics."""
+    (tmp_path / 'metrics.tmp').write_text('mine' if has_metrics else '{"step": 1}\n')
+    if has_metrics:
+        (tmp_path / 'metrics.jsonl').write_text('{"step": 1}\n')
+    leftovers.remove_files(tmp_path)
+    assert (tmp_path / 'metrics.tmp').exists()
 
 
 def test_a_user_folder_with_the_name_of_a_leftover_stays(tmp_path):

@@ -17,20 +17,15 @@ from atelier.log import log
 NAME = 'evaluation.npz'
 
 
-def write_values(folder: pathlib.Path, values: dict[str, Float[np.ndarray, 'n']]) -> str | None:
-    """Writes all per-example values, in float32; returns the checksum of the file.
+def write_values(path: pathlib.Path, values: dict[str, Float[np.ndarray, 'n']]) -> str | None:
+    """Writes all per-example values, in float32, to an .npz; returns the checksum of the file.
 
     Raises:
       UserError: the file cannot be written.
     """
     rounded = {name: value.astype(np.float32) for name, value in values.items()}
-    files.write_arrays(folder / NAME, rounded)
-    return checksum_of_values(folder)
-
-
-def checksum_of_values(folder: pathlib.Path) -> str | None:
-    """Returns the checksum of the file, or None if there is no file that can be read."""
-    return files.checksum_of(folder / NAME)
+    files.write_arrays(path, rounded)
+    return files.checksum_of(path)
 
 
 def read_values(
@@ -46,7 +41,7 @@ def read_values(
     advice = f'--mode=evaluate --workdir={folder} writes it again'
     if not path.exists():
         return {}
-    if checksum is not None and checksum_of_values(folder) != checksum:
+    if checksum is not None and files.checksum_of(path) != checksum:
         log.warning('%s has changed since the evaluation: %s', path, advice)
         return {}
     try:

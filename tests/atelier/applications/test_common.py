@@ -7,7 +7,7 @@ from support import make_run
 
 from atelier.applications import _common, inpaint, load, sample
 from atelier.errors import UserError
-from atelier.run import run_folder
+from atelier.run import result_names, run_folder
 
 
 @pytest.fixture(scope='module')
@@ -32,19 +32,19 @@ def folder(tmp_path_factory):
 def test_changed_settings_are_in_the_name(folder, overrides, suffix):
     """The run's own settings are not, nor are sizes that change no result."""
     run = run_folder.reopen(folder, overrides)
-    assert _common.settings_suffix(run) == suffix
+    assert result_names.settings_suffix(run) == suffix
 
 
 def test_a_checksum_distinguishes_paths(folder, tmp_path, monkeypatch):
     """Relative and absolute paths have one checksum; the same file name elsewhere has another."""
     other = {'eval.classifier': str(tmp_path / 'a' / 'classifier')}
-    name = _common.settings_suffix(run_folder.reopen(folder, other))
+    name = result_names.settings_suffix(run_folder.reopen(folder, other))
     assert len(name) == len('-classifier-') + 8
     monkeypatch.chdir(tmp_path)
     relative = {'eval.classifier': 'a/classifier'}
-    assert _common.settings_suffix(run_folder.reopen(folder, relative)) == name
+    assert result_names.settings_suffix(run_folder.reopen(folder, relative)) == name
     relative = {'eval.classifier': 'b/classifier'}
-    assert _common.settings_suffix(run_folder.reopen(folder, relative)) != name
+    assert result_names.settings_suffix(run_folder.reopen(folder, relative)) != name
 
 
 def test_options_are_in_the_name_unless_they_have_their_default():
@@ -54,7 +54,7 @@ def test_options_are_in_the_name_unless_they_have_their_default():
     assert _common.changed_options(inpaint.apply, num_examples=0) == '-num_examples-0'
     assert _common.changed_options(sample.apply, labels='0-1') == '-labels-0-1'
     odd = ['a/b', 'a b', 'é', '../x', 'x' * 25, '']
-    names = {_common.suffix(prompt=value) for value in odd}
+    names = {result_names.suffix(prompt=value) for value in odd}
     assert len(names) == len(odd)
     assert all(len(name) == len('-prompt-') + 8 and '/' not in name for name in names)
 
@@ -62,8 +62,8 @@ def test_options_are_in_the_name_unless_they_have_their_default():
 def test_a_run_without_a_config_file_has_the_plain_name(folder, tmp_path):
     """A run assembled in Python need not have been saved."""
     run = run_folder.reopen(folder, {'eval.weights': 'last'})._replace(folder=tmp_path)
-    assert _common.settings_suffix(run) == ''
-    assert json.dumps(_common.changed_settings(run)) == '{}'
+    assert result_names.settings_suffix(run) == ''
+    assert json.dumps(result_names.changed_settings(run)) == '{}'
 
 
 @pytest.mark.parametrize(

@@ -138,7 +138,7 @@ def test_the_same_examples_are_paired(make, tmp_path, caplog):
     folders = []
     for name, values in (('a', first), ('b', first - gaps), ('c', first)):
         folders.append(make(name, float(values.mean())))
-        write_values(tmp_path / name, {'nll_nats': values})
+        write_values(tmp_path / name / 'evaluation.npz', {'nll_nats': values})
     with caplog.at_level('INFO', logger='atelier'):
         compare(folders, tmp_path / 'out')
     (line,) = [message for message in caplog.messages if 'minus that of the first' in message]
@@ -151,7 +151,7 @@ def test_the_same_examples_are_paired(make, tmp_path, caplog):
 def test_a_run_without_a_metric_leaves_the_difference_of_the_others(make, tmp_path, caplog):
     folders = [make('a', 5.0), make('b', 6.5), make('c')]
     for name, mean in (('a', 5.0), ('b', 6.5)):
-        write_values(tmp_path / name, {'nll_nats': np.full(4, mean)})
+        write_values(tmp_path / name / 'evaluation.npz', {'nll_nats': np.full(4, mean)})
     with caplog.at_level('INFO', logger='atelier'):
         compare(folders, tmp_path / 'out')
     (line,) = [message for message in caplog.messages if 'minus that of the first' in message]
@@ -162,9 +162,12 @@ def test_a_run_without_a_metric_leaves_the_difference_of_the_others(make, tmp_pa
 def test_values_of_different_examples_are_not_paired(make, tmp_path, caplog, why):
     description = 'shapes' if why == 'other data' else 'digits'
     folders = [make('a', 5.0), make('b', 6.0, description=description)]
-    write_values(tmp_path / 'a', {'nll_nats': np.full(10, 5.0)})
+    write_values(tmp_path / 'a' / 'evaluation.npz', {'nll_nats': np.full(10, 5.0)})
     if why != 'absent':
-        write_values(tmp_path / 'b', {'nll_nats': np.full(10, 6.5 if 'eval' in why else 6.0)})
+        write_values(
+            tmp_path / 'b' / 'evaluation.npz',
+            {'nll_nats': np.full(10, 6.5 if 'eval' in why else 6.0)},
+        )
     if why == 'broken':
         path = tmp_path / 'b' / 'evaluation.npz'
         path.write_bytes(path.read_bytes()[:100])

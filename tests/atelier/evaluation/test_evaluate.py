@@ -9,13 +9,14 @@ import pytest
 from support import make_run, replaced, without
 
 import train_lib
+from atelier import files
 from atelier.applications import perform, sample
 from atelier.core.abilities import Codes, LogProb, Sample
 from atelier.core.randomness import Stream, key_for, rng_for
 from atelier.data import dataset, digits
 from atelier.errors import UserError
 from atelier.evaluation import evaluate
-from atelier.run import restore
+from atelier.run import restore, run_folder
 
 pytestmark = pytest.mark.usefixtures('quick_compilation')
 
@@ -131,10 +132,32 @@ def test_stochastic_binarisation_has_the_right_mean():
 
 
 def test_an_evaluation_that_replaces_another_one_says_so(trained, caplog):
-    run = trained._replace(config=trained.config.copy_and_resolve_references())
-    evaluate.evaluate(run, jax.devices()[:1])
-    with run.config.unlocked():
-        run.config.eval.num_importance_samples = 2
+    """That of other weights, such as those before the run was trained further."""
+    path = trained.folder / 'evaluation.json'
+    result = evaluate.evaluate(trained, jax.devices()[:1])
+    files.write_json(path, {**result, 'weights': 'best checkpoint, step 1'})
     with caplog.at_level('INFO', logger='atelier'):
-        evaluate.evaluate(run, jax.devices()[:1])
-    assert 'evaluation.json is replaced: it was computed with other eval' in caplog.text
+        evaluate.evaluate(trained, jax.devices()[:1])
+    assert 'evaluation.json is replaced: it was computed with other weights' in caplog.text
+
+
+def test_an_evaluation_with_other_settings_has_its_own_files(trained, caplog):
+    """Their names carry the settings; a comparison reads those of the run's own settings."""
+    results = lambda: {path.name: path.read_bytes() for path in trained.folder.glob('evaluation*')}
+    own = evaluate.evaluate(trained, jax.devices()[:1])
+    before = results()
+    assert {*before} == {'evaluation.json', 'evaluation.npz'}
+    run = run_folder.reopen(
+        trained.folder, {'eval.num_importance_samples': 2, 'eval.weights': 'last'}
+    )
+    with caplog.at_level('INFO', logger='atelier'):
+        result = evaluate.evaluate(run, jax.devices()[:1])
+        evaluate.show(result, run)
+    assert 'is replaced' not in caplog.text
+    name = 'evaluation-num_importance_samples-2-weights-last'
+    assert f'numbers: {trained.folder / name}.json' in caplog.text
+    added = {key: value for key, value in results().items() if key not in before}
+    assert {*added} == {f'{name}.json', f'{name}.npz'}
+    assert {key: results()[key] for key in before} == before
+    assert files.read_json(trained.folder / f'{name}.json') == result != own
+    assert evaluate.evaluate(run, jax.devices()[:1], reuse=True) == result

@@ -17,7 +17,7 @@ GOOD = {
 @pytest.mark.parametrize('evaluation', [GOOD, {}, {'values': {}, 'samples': None}])
 def test_an_evaluation_is_read_as_it_was_written(tmp_path, evaluation):
     files.write_json(tmp_path / 'evaluation.json', evaluation)
-    assert evaluation_file.read_evaluation(tmp_path) == evaluation
+    assert evaluation_file.read_evaluation(tmp_path / 'evaluation.json') == evaluation
 
 
 @pytest.mark.parametrize(
@@ -40,24 +40,25 @@ def test_an_evaluation_is_read_as_it_was_written(tmp_path, evaluation):
 def test_a_value_of_another_type_is_refused(tmp_path, complaint, group, value, field):
     """The line names the field and the command that writes the file again."""
     files.write_json(tmp_path / 'evaluation.json', {**GOOD, group: value})
-    line = complaint(evaluation_file.read_evaluation, tmp_path)
+    line = complaint(evaluation_file.read_evaluation, tmp_path / 'evaluation.json')
     assert f'is damaged: {field} has a value of another type; --mode=evaluate' in line
-    assert evaluation_file.previous_evaluation(tmp_path) == {}
+    assert evaluation_file.previous_evaluation(tmp_path / 'evaluation.json') == {}
 
 
 def test_a_truncated_or_missing_file_gives_no_evaluation(tmp_path):
-    assert evaluation_file.read_evaluation(tmp_path) == {}
+    assert evaluation_file.read_evaluation(tmp_path / 'evaluation.json') == {}
     (tmp_path / 'evaluation.json').write_text('{"values"')
-    assert evaluation_file.read_evaluation(tmp_path) == {}
+    assert evaluation_file.read_evaluation(tmp_path / 'evaluation.json') == {}
 
 
 def test_an_evaluation_of_another_run_is_refused(tmp_path, complaint, caplog):
     """Without an id, as earlier versions wrote it, it is read as before."""
     files.write_json(tmp_path / 'evaluation.json', {**GOOD, 'run': 'a'})
-    assert evaluation_file.read_evaluation(tmp_path, 'a') == {**GOOD, 'run': 'a'}
-    line = complaint(evaluation_file.read_evaluation, tmp_path, 'b')
+    path = tmp_path / 'evaluation.json'
+    assert evaluation_file.read_evaluation(path, 'a') == {**GOOD, 'run': 'a'}
+    line = complaint(evaluation_file.read_evaluation, tmp_path / 'evaluation.json', 'b')
     assert "belongs to another run, of id 'a'; --mode=evaluate" in line
-    assert evaluation_file.previous_evaluation(tmp_path, 'b') == {}
+    assert evaluation_file.previous_evaluation(tmp_path / 'evaluation.json', 'b') == {}
     assert "belongs to another run, of id 'a'" in caplog.text
     files.write_json(tmp_path / 'evaluation.json', GOOD)
-    assert evaluation_file.read_evaluation(tmp_path, 'b') == GOOD
+    assert evaluation_file.read_evaluation(tmp_path / 'evaluation.json', 'b') == GOOD

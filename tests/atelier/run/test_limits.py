@@ -13,7 +13,7 @@ from atelier import checkout
 from atelier.core import devices
 from atelier.data.dataset import Spec
 from atelier.errors import UserError
-from atelier.run import experiment, limits, restore
+from atelier.run import experiment, limits, restore, run_folder
 from atelier.run.config_values import flatten
 
 
@@ -132,3 +132,18 @@ def test_more_examples_than_memory_holds_are_refused():
     for count in (10**12, 2**64):
         with pytest.raises(UserError, match=rf'--num_samples: {count:,} examples take .* GB'):
             limits.check_examples('--num_samples', count, spec)
+
+
+def test_a_step_that_does_not_fit_is_refused_before_it_is_taken(tiny_run, monkeypatch, caplog):
+    """Near the limit, a warning says so. The corrected command may use the folder."""
+    run, needed = tiny_run(train__steps=5, data__placement='device'), []
+    of = limits.program_bytes
+    monkeypatch.setattr(limits, 'program_bytes', lambda program: needed.append(of(program)) or 1e15)
+    with pytest.raises(UserError, match='a training step takes .* smaller config.train.batch_size'):
+        train_lib.train(run, jax.devices()[:1])
+    assert not run_folder.has_begun(run.folder)
+    assert needed[0] > 100_000  # the data, the State and the gradients
+    memory = devices.memory_bytes(jax.devices()[0])
+    monkeypatch.setattr(limits, 'program_bytes', lambda program: 0.9 * memory)
+    train_lib.train(run, jax.devices()[:1])
+    assert 'the system may end the process without a message' in caplog.text

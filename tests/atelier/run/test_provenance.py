@@ -1,6 +1,10 @@
 """Provenance: names what changed since a run started: its config file, the code or its data."""
 
+import json
 import re
+import shlex
+import subprocess
+import sys
 
 import pytest
 
@@ -32,6 +36,23 @@ def test_the_warning_shows_the_changed_line_of_a_config(record, tmp_path, caplog
     assert line.startswith(f'configs/vae.py has changed since {tmp_path} began')
     assert '-a line of then' in line and f'+{lines[9]}' in line
     assert lines[0] not in line  # only changed lines are shown
+
+
+def test_of_a_long_difference_the_first_lines_are_shown(record, tmp_path, caplog):
+    """With the number of changed lines, and the command that shows all of them."""
+    (tmp_path / 'a run').mkdir()
+    then = {**record, 'source': ''}
+    (tmp_path / 'a run' / 'config.json').write_text(json.dumps(then))
+    provenance.warn_if_code_changed(tmp_path / 'a run', then, VAE)
+    count = len(record['source'].splitlines())
+    first, second = caplog.messages
+    assert f'began, in {count:,} lines:\n' in first
+    assert first.count('\n') == provenance.MAX_LINES
+    not_shown, _, command = second.partition(' not shown; all: ')
+    assert int(not_shown.split()[0].replace(',', '')) == count + 3 - provenance.MAX_LINES
+    shell = f'{command.replace("python", shlex.quote(sys.executable), 1)}'
+    shown = subprocess.run(shell, shell=True, capture_output=True, text=True)
+    assert shown.stdout.count('\n> ') == count and not shown.stderr
 
 
 def test_another_commit_of_the_same_code_is_no_change(record, tmp_path, caplog):

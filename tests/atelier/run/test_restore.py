@@ -1,6 +1,8 @@
 """A run that starts from another run's weights: which weights, refusals, and what is recorded."""
 
+import contextlib
 import json
+import logging
 import os
 import shutil
 
@@ -10,9 +12,10 @@ import pytest
 from support import begin, error_line, recipe_and_config
 
 import train_lib
-from atelier import checkout
+from atelier import checkout, files
 from atelier.errors import UserError
 from atelier.run import experiment, restore, run_folder
+from atelier.run.checkpoint import Checkpoints
 
 pytestmark = pytest.mark.usefixtures('quick_compilation')
 
@@ -104,6 +107,23 @@ def test_a_source_without_a_checkpoint_is_refused(tiny_run, tmp_path):
     with pytest.raises(UserError, match='untrained has no checkpoint yet'):
         train_lib.train(started_from(tmp_path / 'untrained', tmp_path / 'run'), jax.devices()[:1])
     assert not (tmp_path / 'run').exists()
+
+
+def test_of_a_source_of_an_earlier_version_a_line_says_so(source, tmp_path, caplog):
+    """Neither its config.json nor its checkpoints have the id of the run."""
+    folder = tmp_path / 'source'
+    shutil.copytree(source, folder)
+    record = files.read_json(folder / 'config.json')
+    files.write_json(folder / 'config.json', {**record, 'id': None})
+    with contextlib.closing(Checkpoints(folder / 'checkpoints', True)) as checkpoints:
+        state, memory = checkpoints.restore_newest(None)
+    shutil.rmtree(folder / 'checkpoints')
+    with contextlib.closing(Checkpoints(folder / 'checkpoints')) as checkpoints:
+        checkpoints.save(state, memory)
+    run = started_from(folder, tmp_path / 'run')
+    with caplog.at_level(logging.INFO, 'atelier'):
+        restore.fitting_weights(run, folder)
+    assert caplog.text.count('has no id of its run, because an earlier version saved it') == 1
 
 
 def test_a_run_with_another_init_from_is_refused(source, tmp_path):

@@ -104,6 +104,7 @@ def test_any_value_has_the_type_of_its_field_or_is_refused(folder, position, val
         ('path', 'x' * 5000, 'path is'),
         ('source', 3, 'source is 3'),
         ('argument', ['digits'], 'argument is'),
+        ('argument', 'x' * 4000, 'argument is'),
         ('init_from', {}, 'init_from is'),
         ('devices', 'x', 'devices is'),
         ('data', {'x': 3}, 'data is'),

@@ -198,11 +198,12 @@ compile_dispatch = program.compile_dispatch
 def announced(*arguments):
     dispatch = compile_dispatch(*arguments)
 
-    def first(*arguments):
-        print('FIRST DISPATCH', file=sys.stderr, flush=True)
-        return dispatch(*arguments)
+    class First:
+        def lower(self, *arguments):
+            print('FIRST DISPATCH', file=sys.stderr, flush=True)
+            return dispatch.lower(*arguments)
 
-    return first
+    return First()
 
 program.compile_dispatch = announced
 """

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from atelier.errors import UserError
+from atelier.sweep import axes as axes_lib
 from atelier.sweep.axes import Axis, Range, folder_names, parse, settings
 
 VALUES = {
@@ -143,6 +144,28 @@ def test_folder_names_contain_the_setting():
     assert folder_names(combinations) == ['beta-0.5_seed-3', 'beta-1e-05_seed-3']
     shapes = settings([parse('model.hidden_sizes=(64,),(32,8),()', VALUES)], 0, 0)
     assert folder_names(shapes) == ['hidden_sizes-64', 'hidden_sizes-32x8', 'hidden_sizes-none']
+
+
+def test_paths_are_absolute(complaint, tmp_path, monkeypatch):
+    """Of fields that hold paths, also in lists; names of folders begin below the common one."""
+    folder = tmp_path / 'a'
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    values = {'data.path': '', 'eval.classifier': '', 'data.more_path': (), 'data.name': 'a'}
+    absolute = lambda text: axes_lib.with_absolute_paths(text, values)
+    for field in ('data.path', 'eval.classifier'):
+        text = absolute(f'{field}=x.npz,b/y.npz')
+        assert text == f'{field}={folder}/x.npz,{folder}/b/y.npz' == absolute(text)
+        settings = [{field: value} for value in parse(text, values).values]
+        short = field.rpartition('.')[2]
+        assert folder_names(settings) == [f'{short}-x.npz', f'{short}-b-y.npz']
+    text = absolute("data.more_path=('x', 'y'),('z',)")
+    assert parse(text, values).values == ((f'{folder}/x', f'{folder}/y'), (f'{folder}/z',))
+    assert absolute('data.name=x.npz') == 'data.name=x.npz'
+    assert absolute('data.path') == 'data.path'  # `parse` refuses it
+    (tmp_path / 'b,c').mkdir()
+    monkeypatch.chdir(tmp_path / 'b,c')
+    assert 'commas and brackets divide values' in complaint(absolute, 'data.path=x.npz')
 
 
 def test_folder_names_distinguish_fields_of_one_name():

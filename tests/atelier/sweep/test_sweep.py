@@ -25,6 +25,7 @@ from atelier.evaluation import evaluate
 from atelier.report.metrics_log import read_metrics
 from atelier.run import experiment, restore, run_folder
 from atelier.run.checkpoint import Checkpoints
+from atelier.sweep import axes as axes_lib
 from atelier.sweep import folder as sweep_folder
 from atelier.sweep import group, plan, sweep, table, vmapped_program
 from atelier.training.stop_signals import Stopped
@@ -318,10 +319,10 @@ def test_the_mean_is_over_finished_members():
 def test_members_that_do_not_fit_are_trained_in_later_programs(whole, tmp_path, monkeypatch):
     """Programs with fewer members run instead, with equal results up to rounding."""
     folder = tmp_path / 'sweep'
-    of = vmapped_program._bytes_of
+    of = vmapped_program.program_bytes
     sizes = []
     monkeypatch.setattr(
-        vmapped_program, '_bytes_of', lambda program: sizes.append(of(program)) or sizes[-1]
+        vmapped_program, 'program_bytes', lambda program: sizes.append(of(program)) or sizes[-1]
     )
     swept(tmp_path / 'two', AXES[:1], num_devices=1, train__steps=10)
     monkeypatch.setattr(vmapped_program.device_lib, 'memory_bytes', lambda device: 2.5 * max(sizes))
@@ -366,6 +367,32 @@ def test_the_folder_of_another_sweep_is_refused(whole, complaint, changes, patte
     with pytest.raises(UserError, match=pattern):
         swept(whole[0], **changes)
     assert contents(whole[0]) == before
+
+
+def test_a_sweep_over_paths_means_the_same_in_every_folder(tmp_path, monkeypatch):
+    """A sweep of an earlier version, with relative paths or longer names, stays the same."""
+    rng = np.random.RandomState(0)
+    for name in 'ab':
+        np.savez(tmp_path / f'{name}.npz', x=rng.randint(0, 2, (60, 4)).astype(np.uint8))
+    config_file, config = recipe_and_config('arrays,debug', **SETTINGS)
+    prepare = lambda folder, *axes: sweep.prepare(folder, config_file, config, axes)
+    monkeypatch.chdir(tmp_path)
+    folder, relative = tmp_path / 'sweep', 'data.path=a.npz,b.npz'
+    absolute = f'data.path={tmp_path}/a.npz,{tmp_path}/b.npz'
+    assert [*prepare(folder, relative).runs] == ['path-a.npz', 'path-b.npz']
+    record = sweep_folder.load(folder)
+    assert record['axes'] == [absolute]
+    monkeypatch.chdir('/')
+    assert [*prepare(folder, *record['axes']).runs] == ['path-a.npz', 'path-b.npz']
+    monkeypatch.chdir(tmp_path)
+    sweep_folder.write(folder, {**record, 'axes': [relative]})
+    prepare(folder, relative)
+    assert sweep_folder.load(folder)['axes'] == [relative]
+    old = tmp_path / 'old'
+    names = axes_lib.folder_names([{'data.path': f'{tmp_path}/{n}.npz'} for n in 'ab'], False)
+    (old / names[1]).mkdir(parents=True)
+    sweep_folder.write(old, record)
+    assert [*prepare(old, relative).runs] == names
 
 
 def test_only_a_sweep_that_has_begun_keeps_its_settings(tmp_path, complaint):

@@ -149,17 +149,17 @@ def test_a_program_that_does_not_fit_is_not_started(vae, monkeypatch):
         return
 
     monkeypatch.setattr('atelier.sweep.vmapped_program._compile', compile_nothing)
-    monkeypatch.setattr('atelier.sweep.vmapped_program._bytes_of', lambda program: 1e9)
+    monkeypatch.setattr('atelier.sweep.vmapped_program.program_bytes', lambda program: 1e9)
     monkeypatch.setattr(device_lib, 'memory_bytes', lambda device: 1e9)
     compiled = compiled_for(runs, 0, like, devices, 'vmap')
     assert shapes == [('vmap', (2, 4), vae.data.splits['train']['x'].shape)]
     assert not compiled.forms
     assert compiled.max_members == 6  # 3 of 4 members fit on each device
-    monkeypatch.setattr('atelier.sweep.vmapped_program._bytes_of', lambda program: 1e12)
+    monkeypatch.setattr('atelier.sweep.vmapped_program.program_bytes', lambda program: 1e12)
     assert compiled_for(runs, 0, like, devices, 'vmap').max_members == 2
     assert compiled_for(runs[:2], 0, like, devices).forms  # one per device: indivisible
     room = (1e9 + 2 * 4 * state_bytes) / 0.8  # comparing forms keeps two copies
     for memory, forms in ((1.001 * room, ['vmap', 'loop']), (0.999 * room, [])):
-        monkeypatch.setattr('atelier.sweep.vmapped_program._bytes_of', lambda program: 1e9)
+        monkeypatch.setattr('atelier.sweep.vmapped_program.program_bytes', lambda program: 1e9)
         monkeypatch.setattr(device_lib, 'memory_bytes', lambda device, memory=memory: memory)
         assert [*compiled_for(runs, 0, like, devices).forms] == forms

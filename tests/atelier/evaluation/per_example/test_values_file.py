@@ -9,7 +9,7 @@ from atelier.evaluation.per_example.values_file import read_values, write_values
 @pytest.mark.parametrize('where', [0.2, 0.5, 0.9])
 def test_a_damaged_values_file_is_reported_and_not_used(tmp_path, caplog, where):
     values = np.random.RandomState(0).normal(size=500)
-    write_values(tmp_path, {'nll_nats': values})
+    write_values(tmp_path / 'evaluation.npz', {'nll_nats': values})
     path = tmp_path / 'evaluation.npz'
     written = bytearray(path.read_bytes())
     written[int(where * len(written))] ^= 0xFF
@@ -23,9 +23,9 @@ def test_reordered_values_are_not_paired(tmp_path, caplog):
     """They have the same mean; only the checksum tells that they belong to other examples."""
     values = np.random.RandomState(0).normal(size=500)
     means = {'nll_nats': values.mean()}
-    checksum = write_values(tmp_path, {'nll_nats': values})
+    checksum = write_values(tmp_path / 'evaluation.npz', {'nll_nats': values})
     assert list(read_values(tmp_path, means, checksum)) == ['nll_nats']
-    write_values(tmp_path, {'nll_nats': values[::-1]})
+    write_values(tmp_path / 'evaluation.npz', {'nll_nats': values[::-1]})
     assert list(read_values(tmp_path, means)) == ['nll_nats']  # of an earlier version
     assert read_values(tmp_path, means, checksum) == {}
     assert 'evaluation.npz has changed since the evaluation' in caplog.text
