@@ -195,7 +195,10 @@ KINDS = {
         'sweep/seed-0/metrics.jsonl', _compared, guarded=False, replace=swapped
     ),
     'data, not a regular file': Kind(
-        'plain.npz text.txt pictures/*.png tfds/**/*', _data, replace=not_regular
+        'plain.npz text.txt pictures/*.png tfds/**/*',
+        _data,
+        guarded=False,
+        replace=not_regular,
     ),
     'npz': Kind('plain.npz', lambda w: _splits(arrays.load(str(w / 'plain.npz')))),
     'npz, compressed': Kind('packed.npz', lambda w: _splits(arrays.load(str(w / 'packed.npz')))),
