@@ -48,6 +48,12 @@ def shortened(value: object, longest: int = 80) -> str:
     return short.repr(value)
 
 
+def shortened_text(text: str, longest: int = 120) -> str:
+    """Returns a text that may be huge, at most `longest` characters of it: its start and end."""
+    half = (longest - 3) // 2
+    return text if len(text) <= longest else f'{text[:half]}...{text[-half:]}'
+
+
 def short_repr(named_tuple: tuple) -> str:
     """Returns a `repr` with the fields that differ from their defaults; long ones are cut."""
     fields, defaults = named_tuple._asdict(), named_tuple._field_defaults

@@ -91,14 +91,32 @@ def read_json(path: pathlib.Path) -> dict[str, Any]:
 
     Raises:
       UserError: the content does not match the checksum.
-      ValueError: the file is not a JSON object, or it is longer than `MAX_BYTES` or deeper than
-        `MAX_DEPTH`.
+      ValueError: as `read_object`.
       OSError: it cannot be read.
     """
+    return _without_checksum(path, read_object(path))
+
+
+def read_object(path: pathlib.Path, most: int = MAX_BYTES) -> dict[str, Any]:
+    """Returns the JSON object in a file.
+
+    Raises:
+      ValueError: as `parsed`.
+      OSError: the file cannot be read.
+    """
     with open_regular(path) as file:
-        raw = file.read(MAX_BYTES + 1)
-    if len(raw) > MAX_BYTES:
-        raise ValueError(f'it is larger than {MAX_BYTES:,} bytes')
+        return parsed(file.read(most + 1), most)
+
+
+def parsed(raw: bytes, most: int = MAX_BYTES) -> dict[str, Any]:
+    """Returns the object of a JSON text.
+
+    Raises:
+      ValueError: the text is not a JSON object, or it is longer than `most` bytes or deeper than
+        `MAX_DEPTH`.
+    """
+    if len(raw) > most:
+        raise ValueError(f'it is larger than {most:,} bytes')
     try:
         value = json.loads(raw.decode(), parse_constant=_refuse_constant)
     except RecursionError as error:
@@ -107,7 +125,7 @@ def read_json(path: pathlib.Path) -> dict[str, Any]:
         raise ValueError('it holds no object')
     if not _is_shallow(value, MAX_DEPTH):
         raise ValueError(f'it is nested more than {MAX_DEPTH} deep')
-    return _without_checksum(path, value)
+    return value
 
 
 def _refuse_constant(name: str) -> float:

@@ -5,6 +5,7 @@ import contextlib
 import hashlib
 import io
 import json
+import logging
 import os
 import pathlib
 import random
@@ -15,10 +16,11 @@ import jax
 import numpy as np
 from PIL import Image
 
-from atelier import cli
+from atelier import cli, files
 from atelier.data import arrays, folder, text, tfds_images
-from atelier.report.metrics_log import read_metrics
-from benchmarks.mutating import damaged, misshapen
+from atelier.log import log
+from atelier.report import metrics_log
+from benchmarks.mutating import damaged, misshapen, not_regular, of_other_run, swapped
 from benchmarks.tfds_files import IMAGE, LABEL, pictures, write_set
 
 CONFIG = '--config=configs/naive_bayes.py:digits,debug'
@@ -28,9 +30,10 @@ SHORT = ('--config.train.steps=4', '--config.train.evaluate_every=2')
 class Kind(NamedTuple):
     """A kind of file.
 
-    files: glob pattern; each try damages one of the matching files in the workspace.
+    files: glob patterns, separated by spaces; each try damages one of the files in the workspace.
     read: reads it as the program does and returns what the user gets, to be compared.
     mutate: (content, rng) -> damaged content.
+    replace: if not None, used instead: (path, rng) puts something else in the file's place.
     guarded: whether the file has checksums, so that a changed value must be noticed.
     """
 
@@ -38,6 +41,15 @@ class Kind(NamedTuple):
     read: Callable[[pathlib.Path], Any]
     mutate: Callable[[bytes, random.Random], bytes] = damaged
     guarded: bool = True
+    replace: Callable[[pathlib.Path, random.Random], None] | None = None
+
+    def paths(self, workspace: pathlib.Path) -> list[pathlib.Path]:
+        """Returns the files of this kind, sorted."""
+        found = {path for pattern in self.files.split() for path in workspace.glob(pattern)}
+        return sorted(path for path in found if path.is_file() and self._can_change(path))
+
+    def _can_change(self, path: pathlib.Path) -> bool:
+        return self.replace is not swapped or of_other_run(path).is_file()
 
 
 TFDS = 'tfds/tiny/1.0.0'
@@ -45,10 +57,18 @@ CODED = 'sweep/seed-0/applications/compress-num_images-4.bin'
 
 
 def command(*arguments: object) -> str:
-    """Performs a command line in this process and returns what it printed."""
+    """Performs a command line in this process and returns what it printed and logged."""
     printed = io.StringIO()
-    with contextlib.redirect_stdout(printed):
-        cli.perform(cli.parse(['atelier', *map(str, arguments)]))
+    handler, level = logging.StreamHandler(printed), log.level
+    handler.addFilter(lambda record: 'has no checksum' not in record.msg)  # once a process
+    log.addHandler(handler)
+    log.setLevel(logging.INFO)
+    try:
+        with contextlib.redirect_stdout(printed):
+            cli.perform(cli.parse(['atelier', *map(str, arguments)]))
+    finally:
+        log.removeHandler(handler)
+        log.setLevel(level)
     return printed.getvalue()
 
 
@@ -86,7 +106,30 @@ def _sweep(workspace: pathlib.Path) -> str:
 
 def _compared(workspace: pathlib.Path) -> str:
     runs = ','.join(f'{workspace}/sweep/{name}' for name in ('seed-0', 'seed-1'))
-    return command('--mode=compare', f'--runs={runs}', f'--workdir={workspace}/compared')
+    table = command('--mode=compare', f'--runs={runs}', f'--workdir={workspace}/compared')
+    figure = workspace / 'compared' / 'compare.png'
+    return f'{table}{files.checksum_of(figure)}'
+
+
+def _resumed(workspace: pathlib.Path) -> str:
+    """The log of a run that resumes, cut at a step, and its validations."""
+    run = workspace / 'sweep' / 'seed-0'
+    metrics_log.MetricsLog(run, 2).close()
+    validations = list(metrics_log.iterate_validations(run))
+    return f'{(run / "metrics.jsonl").read_text()}{validations}'
+
+
+def _used(workspace: pathlib.Path) -> list:
+    return [_run(workspace), _compared(workspace), _decoded(workspace)]
+
+
+def _data(workspace: pathlib.Path) -> list:
+    return [
+        _splits(arrays.load(str(workspace / 'plain.npz'))),
+        _splits(text.load(str(workspace / 'text.txt'), context=16)),
+        _pictures(workspace),
+        _tfds(workspace),
+    ]
 
 
 def _decoded(workspace: pathlib.Path) -> bytes:
@@ -133,9 +176,8 @@ KINDS = {
     ),
     'sweep.json': Kind('sweep/sweep.json', _sweep),
     'sweep.json, values': Kind('sweep/sweep.json', _sweep, damaged_without_checksum, guarded=False),
-    'metrics.jsonl': Kind(
-        'sweep/seed-0/metrics.jsonl', lambda w: read_metrics(w / 'sweep/seed-0'), guarded=False
-    ),
+    'metrics.jsonl': Kind('sweep/seed-0/metrics.jsonl', _compared, guarded=False),
+    'metrics.jsonl, resumed': Kind('sweep/seed-0/metrics.jsonl', _resumed, guarded=False),
     'evaluation.json': Kind('sweep/seed-0/evaluation.json', _compared),
     'evaluation.json, values': Kind(
         'sweep/seed-0/evaluation.json', _compared, damaged_without_checksum, guarded=False
@@ -143,6 +185,21 @@ KINDS = {
     'checkpoint': Kind('sweep/seed-0/checkpoints/4/**/*', _run),
     'coded file': Kind(CODED, _decoded),
     'coded file, header': Kind(CODED, _decoded, rechecked),
+    'run, not a regular file': Kind('sweep/seed-0/**/*', _used, replace=not_regular),
+    'run, file of another run': Kind(
+        'sweep/seed-0/config.json sweep/seed-0/evaluation.* sweep/seed-0/checkpoints/**/*',
+        _used,
+        replace=swapped,
+    ),
+    'metrics.jsonl of another run': Kind(
+        'sweep/seed-0/metrics.jsonl', _compared, guarded=False, replace=swapped
+    ),
+    'data, not a regular file': Kind(
+        'plain.npz text.txt pictures/*.png tfds/**/*',
+        _data,
+        guarded=False,
+        replace=not_regular,
+    ),
     'npz': Kind('plain.npz', lambda w: _splits(arrays.load(str(w / 'plain.npz')))),
     'npz, compressed': Kind('packed.npz', lambda w: _splits(arrays.load(str(w / 'packed.npz')))),
     'PNG': Kind('pictures/*.png', _pictures),

@@ -1,8 +1,11 @@
-"""Random damage to bytes and to JSON, for `benchmarks.mutations`."""
+"""Random damage to bytes, to JSON and to whole files, for `benchmarks.mutations`."""
 
 import json
+import os
+import pathlib
 import random
 import re
+import stat
 from typing import Any
 
 EXTREMES = (2**31, 2**64, 10**20, -1, 0, 1e308, float('nan'), float('inf'), 1e-320)
@@ -64,6 +67,30 @@ def _replace_number(content: bytes, rng: random.Random) -> bytes:
 
 
 _CHANGES = (_flip, _flip, _truncate, _delete, _duplicate, _overwrite, _replace_number)
+
+
+def not_regular(path: pathlib.Path, rng: random.Random) -> None:
+    """Replaces a file by a folder, a pipe, a socket, or a link to a device, a file or nothing."""
+    path.unlink()
+    kind = rng.choice(('folder', 'pipe', 'socket', 'device', 'file', 'nothing'))
+    if kind == 'folder':
+        path.mkdir()
+    elif kind in ('pipe', 'socket'):
+        os.mknod(path, (stat.S_IFIFO if kind == 'pipe' else stat.S_IFSOCK) | 0o600)
+    else:
+        targets = {'device': '/dev/zero', 'file': __file__, 'nothing': path.with_name('missing')}
+        path.symlink_to(targets[kind])
+
+
+def of_other_run(path: pathlib.Path) -> pathlib.Path:
+    """Returns the same file of the sweep's other member."""
+    return pathlib.Path(str(path).replace('/seed-0/', '/seed-1/'))
+
+
+def swapped(path: pathlib.Path, rng: random.Random) -> None:
+    """Replaces a file of a run by the same file of another run."""
+    del rng
+    path.write_bytes(of_other_run(path).read_bytes())
 
 
 def misshapen(value: Any, rng: random.Random) -> Any:

@@ -112,15 +112,25 @@ def try_kind(
     put_back(workspace)
     if clean['outcome'] != 'read':
         raise RuntimeError(f'{name}: the undamaged file is not read: {clean}')
-    files = sorted(path for path in workspace.glob(kind.files) if path.is_file())
+    files = kind.paths(workspace)
     for _ in range(tries):
         path = rng.choice(files)
-        bad = kind.mutate(path.read_bytes(), rng)
-        path.write_bytes(bad)
+        bad = _changed(kind, path, rng)
         reply = worker.read(name)
         put_back(workspace)
         results.append((judged(kind, reply, clean), f'{path.name}: {reply["text"]}', bad))
     return results
+
+
+def _changed(kind: Kind, path: pathlib.Path, rng: random.Random) -> bytes:
+    """Damages a file; returns its new content, or that of the file which was replaced."""
+    content = path.read_bytes()
+    if kind.replace:
+        kind.replace(path, rng)
+        return content
+    bad = kind.mutate(content, rng)
+    path.write_bytes(bad)
+    return bad
 
 
 def judged(kind: Kind, reply: dict[str, Any], clean: dict[str, Any]) -> str:

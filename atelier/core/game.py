@@ -25,7 +25,7 @@ When = Callable[[Hypers, Step], Array]  # whether the turn moves its players in 
 # returns (losses, (extra, metrics)); FitParams returns (losses, (fitted params, extra, metrics))
 Loss = Callable[[Weights, Batch, Rng, Step, Hypers], tuple[Losses, tuple[dict, Metrics]]]
 FitParams = Callable[[Weights, Batch, Rng, Step, Hypers], tuple[Losses, tuple[dict, dict, Metrics]]]
-# metric means of all validations so far, oldest first -> {what is wrong: the warning}
+# metric means of the last 1,000 validations, oldest first -> {what is wrong: the warning}
 Advise = Callable[[Sequence[dict[str, Any]]], dict[str, str]]
 
 

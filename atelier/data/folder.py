@@ -16,6 +16,7 @@ from collections.abc import Sequence
 from atelier.data.dataset import Dataset
 from atelier.data.decoding import ImageSplit, StoredImage, decoded
 from atelier.errors import UserError, reading
+from atelier.log import counted, log
 from atelier.paths import user_path
 
 SUFFIXES = {'.png', '.jpg', '.jpeg', '.bmp', '.gif', '.webp', '.tif', '.tiff', '.ppm', '.pgm'}
@@ -101,8 +102,11 @@ def _splits(root: pathlib.Path) -> dict[str, pathlib.Path]:
 
 
 def _below(base: pathlib.Path) -> list[pathlib.Path]:
-    """Returns all images below `base`, following links but visiting each folder once."""
-    files, visited = [], set()
+    """Returns all images below `base`, following links but visiting each folder once.
+
+    Whatever has the name of an image but is no file, such as a pipe or a broken link, is reported.
+    """
+    files, others, visited = [], [], set()
     for name, folders, names in os.walk(base, followlinks=True):
         folder = pathlib.Path(name)
         if folder.resolve() in visited:
@@ -111,7 +115,13 @@ def _below(base: pathlib.Path) -> list[pathlib.Path]:
         visited.add(folder.resolve())
         folders[:] = sorted(below for below in folders if not below.startswith('.'))
         paths = [folder / name for name in names if not name.startswith('.')]
-        files += [path for path in paths if path.suffix.lower() in SUFFIXES and path.is_file()]
+        named = [*paths, *(folder / below for below in folders)]
+        images = [path for path in named if path.suffix.lower() in SUFFIXES]
+        files += [path for path in images if path.is_file()]
+        others += [path for path in images if not path.is_file()]
+    if others:
+        number = counted(len(others), 'name')
+        log.warning('%s of images without a regular file left out: %s, ...', number, min(others))
     return sorted(files)
 
 

@@ -2,22 +2,24 @@
 
 import pathlib
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from atelier import leftovers
-from atelier.errors import UserError, writing
+from atelier.errors import UserError, shortened_text, writing
 from atelier.evaluation import evaluation_file
+from atelier.evaluation.curves import Curves, plot_curves, read_curves
 from atelier.evaluation.evaluate import summary
 from atelier.evaluation.latents.report import headlines
 from atelier.evaluation.per_example.values_file import read_values
-from atelier.log import log
+from atelier.log import counted, log
 from atelier.paths import user_path
-from atelier.report import image_grids
-from atelier.report.metrics_log import aligned, plus_minus, read_validations
+from atelier.report.metrics_log import aligned, plus_minus
 from atelier.run import config_values, run_folder
+
+MAX_ROWS = 100  # of metrics, of sample metrics and of config fields in the table
 
 
 class Column(NamedTuple):
@@ -26,7 +28,7 @@ class Column(NamedTuple):
     name: str
     config: dict[str, Any]  # keys are dotted names
     evaluation: dict[str, Any]  # content of evaluation.json; empty if there is no such file
-    curves: dict[str, list[tuple[int, float]]]  # (step, value) by validation metric
+    curves: Curves
     examples: dict[str, np.ndarray]  # per-example test values, by metric
 
 
@@ -50,25 +52,25 @@ def compare(folders: Sequence[str], target: pathlib.Path) -> dict[str, dict[str,
     columns = [_column(folder) for folder in folders]
     names = _names(columns, lambda evaluation: evaluation)
     table = [['', *(column.name for column in columns)]]
-    for name in names:
+    for name in _first(names, 'metric'):
         table += [[name, *(_cell(column, name) for column in columns)]]
         table += _paired_differences(columns, name)
     table += [
         [f'samples: {name}', *(_sample_cell(column, name) for column in columns)]
-        for name in _names(columns, _samples)
+        for name in _first(_names(columns, _samples), 'metric')
     ]
     table += _latent_rows(columns)
     table += [['weights', *(column.evaluation.get('weights', '-') for column in columns)]]
     table += _config_differences(columns)
-    for line in aligned(table):
+    for line in aligned([[shortened_text(cell) for cell in row] for row in table]):
         log.info('%s', line)
     _warn_if_not_comparable(columns)
     leftovers.remove_files(target)
-    if any(column.curves for column in columns):
+    if any(column.curves.names for column in columns):
         with writing(target):
             target.mkdir(parents=True, exist_ok=True)
         path = target / 'compare.png'
-        _plot_curves(columns, path)
+        plot_curves({column.name: column.curves for column in columns}, path)
         log.info('figure: %s', path)
     return {name: {column.name: _mean(column, name) for column in columns} for name in names}
 
@@ -79,14 +81,10 @@ def _column(folder: str) -> Column:
     evaluation = evaluation_file.read_evaluation(path / evaluation_file.NAME, record['id'])
     if not evaluation:
         log.warning('%s has no evaluation: --mode=evaluate --workdir=%s makes one', folder, folder)
-    curves = {}
-    for step, means in read_validations(path):
-        for name, value in means.items():
-            curves.setdefault(name, []).append((step, value))
     means = {name: value.get('mean') for name, value in evaluation.get('values', {}).items()}
     config = {**config_values.flatten(record['values']), 'init_from': record['init_from']}
     values = read_values(path, means, evaluation.get('values_checksum'))
-    return Column(folder.rstrip('/'), config, evaluation, curves, values)
+    return Column(folder.rstrip('/'), config, evaluation, read_curves(path), values)
 
 
 def _samples(evaluation: dict[str, Any]) -> dict[str, Any]:
@@ -96,6 +94,14 @@ def _samples(evaluation: dict[str, Any]) -> dict[str, Any]:
 
 def _names(columns: list[Column], part: Callable) -> dict[str, None]:
     return dict.fromkeys(n for column in columns for n in part(column.evaluation).get('values', {}))
+
+
+def _first(names: Iterable[str], noun: str) -> list[str]:
+    """Returns the first `MAX_ROWS` names; logs how many others are left out."""
+    names = list(names)
+    if len(names) > MAX_ROWS:
+        log.warning('table: %s left out', counted(len(names) - MAX_ROWS, f'more {noun}'))
+    return names[:MAX_ROWS]
 
 
 def _latent_rows(columns: list[Column]) -> list[list[str]]:
@@ -153,8 +159,9 @@ def _paired_differences(columns: list[Column], name: str) -> list[list[str]]:
 def _config_differences(columns: list[Column]) -> list[list[str]]:
     """Returns a row for each config field that differs between runs."""
     fields = sorted({name for column in columns for name in column.config})
-    rows = [[name, *(str(column.config.get(name, '-')) for column in columns)] for name in fields]
-    return [row for row in rows if len(set(row[1:])) > 1]
+    rows = {name: [str(column.config.get(name, '-')) for column in columns] for name in fields}
+    different = [name for name, values in rows.items() if len(set(values)) > 1]
+    return [[name, *rows[name]] for name in _first(different, 'setting')]
 
 
 def _warn_if_not_comparable(columns: list[Column]) -> None:
@@ -169,7 +176,9 @@ def _warn_if_not_comparable(columns: list[Column]) -> None:
     ):
         if len(values) > 1:
             log.warning(
-                'not comparable: the %s differ (%s)', description, '; '.join(sorted(values))
+                'not comparable: the %s differ (%s)',
+                description,
+                '; '.join(map(shortened_text, sorted(values))),
             )
 
 
@@ -182,22 +191,3 @@ def _data_identity(evaluation: dict[str, Any]) -> str:
 def _log_prob_kind(evaluation: dict[str, Any]) -> str:
     """Returns the description of the likelihood; earlier versions wrote '1 probes' in it."""
     return re.sub(r'\b1 (time|step|probe|character)s\b', r'1 \1', str(evaluation.get('log_prob')))
-
-
-def _plot_curves(columns: list[Column], path: pathlib.Path) -> None:
-    """Plots one panel per metric with one line per run."""
-    from matplotlib.figure import Figure  # slow import, needed only here
-
-    metrics = list(dict.fromkeys(name for column in columns for name in column.curves))
-    figure = Figure(figsize=(5 * len(metrics), 4), layout='constrained')
-    axes = figure.subplots(1, len(metrics), squeeze=False)
-    for name, axis in zip(metrics, axes[0], strict=True):
-        for column in columns:
-            steps, values = zip(
-                *column.curves.get(name, [(float('nan'), float('nan'))]), strict=True
-            )
-            axis.plot(steps, values, label=column.name)
-        axis.set(title=f'{name}, validation', xlabel='step')
-        axis.grid(alpha=0.3)
-    axes[0][0].legend()
-    image_grids.save_figure(path, figure)

@@ -7,14 +7,14 @@ import pathlib
 from typing import Any
 
 from atelier import files
-from atelier.errors import UserError, shortened
+from atelier.errors import UserError, shortened, shortened_text
 from atelier.evaluation.latents.report import MAIN_VALUES, SINGLE_VALUES
 from atelier.log import log
+from atelier.report.metrics_log import MAX_NAME, is_number
 from atelier.run.experiment import Run
 from atelier.run.result_names import settings_suffix
 
 NAME = 'evaluation.json'
-Number = int | float | None
 
 
 def path_of(run: Run) -> pathlib.Path:
@@ -29,14 +29,21 @@ def read_evaluation(path: pathlib.Path, run_id: str | None = None) -> dict[str, 
     evaluation is not compared; nor is an evaluation refused that has none.
 
     Raises:
-      UserError: the file was changed after it was written, a value has the wrong type, or the
-        evaluation belongs to another run.
+      UserError: the file was changed after it was written, a value has the wrong type, the name of
+        a metric is too long, or the evaluation belongs to another run.
     """
     try:
         evaluation = files.read_json(path)
         wrong = _wrong_field(evaluation)
         if wrong:
-            raise UserError(f'{path} is damaged: {wrong} has a value of another type')
+            field = shortened_text(wrong)
+            raise UserError(f'{path} is damaged: {field} has a value of another type')
+        long_name = _too_long_name(evaluation)
+        if long_name:
+            raise UserError(
+                f'{path} is damaged: the name of the metric {shortened(long_name)} has '
+                f'{len(long_name):,} characters, at most {MAX_NAME} are allowed'
+            )
         if run_id and evaluation.get('run') not in (None, run_id):
             other = shortened(evaluation['run'])
             raise UserError(f'{path} belongs to another run, of id {other}')
@@ -76,9 +83,16 @@ def _wrong_field(evaluation: dict[str, Any]) -> str:
     return (
         _wrong_part('values', values, 'mean', 'standard_error')
         or _wrong_part('samples.values', samples.get('values', {}), 'samples', 'floor')
-        or next((f'latents.{name}' for name in single if not _is_number(single[name])), '')
+        or next((f'latents.{name}' for name in single if not is_number(single[name])), '')
         or next((_wrong_part('latents', {n: parts[n]}, MAIN_VALUES[n]) for n in parts), '')
     )
+
+
+def _too_long_name(evaluation: dict[str, Any]) -> str:
+    """Returns the first name of a metric that is too long to be shown, or ''."""
+    samples = evaluation.get('samples') or {}
+    names = (*(evaluation.get('values') or {}), *samples.get('values', {}))
+    return next((name for name in names if len(name) > MAX_NAME), '')
 
 
 def _wrong_part(group: str, parts: Any, *names: str) -> str:
@@ -88,10 +102,6 @@ def _wrong_part(group: str, parts: Any, *names: str) -> str:
     if not isinstance(parts, dict):
         return group
     for part, numbers in parts.items():
-        if not isinstance(numbers, dict) or not all(_is_number(numbers.get(n)) for n in names):
+        if not isinstance(numbers, dict) or not all(is_number(numbers.get(n)) for n in names):
             return f'{group}.{part}'
     return ''
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, Number) and not isinstance(value, bool)

@@ -1,15 +1,20 @@
 """The metrics of a run: metrics.jsonl, TensorBoard files, and tables for the terminal."""
 
 import json
+import math
 import pathlib
+import sys
 from collections.abc import Iterator
 from typing import Any, BinaryIO
 
 from atelier import files
-from atelier.errors import writing
-from atelier.log import log
+from atelier.errors import UserError, reading, shortened, writing
+from atelier.log import counted, log
 
 MAX_LINE = 1 << 20  # bytes
+MAX_NAME = 200  # characters of a metric's name, with its group, such as train/
+MAX_METRICS = 5_000  # different metrics of a run
+MAX_WARNINGS = 5  # damaged lines that are named; the others are counted
 
 
 class MetricsLog:
@@ -31,7 +36,17 @@ class MetricsLog:
             self._board = SummaryWriter(board, purge_step=step + 1)
 
     def write(self, step: int, values: dict[str, float], to_board: bool = True) -> None:
-        """Writes one line and, with `to_board`, one TensorBoard point per value."""
+        """Writes one line and, with `to_board`, one TensorBoard point per value.
+
+        Raises:
+          UserError: the file cannot be written, or the name of a metric is too long to be read.
+        """
+        for name in values:
+            if len(name) > MAX_NAME:
+                raise UserError(
+                    f'the name of the metric {shortened(name)} has {len(name):,} characters: give '
+                    f'it at most {MAX_NAME}'
+                )
         with writing(self._path):
             self._lines.write(json.dumps({'step': step, **values}) + '\n')
             if to_board:
@@ -51,21 +66,37 @@ class MetricsLog:
 
 
 def read_metrics(folder: pathlib.Path) -> list[dict[str, int | float]]:
-    """Returns the lines of `metrics.jsonl`, without an unfinished last line of a killed process.
+    """Returns all rows of `iterate_metrics`, which take about 20 times the memory of the file."""
+    return list(iterate_metrics(folder))
 
-    Any other unreadable line is skipped with a warning.
+
+def iterate_metrics(folder: pathlib.Path) -> Iterator[dict[str, int | float]]:
+    """Yields the lines of `metrics.jsonl`, without an unfinished last line of a killed process.
+
+    The file has no limit on its size: one line is held at a time. Any other unreadable line is
+    skipped with a warning.
+
+    Raises:
+      UserError: the file cannot be read, or it has more than `MAX_METRICS` different metrics.
     """
-    path, rows = folder / 'metrics.jsonl', []
+    path, names, num_damaged = folder / 'metrics.jsonl', set(), 0
     if not path.exists():
-        return rows
-    with files.open_regular(path) as file:
+        return
+    with reading(path), files.open_regular(path) as file:
         for line_number, line in enumerate(_whole_lines(file), 1):
             row = _row(line)
             if row is None:
-                log.warning('line %d of %s is damaged and left out', line_number, path)
-            else:
-                rows.append(row)
-    return rows
+                num_damaged += 1
+                if num_damaged <= MAX_WARNINGS:
+                    log.warning('line %d of %s is damaged and left out', line_number, path)
+                continue
+            names |= row.keys()
+            if len(names) > MAX_METRICS:
+                raise UserError(f'{path} has more than {MAX_METRICS:,} different metrics')
+            yield row
+    if num_damaged > MAX_WARNINGS:
+        more = counted(num_damaged - MAX_WARNINGS, 'more damaged line')
+        log.warning('%s of %s left out', more, path)
 
 
 def _whole_lines(file: BinaryIO) -> Iterator[bytes]:
@@ -86,24 +117,32 @@ def _row(line: bytes) -> dict[str, int | float] | None:
         return None
     if not isinstance(row, dict) or type(row.get('step')) is not int or row['step'] < 0:
         return None
-    return row if all(map(_is_number, row.values())) else None
+    if any(len(name) > MAX_NAME for name in row):
+        return None
+    return row if all(map(is_number, row.values())) else None
 
 
-def _is_number(value: Any) -> bool:
-    """Whether a value can be plotted: null stands for a number that is not finite."""
+def is_number(value: Any) -> bool:
+    """Whether a value can be shown and plotted: null stands for a number that is not finite."""
     if type(value) is int:
         return abs(value) < 2**63
     return value is None or type(value) is float
 
 
-def read_validations(folder: pathlib.Path) -> list[tuple[int, dict[str, float]]]:
-    """Returns (step, {metric: mean}) of each validation in `metrics.jsonl`."""
-    validations = []
-    for row in read_metrics(folder):
-        means = {k.removeprefix('valid/'): v for k, v in row.items() if k.startswith('valid/')}
+def iterate_validations(folder: pathlib.Path) -> Iterator[tuple[int, dict[str, float]]]:
+    """Yields (step, {metric: mean}) of each validation, with NaN for null.
+
+    Raises:
+      UserError: as `iterate_metrics`.
+    """
+    for row in iterate_metrics(folder):
+        means = {
+            sys.intern(name.removeprefix('valid/')): math.nan if value is None else value
+            for name, value in row.items()
+            if name.startswith('valid/')
+        }
         if means:
-            validations.append((row['step'], means))
-    return validations
+            yield row['step'], means
 
 
 def plus_minus(mean: float | None, spread: float | None, sign: str = '') -> str:
@@ -124,7 +163,10 @@ def aligned(table: list[list[str]]) -> list[str]:
 
 
 def _cut_after(path: pathlib.Path, step: int) -> None:
+    """Removes the lines of later steps, and those that cannot be read."""
     if not path.exists():
         return
-    kept = [json.dumps(row) + '\n' for row in read_metrics(path.parent) if row['step'] <= step]
-    files.write_text(path, ''.join(kept))
+    with files.whole(path) as file:
+        for row in iterate_metrics(path.parent):
+            if row['step'] <= step:
+                file.write(json.dumps(row).encode() + b'\n')

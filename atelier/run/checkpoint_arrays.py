@@ -2,7 +2,6 @@
 
 import contextlib
 import functools
-import json
 import logging
 import os
 import pathlib
@@ -14,19 +13,23 @@ import numpy as np
 import orbax.checkpoint as ocp
 import tensorstore
 
+from atelier import files
 from atelier.core.game import State
 from atelier.errors import FULL, UserError, first_line, writing
 from atelier.run.checkpoint_content import (
     Memory,
     Unfit,
+    check_files,
     check_fits,
     check_not_empty,
+    check_opening,
     check_size,
     check_texts,
     digest,
     memory_of,
 )
 from atelier.run.checkpoint_folder import CheckpointFolder
+from atelier.run.checkpoint_index import check_index
 
 # compressions of chunks that tensorstore stops at the size of the chunk; Orbax writes 'zstd'
 _COMPRESSORS = (None, 'zstd')
@@ -94,6 +97,9 @@ def read(
 
 def _check_before(manager: ocp.CheckpointManager, folder: pathlib.Path, like: dict | None) -> None:
     check_texts(folder)
+    if like is not None:
+        check_files(folder / 'state', like)
+    check_index(folder / 'state')
     _check_compression(folder / 'state')
     metadata = manager.item_metadata(int(folder.name))['state'].tree
     if like is None:
@@ -111,18 +117,18 @@ def _check_compression(folder: pathlib.Path) -> None:
     Raises:
       ValueError: an array has another compression, or another format, than Orbax writes.
     """
-    files = {'driver': 'file', 'path': f'{folder}/'}
-    specs = [files]
+    base = {'driver': 'file', 'path': f'{folder}/'}
+    specs = [base]
     if (folder / 'manifest.ocdbt').exists():
-        specs.append({'driver': 'ocdbt', 'base': files})
+        specs.append({'driver': 'ocdbt', 'base': base})
     for spec in specs:
         store = tensorstore.KvStore.open(spec).result()
         names = [key.decode(errors='replace') for key in store.list().result()]
         if any(name.rpartition('/')[2] == 'zarr.json' for name in names):
             raise ValueError('its arrays have the format zarr 3')
         for name in (name for name in names if name.rpartition('/')[2] == '.zarray'):
-            compressor = json.loads(store.read(name).result().value).get('compressor')
-            kind = compressor if compressor is None else compressor['id']
+            compressor = files.parsed(store.read(name).result().value).get('compressor')
+            kind = compressor['id'] if isinstance(compressor, dict) else compressor
             if kind not in _COMPRESSORS:
                 raise ValueError(f'{name} has the compression {str(kind)[:40]!r}')
 
@@ -164,16 +170,17 @@ def open_manager(folder: pathlib.Path, read_only: bool) -> ocp.CheckpointManager
         'state': ocp.StandardCheckpointHandler(multiprocessing_options=alone),
         'host': ocp.JsonCheckpointHandler(multiprocessing_options=alone),
     }
-    opened = functools.partial(
+    open_folder = functools.partial(
         ocp.CheckpointManager, folder, options=options, item_handlers=handlers
     )
     try:
+        check_opening(folder)
         for _ in range(_ATTEMPTS if read_only else 0):
             # training may delete a checkpoint after Orbax lists it and before Orbax reads it
             with contextlib.suppress(FileNotFoundError):
-                return opened()
-        return opened()
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
+                return open_folder()
+        return open_folder()
+    except (AttributeError, KeyError, RecursionError, TypeError, ValueError) as error:
         if _full_disk(error):
             raise
         raise UserError(f'a description of a checkpoint is damaged: {first_line(error)}') from error

@@ -1,5 +1,6 @@
 """What a checkpoint must contain: names, shapes, types and a checksum of the arrays."""
 
+import contextlib
 import pathlib
 import zlib
 from typing import Any, NamedTuple
@@ -7,15 +8,25 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
+from atelier import files
 from atelier.core.game import State
-from atelier.errors import UserError
+from atelier.errors import UserError, first_line
 
 MIB = 2**20
 # files of a checkpoint that are read whole, and the most bytes that each may have
-_TEXTS = {'_CHECKPOINT_METADATA': MIB, 'host/metadata': MIB, 'state/_METADATA': 64 * MIB}
+_TEXTS = {
+    '_CHECKPOINT_METADATA': MIB,
+    'host/metadata': MIB,
+    'state/_METADATA': 64 * MIB,
+    'state/_sharding': 64 * MIB,
+    'state/array_metadatas/*': 64 * MIB,
+}
+# those that Orbax reads whole when it opens a folder of checkpoints, whichever is then restored
+_OPENED = ('*/_CHECKPOINT_METADATA', '_ROOT_METADATA', 'metadata/*')
 # limit on the size of an unknown model's arrays: _RATIO times the size of their compressed files,
 # or _ALWAYS_ALLOWED bytes if that is more
 _RATIO, _ALWAYS_ALLOWED = 64, 1024 * MIB
+_SMALL_FILES = 64 * MIB  # more than the descriptions and the index of all arrays
 
 
 class Memory(NamedTuple):
@@ -90,15 +101,54 @@ def check_not_empty(tree: dict) -> None:
 
 
 def check_texts(folder: pathlib.Path) -> None:
-    """Refuses a checkpoint whose descriptions are too large, before they are read.
+    """Refuses a checkpoint whose descriptions are too large or too deep, before Orbax reads them.
 
     Raises:
       ValueError: names the file.
     """
-    for name, limit in _TEXTS.items():
-        path = folder / name
-        if path.exists() and (size := path.stat().st_size) > limit:
-            raise ValueError(f'{name} has {size:,} bytes')
+    for pattern, limit in _TEXTS.items():
+        for path in folder.glob(pattern):
+            name = path.relative_to(folder)
+            _check_length(name, path, limit)
+            try:
+                files.read_object(path, limit)
+            except (OSError, ValueError) as error:
+                raise ValueError(f'{name}: {first_line(error)}') from error
+
+
+def check_opening(folder: pathlib.Path) -> None:
+    """Refuses a folder of checkpoints if opening it would read a description that is too large.
+
+    Raises:
+      ValueError: names the file.
+    """
+    for pattern in _OPENED:
+        for path in folder.glob(pattern):
+            with contextlib.suppress(FileNotFoundError):  # training has deleted it meanwhile
+                _check_length(path.relative_to(folder), path, MIB)
+
+
+def _check_length(name: pathlib.Path, path: pathlib.Path, limit: int) -> None:
+    if (size := path.stat().st_size) > limit:
+        raise ValueError(f'{name} has {size:,} bytes')
+
+
+def check_files(folder: pathlib.Path, like: dict) -> None:
+    """Refuses files that are far larger than the arrays `like`: their parts are read whole.
+
+    A file with holes takes little of a disk, but all of its length in memory.
+
+    Raises:
+      ValueError: names both sizes.
+    """
+    arrays = sum(_product(x.shape) * np.dtype(x.dtype).itemsize for x in jax.tree.leaves(like))
+    on_disk = _size_of_files(folder)
+    if on_disk > 2 * arrays + _SMALL_FILES:
+        raise ValueError(f'its files have {on_disk:,} bytes, the arrays of the model {arrays:,}')
+
+
+def _size_of_files(folder: pathlib.Path) -> int:
+    return sum(path.stat().st_size for path in folder.rglob('*') if path.is_file())
 
 
 def check_fits(metadata: Any, like: dict) -> None:
@@ -129,7 +179,7 @@ def check_size(metadata: Any, folder: pathlib.Path) -> None:
     for name, leaf in saved.items():
         _check_chunks(name, leaf)
     total = sum(_product(leaf.shape) * np.dtype(leaf.dtype).itemsize for leaf in saved.values())
-    on_disk = sum(path.stat().st_size for path in folder.rglob('*') if path.is_file())
+    on_disk = _size_of_files(folder)
     if total > max(_ALWAYS_ALLOWED, _RATIO * on_disk):
         raise ValueError(f'its arrays have {total:,} bytes, its files {on_disk:,}')
 

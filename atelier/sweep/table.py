@@ -8,11 +8,12 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
+from ml_collections import ConfigDict
 
 from atelier import files
 from atelier.log import log
 from atelier.report import image_grids
-from atelier.report.metrics_log import aligned, plus_minus, read_validations
+from atelier.report.metrics_log import aligned, iterate_validations, plus_minus
 from atelier.run.checkpoint import Memory
 from atelier.run.experiment import Run
 from atelier.sweep.axes import Setting
@@ -42,17 +43,26 @@ def rows_of(runs: dict[str, Run], settings: dict[str, Setting]) -> list[Row]:
 
 def _row(name: str, run: Run, setting: Setting) -> Row:
     files.check_entries(run.folder)
-    train, validations = run.config.train, read_validations(run.folder)
-    memory, chosen = Memory(), validations[-1] if validations else (0, {})
-    if train.best_metric:
-        for step, metrics in validations:
-            memory = remember(memory, step, metrics[train.best_metric], BEST_MODES[train.best_mode])
-        chosen = next((v for v in validations if v[0] == memory.best_step), chosen)
-    last = validations[-1][0] if validations else 0
-    status = 'finished' if finished(run.config, last, memory) else 'unfinished'
+    memory, last, best = Memory(), (0, {}), None
+    for last in iterate_validations(run.folder):
+        memory = _remembered(memory, last, run.config.train)
+        best = last if memory.best_step == last[0] else best
+    status = 'finished' if finished(run.config, last[0], memory) else 'unfinished'
     if failure_of(run.folder):
         status = 'failed'
-    return {'member': name, **setting, 'status': status, 'step': chosen[0], **chosen[1]}
+    step, metrics = best or last
+    return {'member': name, **setting, 'status': status, 'step': step, **metrics}
+
+
+def _remembered(
+    memory: Memory, validation: tuple[int, dict[str, float]], train: ConfigDict
+) -> Memory:
+    """Returns the Memory after a validation in the log, which may lack the metric."""
+    if not train.best_metric:
+        return memory
+    step, metrics = validation
+    value = metrics.get(train.best_metric, math.nan)
+    return remember(memory, step, value, BEST_MODES[train.best_mode])
 
 
 def metric_of(run: Run, rows: Sequence[Row], fields: Sequence[str]) -> Metric | None:

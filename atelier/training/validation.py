@@ -1,5 +1,6 @@
 """Validation during training: metrics, the best value so far, sample images, warnings."""
 
+import collections
 import math
 from collections.abc import Mapping, Sequence
 
@@ -23,12 +24,13 @@ from atelier.evaluation.samples.sampling import (
 )
 from atelier.log import log
 from atelier.report import image_grids, texts
-from atelier.report.metrics_log import MetricsLog, read_validations
+from atelier.report.metrics_log import MetricsLog, iterate_validations
 from atelier.run.checkpoint import Memory
 from atelier.run.experiment import Run
 
 WATCHED = 500  # largest number of validation examples, and of samples, for the coverage
 NEIGHBOURS = 5
+MAX_HISTORY = 1000  # validations that advice considers
 BEST_MODES = {'max': 1.0, 'min': -1.0}
 
 
@@ -54,20 +56,22 @@ class CompiledValidation:
 class Watch:
     """Runs each validation: metrics, the best value so far, sample images, warnings.
 
-    A turn may have an `advise` function. It reads the means of all validations so far (newest last,
-    with the training means of the preceding dispatch) and returns {problem: a warning that names
-    the config line to change}. A warning is logged when its problem appears. For a family without a
-    likelihood, the means include 'coverage' (Naeem et al. 2020). A validation example is covered if
-    some sample is at least as near to it as its fifth nearest neighbour among the validation
-    examples; the coverage is the fraction of covered examples. Distances are between normalized x.
+    A turn may have an `advise` function. It reads the means of the last 1,000 validations (newest
+    last, with the training means of the preceding dispatch) and returns {problem: a warning that
+    names the config line to change}. A warning is logged when its problem appears. For a family
+    without a likelihood, the means include 'coverage' (Naeem et al. 2020). A validation example is
+    covered if some sample is at least as near to it as its fifth nearest neighbour among the
+    validation examples; the coverage is the fraction of covered examples. Distances are between
+    normalized x.
     """
 
     def __init__(self, run: Run, validation: CompiledValidation, log_prefix: str = ''):
         """Warnings begin with `log_prefix`, which names the run if several train at once."""
         self._run, self._validation, self._log_prefix = run, validation, log_prefix
         self._labels = labels_like(run, 'valid', WATCHED)
-        earlier = read_validations(run.folder) if game.advisers(run.family.turns) else []
-        self._history = [means for _, means in earlier]  # includes those of earlier processes
+        earlier = iterate_validations(run.folder) if game.advisers(run.family.turns) else ()
+        # includes those of earlier processes
+        self._history = list(collections.deque((means for _, means in earlier), MAX_HISTORY))
         self._reported: set[str] = set()
 
     def __call__(
@@ -113,7 +117,7 @@ class Watch:
     def _warn(self, means: dict[str, float]) -> None:
         if not game.advisers(self._run.family.turns):
             return
-        self._history.append(means)
+        self._history = [*self._history[1 - MAX_HISTORY :], means]
         warnings = game.advice(self._run.family.turns, self._history)
         for problem in warnings.keys() - self._reported:
             log.warning('%s%s', self._log_prefix, warnings[problem])

@@ -1,16 +1,18 @@
 """Damage is random but reproducible; a damaged file ends in one line or the same result."""
 
 import json
+import os
 import random
 import re
+import stat
 import subprocess
 import sys
 
 import pytest
 
 from atelier.checkout import ROOT
-from benchmarks.file_kinds import KINDS, damaged_without_checksum, rechecked
-from benchmarks.mutating import damaged, misshapen
+from benchmarks.file_kinds import KINDS, Kind, damaged_without_checksum, rechecked
+from benchmarks.mutating import damaged, misshapen, not_regular, swapped
 from benchmarks.mutations import judged
 
 
@@ -40,6 +42,26 @@ def test_checksums_are_removed_or_right_again():
     changed = rechecked(line + b'xxwords', random.Random(0))
     assert changed.startswith(b'atelier3') and changed.endswith(b'words')
     assert changed.partition(b'\n')[2][:2] != b'xx'
+
+
+def test_a_file_is_replaced_by_what_is_no_file_or_by_that_of_another_run(tmp_path):
+    kinds = set()
+    for seed in range(40):
+        path = tmp_path / f'{seed}'
+        path.write_bytes(b'x')
+        not_regular(path, random.Random(seed))
+        assert path.is_symlink() or not path.is_file()
+        mode = path.lstat().st_mode
+        kinds.add(os.readlink(path) if path.is_symlink() else stat.S_IFMT(mode))
+    assert {stat.S_IFDIR, stat.S_IFIFO, stat.S_IFSOCK, '/dev/zero'} < kinds
+    for name in ('seed-0', 'seed-1'):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / 'config.json').write_text(name)
+    (tmp_path / 'seed-0' / 'alone.json').write_text('')
+    kind = Kind('seed-0/*.json', lambda _: None, replace=swapped)
+    (path,) = kind.paths(tmp_path)
+    swapped(path, random.Random(0))
+    assert path.read_text() == 'seed-1'
 
 
 def test_a_result_is_judged_by_the_result_of_the_undamaged_file():

@@ -408,8 +408,11 @@ def test_splits_may_be_in_capitals(pictures):
     assert sorted(data.splits) == ['test', 'train']
 
 
-def test_broken_links_and_pipes_are_not_pictures(pictures, tmp_path):
+def test_broken_links_and_pipes_are_reported_and_left_out(pictures, tmp_path, caplog):
     path = pictures(numbered(2))
     (tmp_path / 'pictures' / 'nowhere.png').symlink_to(tmp_path / 'nothing')
     os.mkfifo(tmp_path / 'pictures' / 'pipe.png')
+    (tmp_path / 'pictures' / 'folder.png').mkdir()
     assert len(folder.load(path).splits['train']['x']) == 2
+    line = f'3 names of images without a regular file left out: {path}/folder.png, ...'
+    assert line in caplog.messages

@@ -8,6 +8,7 @@ from PIL import Image
 from support import error_line
 
 from atelier.errors import UserError
+from atelier.evaluation import curves
 from atelier.evaluation.compare import compare
 from atelier.evaluation.per_example.values_file import write_values
 from atelier.run import run_folder
@@ -119,6 +120,45 @@ def test_runs_that_cannot_be_compared_are_refused(make, tmp_path):
     ):
         with pytest.raises(UserError, match=message):
             compare(folders, tmp_path)
+
+
+def test_of_many_metrics_the_first_are_shown_and_plotted(make, tmp_path, caplog):
+    """The others are counted, and long texts are shortened."""
+    folders = [make('a', 88.0), make('b', 91.5)]
+    values = {f'm{i}': {'mean': 1.0} for i in range(5000)}
+    text = 'x' * 10**6
+    evaluation = {'values': values, 'weights': text, 'log_prob': text, 'data': {'examined': text}}
+    (tmp_path / 'b' / 'evaluation.json').write_text(json.dumps(evaluation))
+    row = {'step': 1, **{f'valid/m{i}': 1.0 for i in range(3000)}}
+    (tmp_path / 'b' / 'metrics.jsonl').write_text(json.dumps(row) + '\n')
+    with caplog.at_level('INFO', logger='atelier'):
+        table = compare(folders, tmp_path / 'out')
+    assert len(table) == 5001
+    assert len(caplog.text) < 10**5
+    assert 'table: 4,901 more metrics left out' in caplog.messages
+    assert f'figure: {3001 - curves.MAX_PANELS:,} more metrics left out' in caplog.messages
+    assert (tmp_path / 'out' / 'compare.png').is_file()
+
+
+def test_names_and_values_that_matplotlib_does_not_take_are_plotted(make, tmp_path):
+    folders = [make('a$', 88.0), make('b', 91.5)]
+    rows = [
+        {'step': 1, 'valid/$x_{$': 1e308, 'valid/\n': -1.0},
+        {'step': 2**63 - 1, 'valid/$x_{$': -1e308, 'valid/\n': None},
+    ]
+    (tmp_path / 'b' / 'metrics.jsonl').write_text(''.join(json.dumps(row) + '\n' for row in rows))
+    compare(folders, tmp_path / 'out')
+    assert (tmp_path / 'out' / 'compare.png').is_file()
+
+
+def test_a_long_curve_keeps_its_course_and_its_end():
+    curve = curves.Curve()
+    for step in range(100_001):
+        curve.add(step, 2.0 * step)
+    points = curve.points()
+    assert curves.MAX_POINTS <= len(points) <= 2 * curves.MAX_POINTS
+    assert points[0].tolist() == [0, 0] and points[-1].tolist() == [100_000, 200_000]
+    assert (points[:, 1] == 2 * points[:, 0]).all() and np.diff(points[:-1, 0]).std() == 0
 
 
 @pytest.mark.slow

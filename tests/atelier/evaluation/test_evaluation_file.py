@@ -31,6 +31,7 @@ def test_an_evaluation_is_read_as_it_was_written(tmp_path, evaluation):
         ('values', {'accuracy': {'mean': 'x'}}, 'values.accuracy'),
         ('values', {'accuracy': {'mean': True}}, 'values.accuracy'),
         ('samples', {'values': {'coverage': {'floor': [1]}}}, 'samples.values.coverage'),
+        ('values', {'accuracy': {'mean': 10**400}}, 'values.accuracy'),
         ('samples', {'values': 3}, 'samples.values'),
         ('latents', {'active_units': {}}, 'latents.active_units'),
         ('latents', {'continuity': 0.5}, 'latents.continuity'),
@@ -43,6 +44,15 @@ def test_a_value_of_another_type_is_refused(tmp_path, complaint, group, value, f
     line = complaint(evaluation_file.read_evaluation, tmp_path / 'evaluation.json')
     assert f'is damaged: {field} has a value of another type; --mode=evaluate' in line
     assert evaluation_file.previous_evaluation(tmp_path / 'evaluation.json') == {}
+
+
+@pytest.mark.parametrize('group', ['values', 'samples'])
+def test_a_name_that_is_too_long_is_refused(tmp_path, complaint, group):
+    values = {'x' * 10**6: {'mean': 1.0}}
+    value = values if group == 'values' else {'values': values}
+    files.write_json(tmp_path / 'evaluation.json', {**GOOD, group: value})
+    line = complaint(evaluation_file.read_evaluation, tmp_path / 'evaluation.json')
+    assert 'has 1,000,000 characters, at most 200 are allowed' in line and len(line) < 500
 
 
 def test_a_truncated_or_missing_file_gives_no_evaluation(tmp_path):

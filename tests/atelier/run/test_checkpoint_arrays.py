@@ -150,6 +150,65 @@ def test_oversized_metadata_are_refused_unread(folder, monkeypatch):
     assert 'host/metadata has 8,589,934,592 bytes' in refusal(folder, None)
 
 
+DEEP = '{"a":' + '[' * 10**5 + ']' * 10**5 + '}'
+
+
+@pytest.mark.parametrize('name', ['host/metadata', 'state/_METADATA'])
+def test_deep_metadata_are_refused_unread(folder, name, monkeypatch):
+    (folder / '10' / name).write_text(DEEP)
+    monkeypatch.setattr('orbax.checkpoint.CheckpointManager.restore', never)
+    assert f'{name}: it is nested too deeply' in refusal(folder, state_of(10))
+
+
+def test_deep_and_oversized_metadata_are_refused_when_the_folder_is_opened(folder, complaint):
+    """Orbax reads those of every checkpoint when it opens the folder."""
+    path = folder / '10' / '_CHECKPOINT_METADATA'
+    path.write_text(DEEP)
+    assert 'a description of a checkpoint is damaged' in complaint(Checkpoints, folder, True)
+    with path.open('ab') as file:
+        file.truncate(2**33)  # a hole
+    line = complaint(Checkpoints, folder, True)
+    assert '10/_CHECKPOINT_METADATA has 8,589,934,592 bytes' in line
+
+
+@pytest.mark.parametrize('text', [DEEP, '[]', '3', '{"compressor": [1]}', ' ' * 2**25])
+def test_a_damaged_description_of_an_array_is_refused_unread(folder, text, monkeypatch):
+    base = {'driver': 'file', 'path': f'{folder}/10/state/'}
+    store = tensorstore.KvStore.open({'driver': 'ocdbt', 'base': base}).result()
+    store.write('params.model.kernel/.zarray', text.encode()).result()
+    monkeypatch.setattr('orbax.checkpoint.CheckpointManager.restore', never)
+    assert 'checkpoint 10 in' in refusal(folder, state_of(10))
+
+
+def test_files_far_larger_than_the_arrays_are_refused_unread(folder, monkeypatch):
+    """A file with holes takes nothing of the disk."""
+    with (folder / '10' / 'state' / 'd' / 'x').open('wb') as file:
+        file.truncate(2**33)
+    monkeypatch.setattr('orbax.checkpoint.CheckpointManager.restore', never)
+    assert 'its files have 8,589,9' in refusal(folder, state_of(10))
+
+
+@pytest.mark.skipif(not pathlib.Path('/proc/self/clear_refs').exists(), reason='needs Linux')
+def test_an_index_that_inflates_is_refused_unread(folder):
+    """A node of the index with 1 GB of zeros, from 32 KB, in the format that tensorstore writes."""
+    state = folder / '10' / 'state'
+    shutil.rmtree(state / 'd')
+    (state / 'manifest.ocdbt').unlink()
+    config = {'max_inline_value_bytes': 2**20, 'max_decoded_node_bytes': 2**31 - 1}
+    config['compression'] = {'id': 'zstd', 'level': 1}
+    spec = {'driver': 'ocdbt', 'base': {'driver': 'file', 'path': f'{state}/'}, 'config': config}
+    store = tensorstore.KvStore.open(spec).result()
+    with tensorstore.Transaction() as transaction:
+        for i in range(1000):
+            store.with_transaction(transaction).write(f'{i}', bytes(2**20)).result()
+    assert sum(path.stat().st_size for path in (state / 'd').iterdir()) < 10**5
+    pathlib.Path('/proc/self/clear_refs').write_text('5')
+    before = peak_bytes()
+    line = refusal(folder, state_of(10))
+    assert 'its index may have more than 536,870,912 bytes once decompressed' in line
+    assert peak_bytes() - before < 2**26
+
+
 @pytest.mark.parametrize(
     'change',
     [

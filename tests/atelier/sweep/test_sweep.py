@@ -395,6 +395,20 @@ def test_a_sweep_over_paths_means_the_same_in_every_folder(tmp_path, monkeypatch
     assert [*prepare(old, relative).runs] == names
 
 
+def test_a_validation_without_the_best_metric_is_never_the_best(tiny_run):
+    """A line of metrics.jsonl may be damaged and still be valid JSON."""
+    run = tiny_run(train__best_metric='elbo_nats', train__steps=30)
+    run.folder.mkdir()
+    rows = [
+        {'step': 10, 'valid/elbo_nats': None},
+        {'step': 20, 'valid/elbo_nats': -90.0},
+        {'step': 30, 'valid/elbo': -80.0},
+    ]
+    (run.folder / 'metrics.jsonl').write_text(''.join(json.dumps(row) + '\n' for row in rows))
+    (row,) = table.rows_of({'seed-0': run}, {'seed-0': {'seed': 0}})
+    assert (row['status'], row['step'], row['elbo_nats']) == ('finished', 20, -90.0)
+
+
 def test_only_a_sweep_that_has_begun_keeps_its_settings(tmp_path, complaint):
     """A sweep that did not fit into memory is corrected in the same folder."""
     config_file, config = recipe_and_config(**SETTINGS)
