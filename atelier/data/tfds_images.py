@@ -31,7 +31,7 @@ CLASS_KEYS = ('pythonClassName', 'python_class_name', 'type')  # in today's and 
 VERSION = re.compile(r'\d+\.\d+\.\d+')
 SPLITS = {'train': 'train', 'validation': 'valid', 'valid': 'valid', 'test': 'test'}
 # suggested for a misspelt name, prepared or not
-POPULAR = ('mnist', 'fashion_mnist', 'emnist', 'cifar10', 'celeb_a', 'omniglot')
+POPULAR = ('mnist', 'fashion_mnist', 'emnist', 'cifar10', 'svhn', 'celeb_a', 'omniglot')
 PREPARE = (
     'import sys, tensorflow_datasets as tfds;'
     'tfds.builder(sys.argv[1], data_dir=sys.argv[2], file_format="array_record")'
@@ -94,10 +94,11 @@ def _prepare(root: pathlib.Path, name: str) -> None:
       UserError: TensorFlow or an internet connection is missing, or TFDS fails.
     """
     existing = [path.name for path in root.iterdir()] if root.is_dir() else []
+    known = [*SOURCES, *existing, *POPULAR]
+    hint = '' if name in POPULAR else did_you_mean(name, known)
     missing = (
         f'{shortened(name)} is not a source ({", ".join(SOURCES)}) or a TFDS data set prepared in '
-        f'{root}{did_you_mean(name, [*SOURCES, *existing, *POPULAR])}: set config.data.data_dir or '
-        'TFDS_DATA_DIR to the folder of prepared sets'
+        f'{root}{hint}: set config.data.data_dir or TFDS_DATA_DIR to the folder of prepared sets'
     )
     reason = obstacle()
     if reason:

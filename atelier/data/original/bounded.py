@@ -6,33 +6,41 @@ import os
 import pathlib
 import zlib
 from collections.abc import Iterator
-from typing import BinaryIO
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import UInt8
 
-from atelier.errors import UserError, reading
+from atelier.errors import UserError
 from atelier.files import open_regular
 
 GZIP = b'\x1f\x8b'
 MAX_RATIO = 1032  # of deflate: a byte of a compressed file unpacks to at most this many
 
 
+@runtime_checkable
+class Stream(Protocol):
+    """Whatever bytes can be read from, in order."""
+
+    def read(self, size: int, /) -> bytes:
+        """Returns the next bytes, at most `size`; b'' at the end."""
+
+
 @contextlib.contextmanager
 def naming_damage(path: pathlib.Path) -> Iterator[None]:
     """Turns any failure of a reader of `path` into a `UserError`; readers raise many types."""
     try:
-        with reading(path):
-            yield
+        yield
     except UserError:
         raise
     except Exception as error:
-        reason = ' '.join(str(error).split())[:200] or type(error).__name__
+        reason = getattr(error, 'strerror', None) or str(error)
+        reason = ' '.join(reason.split())[:200] or type(error).__name__
         raise UserError(f'cannot read {path}: {reason}') from error
 
 
 @contextlib.contextmanager
-def unpacked(path: pathlib.Path) -> Iterator[tuple[BinaryIO, int]]:
+def unpacked(path: pathlib.Path) -> Iterator[tuple[Stream, int]]:
     """Yields the content of a file, unpacked if it is gzip, and the most bytes that it may have.
 
     Raises:
@@ -76,7 +84,7 @@ def check_size(path: pathlib.Path, declared: int, most: int) -> None:
         )
 
 
-def read_array(stream: BinaryIO, count: int, path: pathlib.Path) -> UInt8[np.ndarray, 'count']:
+def read_array(stream: Stream, count: int, path: pathlib.Path) -> UInt8[np.ndarray, 'count']:
     """Returns the next `count` bytes of a stream; `check_size` has compared `count`.
 
     Raises:
@@ -96,7 +104,7 @@ def read_array(stream: BinaryIO, count: int, path: pathlib.Path) -> UInt8[np.nda
 class Bounded:
     """A stream that ends in a `UserError` once more than `limit` bytes were read from it."""
 
-    def __init__(self, stream: BinaryIO, limit: int, path: pathlib.Path):
+    def __init__(self, stream: Stream, limit: int, path: pathlib.Path):
         self._stream, self._left, self._limit, self._path = stream, limit, limit, path
 
     def read(self, size: int) -> bytes:
@@ -113,7 +121,7 @@ class Bounded:
 class Inflated:
     """The content of the next `size` bytes of a file, which are one zlib stream."""
 
-    def __init__(self, file: BinaryIO, size: int):
+    def __init__(self, file: Stream, size: int):
         self._file, self._left, self._pending = file, size, b''
         self._decompressor = zlib.decompressobj()
 

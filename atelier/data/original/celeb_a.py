@@ -92,8 +92,8 @@ def _from_folder(folder: pathlib.Path) -> ReadPicture:
 
 
 def _from_archive(path: pathlib.Path) -> ReadPicture:
-    with naming_damage(path):
-        archive, members = zipfile.ZipFile(open_regular(path)), {}
+    with naming_damage(path), open_regular(path):  # a pipe is refused here
+        archive, members = zipfile.ZipFile(path), {}
     for member in archive.infolist():
         inside = pathlib.PurePosixPath(member.filename)
         if inside.parent.name in (PICTURES, '') and not member.is_dir():

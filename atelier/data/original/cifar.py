@@ -12,7 +12,14 @@ import numpy as np
 from jaxtyping import UInt8
 
 from atelier.data.decoding import ImageSplit
-from atelier.data.original.bounded import Bounded, check_size, naming_damage, read_array, unpacked
+from atelier.data.original.bounded import (
+    Bounded,
+    Stream,
+    check_size,
+    naming_damage,
+    read_array,
+    unpacked,
+)
 from atelier.data.original.known import Known
 from atelier.data.original.order import array_split
 from atelier.errors import UserError
@@ -86,7 +93,7 @@ def _of_file(path: pathlib.Path) -> UInt8[np.ndarray, 'n record']:
         return _records(stream, size, path)
 
 
-def _records(stream, size: int, path: pathlib.Path) -> UInt8[np.ndarray, 'n record']:
+def _records(stream: Stream, size: int, path: pathlib.Path) -> UInt8[np.ndarray, 'n record']:
     if not size or size % RECORD:
         raise UserError(
             f'{path} is not of CIFAR-10: its {size:,} bytes are not records of {RECORD:,}'

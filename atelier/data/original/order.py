@@ -10,7 +10,6 @@ import pathlib
 from collections.abc import Iterable, Sequence
 
 import numpy as np
-from jaxtyping import Int, UInt8
 
 from atelier.data.decoding import ImageSplit, StoredImage
 from atelier.data.original.known import SETS, Known
@@ -41,11 +40,11 @@ def reordered(images: ImageSplit, order: Sequence[int]) -> ImageSplit:
 def array_split(
     known: Known,
     split: str,
-    x: UInt8[np.ndarray, 'n height width channels'],
-    label: Int[np.ndarray, 'n'],
+    x: np.ndarray,
+    label: np.ndarray,
     path: pathlib.Path,
 ) -> ImageSplit:
-    """Returns uncompressed pictures in the order of TFDS.
+    """Returns uncompressed pictures x [n, height, width, channels] in the order of TFDS.
 
     Raises:
       UserError: the shape of x or a label is not that of the set, or the labels are those of
@@ -73,7 +72,7 @@ def array_split(
 def check_labels(
     known: Known,
     split: str,
-    label: Int[np.ndarray, 'n'] | None,
+    label: np.ndarray | None,
     count: int,
     path: pathlib.Path,
 ) -> None:
