@@ -18,6 +18,7 @@ from PIL import Image
 from atelier import cli
 from atelier.data import arrays, folder, text, tfds_images
 from atelier.report.metrics_log import read_metrics
+from benchmarks import original_kinds
 from benchmarks.mutating import damaged, misshapen
 from benchmarks.tfds_files import IMAGE, LABEL, pictures, write_set
 
@@ -69,6 +70,7 @@ def make_files(workspace: pathlib.Path) -> None:
     examples = [{**example, 'label': i % 3} for i, example in enumerate(pictures(24))]
     write_set(workspace / 'tfds', 'tiny', {'train': examples}, {'image': IMAGE, 'label': LABEL})
     (workspace / 'text.txt').write_text('All work and no play makes a dull text.\n' * 100)
+    original_kinds.make(workspace)
 
 
 def _run(workspace: pathlib.Path) -> bytes:
@@ -158,4 +160,8 @@ KINDS = {
     'text': Kind(
         'text.txt', lambda w: _splits(text.load(str(w / 'text.txt'), context=16)), guarded=False
     ),
+}
+KINDS |= {
+    name: Kind(files, original_kinds.reader(name, _splits), guarded=guarded)
+    for name, (files, _, guarded) in original_kinds.FILES.items()
 }

@@ -96,7 +96,7 @@ def _from_archive(path: pathlib.Path) -> ReadPicture:
         archive, members = zipfile.ZipFile(path), {}
     for member in archive.infolist():
         inside = pathlib.PurePosixPath(member.filename)
-        if inside.parent.name in (PICTURES, '') and not member.is_dir():
+        if inside.parent.name in (PICTURES, '') and not member.filename.endswith('/'):
             if inside.name in members:
                 raise UserError(f'{path} has two pictures {inside.name}: fetch it again')
             members[inside.name] = member
