@@ -8,9 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from atelier.data import parquet
+from atelier.data import parquet, well_known
 from atelier.data.dataset import Dataset
-from atelier.data.original import load
 from benchmarks import original_files
 from benchmarks.tfds_files import png
 
@@ -64,4 +63,6 @@ def _read(kind: str, outcome: Callable[[Dataset], Any], workspace: pathlib.Path)
     folder = str((workspace / files).parent)
     if name == 'parquet':
         return outcome(parquet.load(folder))
-    return outcome(load.load(name, path=folder, image_shape=SHAPE if name == 'celeb_a' else ()))
+    return outcome(
+        well_known.load(name, path=folder, image_shape=SHAPE if name == 'celeb_a' else ())
+    )

@@ -34,7 +34,7 @@ def source(name: str) -> Callable:
         case _ if name in POINTS:
             from atelier.data.toy import load
         case _ if name in KNOWN:
-            from atelier.data.original.load import load
+            from atelier.data.well_known import load
         case _:  # any other name is a TFDS data set
             from atelier.data.tfds_images import load
     return load

@@ -7,12 +7,11 @@ which have no folders in them.
 import pathlib
 import re
 import zipfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
-from atelier.data.decoding import ImageSplit, StoredImage
 from atelier.data.original.bounded import naming_damage, read_text
 from atelier.data.original.known import Known
-from atelier.data.original.order import reordered, tfds_order
+from atelier.data.original.pictures import EncodedPictures
 from atelier.errors import UserError
 from atelier.files import open_regular
 
@@ -47,7 +46,7 @@ def find(folder: pathlib.Path, known: Known) -> tuple[pathlib.Path, ...]:
     return lists[0], pictures[0]
 
 
-def read(files: tuple[pathlib.Path, ...], known: Known) -> dict[str, ImageSplit]:
+def read(files: tuple[pathlib.Path, ...], known: Known) -> dict[str, EncodedPictures]:
     """Returns the splits of the files that `find` returned, without labels.
 
     Raises:
@@ -56,7 +55,7 @@ def read(files: tuple[pathlib.Path, ...], known: Known) -> dict[str, ImageSplit]
     partition, pictures = files
     names = _names_of_splits(partition)
     read_picture = _from_folder(pictures) if pictures.is_dir() else _from_archive(pictures)
-    return {split: _split(known, split, names[split], read_picture) for split in names}
+    return {split: EncodedPictures(names[split], read_picture) for split in names}
 
 
 def _names_of_splits(path: pathlib.Path) -> dict[str, list[str]]:
@@ -72,15 +71,6 @@ def _names_of_splits(path: pathlib.Path) -> dict[str, list[str]]:
             known.add(match[1])
             names[SPLITS[match[2]]].append(match[1])
     return {split: sorted(listed) for split, listed in names.items()}
-
-
-def _split(known: Known, split: str, names: list[str], read_picture: ReadPicture) -> ImageSplit:
-    def read(indices: Sequence[int]) -> list[StoredImage]:
-        return [
-            StoredImage(f'{known.name} {names[i]}', read_picture(names[i]), None) for i in indices
-        ]
-
-    return reordered(ImageSplit(len(names), read), tfds_order(split, names))
 
 
 def _from_folder(folder: pathlib.Path) -> ReadPicture:

@@ -11,7 +11,6 @@ import tarfile
 import numpy as np
 from jaxtyping import UInt8
 
-from atelier.data.decoding import ImageSplit
 from atelier.data.original.bounded import (
     Bounded,
     Stream,
@@ -21,7 +20,7 @@ from atelier.data.original.bounded import (
     unpacked,
 )
 from atelier.data.original.known import Known
-from atelier.data.original.order import array_split
+from atelier.data.original.pictures import Pictures, checked
 from atelier.errors import UserError
 
 ARCHIVES = ('cifar-10-binary.tar.gz', 'cifar-10-binary.tar')
@@ -67,7 +66,7 @@ def refuse_pickles(path: pathlib.Path, known: Known) -> None:
     )
 
 
-def read(files: tuple[pathlib.Path, ...], known: Known) -> dict[str, ImageSplit]:
+def read(files: tuple[pathlib.Path, ...], known: Known) -> dict[str, Pictures]:
     """Returns the splits of the files that `find` returned.
 
     Raises:
@@ -76,7 +75,7 @@ def read(files: tuple[pathlib.Path, ...], known: Known) -> dict[str, ImageSplit]
     records = _of_archive(files[0]) if len(files) == 1 else {f.name: _of_file(f) for f in files}
     parts = {'train': np.concatenate([records[name] for name in TRAIN]), 'test': records[TEST]}
     return {
-        split: array_split(
+        split: checked(
             known,
             split,
             part[:, 1:].reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1),

@@ -11,10 +11,9 @@ import struct
 import numpy as np
 from jaxtyping import UInt8
 
-from atelier.data.decoding import ImageSplit
 from atelier.data.original.bounded import check_size, read_array, unpacked
 from atelier.data.original.known import IDX_FILES, Known
-from atelier.data.original.order import array_split
+from atelier.data.original.pictures import Pictures, checked
 from atelier.errors import UserError
 
 MAGIC = {1: 0x0801, 3: 0x0803}  # by the number of axes: labels, images
@@ -45,7 +44,7 @@ def find(folder: pathlib.Path, known: Known) -> tuple[pathlib.Path, ...]:
     return tuple(found)
 
 
-def read(files: tuple[pathlib.Path, ...], known: Known) -> dict[str, ImageSplit]:
+def read(files: tuple[pathlib.Path, ...], known: Known) -> dict[str, Pictures]:
     """Returns the splits of the four files that `find` returned.
 
     Raises:
@@ -54,7 +53,7 @@ def read(files: tuple[pathlib.Path, ...], known: Known) -> dict[str, ImageSplit]
     splits = {}
     for split, images, labels in zip(SPLITS, files[::2], files[1::2], strict=True):
         x, label = read_idx(images, 3)[..., None], read_idx(labels, 1)
-        splits[split] = array_split(known, split, x, label, images if len(label) else labels)
+        splits[split] = checked(known, split, x, label, images if len(label) else labels)
     return splits
 
 

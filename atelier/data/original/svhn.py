@@ -4,10 +4,9 @@ import pathlib
 
 import numpy as np
 
-from atelier.data.decoding import ImageSplit
 from atelier.data.original.known import Known
 from atelier.data.original.matlab import read_matrices
-from atelier.data.original.order import array_split
+from atelier.data.original.pictures import Pictures, checked
 from atelier.errors import UserError
 
 SPLITS = ('train', 'test')
@@ -28,7 +27,7 @@ def find(folder: pathlib.Path, known: Known) -> tuple[pathlib.Path, ...]:
     return files
 
 
-def read(files: tuple[pathlib.Path, ...], known: Known) -> dict[str, ImageSplit]:
+def read(files: tuple[pathlib.Path, ...], known: Known) -> dict[str, Pictures]:
     """Returns the splits of the files that `find` returned; the label of digit 0 is 0, not 10.
 
     Raises:
@@ -43,5 +42,5 @@ def read(files: tuple[pathlib.Path, ...], known: Known) -> dict[str, ImageSplit]
                 f'{path} is not {known.name}: expected X [32, 32, 3, n], y from 1 to 10'
             )
         x = np.moveaxis(x, -1, 0)
-        splits[split] = array_split(known, split, x, y.astype(np.int32) % 10, path)
+        splits[split] = checked(known, split, x, y.astype(np.int32) % 10, path)
     return splits

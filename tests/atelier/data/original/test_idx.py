@@ -39,7 +39,7 @@ def test_compressed_and_plain_files_are_found(tmp_path, suffix):
         name.removesuffix('.gz') + suffix for name in IDX_FILES
     ]
     splits = source.read(files, MNIST)
-    assert {name: split.count for name, split in splits.items()} == {'train': 30, 'test': 7}
+    assert {name: len(part.x) for name, part in splits.items()} == {'train': 30, 'test': 7}
 
 
 def test_the_spelling_with_a_dot_is_found(tmp_path):

@@ -1,50 +1,36 @@
-"""Splits of pictures in the order in which TensorFlow Datasets (TFDS) stores the same set.
+"""The pictures of a well-known set as its files hold them, in their published order."""
 
-TFDS sorts examples by the MD5 of the name of the split followed by the key of the example. The key
-is its index in the original files, or the name of its file. A validation split that is cut by order
-thus has the same members, whichever way the set was read.
-"""
-
-import hashlib
 import pathlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 import numpy as np
+from jaxtyping import Integer, UInt8
 
-from atelier.data.decoding import ImageSplit, StoredImage
 from atelier.data.original.known import SETS, Known
 from atelier.errors import UserError
 
-TFDS_SPLITS = {'train': 'train', 'valid': 'validation', 'test': 'test'}
 NUM_COMPARED = 20  # labels that tell MNIST from Fashion-MNIST, whose files have the same names
 
 
-def tfds_order(split: str, keys: Iterable[object]) -> list[int]:
-    """Returns the indices of the examples with these keys in the order of TFDS."""
-    salt = hashlib.md5(TFDS_SPLITS[split].encode())
+class Pictures(NamedTuple):
+    """Pictures x and their labels."""
 
-    def digest(key: object) -> bytes:
-        salted = salt.copy()
-        salted.update(str(key).encode())
-        return salted.digest()
-
-    digests = [digest(key) for key in keys]
-    return sorted(range(len(digests)), key=digests.__getitem__)
+    x: UInt8[np.ndarray, 'n height width channels']
+    label: Integer[np.ndarray, 'n']
 
 
-def reordered(images: ImageSplit, order: Sequence[int]) -> ImageSplit:
-    """Returns the same pictures in another order."""
-    return ImageSplit(len(order), lambda indices: images.read([order[i] for i in indices]))
+class EncodedPictures(NamedTuple):
+    """Pictures without labels, of which `read(name)` returns the encoded content."""
+
+    names: Sequence[str]
+    read: Callable[[str], bytes]
 
 
-def array_split(
-    known: Known,
-    split: str,
-    x: np.ndarray,
-    label: np.ndarray,
-    path: pathlib.Path,
-) -> ImageSplit:
-    """Returns uncompressed pictures x [n, height, width, channels] in the order of TFDS.
+def checked(
+    known: Known, split: str, x: np.ndarray, label: np.ndarray, path: pathlib.Path
+) -> Pictures:
+    """Returns the pictures of a split, x [n, height, width, channels] with label [n].
 
     Raises:
       UserError: the shape of x or a label is not that of the set, or the labels are those of
@@ -57,16 +43,7 @@ def array_split(
             f'{list(x.shape)}'
         )
     check_labels(known, split, label, len(x), path)
-    height, width, channels = known.image_shape
-    header = f'P{6 if channels == 3 else 5} {width} {height} 255\n'.encode()  # PPM or PGM
-
-    def read(indices: Sequence[int]) -> list[StoredImage]:
-        return [
-            StoredImage(f'{known.name} {split} {i}', header + x[i].tobytes(), int(label[i]))
-            for i in indices
-        ]
-
-    return reordered(ImageSplit(len(x), read), tfds_order(split, range(len(x))))
+    return Pictures(x, label)
 
 
 def check_labels(

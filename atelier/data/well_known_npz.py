@@ -6,9 +6,8 @@
 import pathlib
 
 from atelier.data.arrays import open_npz
-from atelier.data.decoding import ImageSplit
 from atelier.data.original.known import Known
-from atelier.data.original.order import array_split
+from atelier.data.original.pictures import Pictures, checked
 from atelier.errors import UserError
 
 SPLITS = ('train', 'test')
@@ -20,7 +19,7 @@ def find(folder: pathlib.Path, known: Known) -> tuple[pathlib.Path, ...]:
     return (file,) if file.exists() else ()
 
 
-def read(files: tuple[pathlib.Path, ...], known: Known) -> dict[str, ImageSplit]:
+def read(files: tuple[pathlib.Path, ...], known: Known) -> dict[str, Pictures]:
     """Returns the splits of the file that `find` returned.
 
     Raises:
@@ -40,5 +39,5 @@ def read(files: tuple[pathlib.Path, ...], known: Known) -> dict[str, ImageSplit]
                 x = x[..., None]
             if label.shape[1:] == (1,):
                 label = label[:, 0]
-            splits[split] = array_split(known, split, x, label, path)
+            splits[split] = checked(known, split, x, label, path)
     return splits

@@ -5,7 +5,7 @@ import pickle
 import numpy as np
 import pytest
 
-from atelier.data.original import npz
+from atelier.data import well_known_npz as npz
 from atelier.data.original.known import KNOWN
 
 MNIST = KNOWN['mnist']
@@ -24,7 +24,7 @@ def test_the_layout_is_read(tmp_path, key, x, y):
     assert npz.find(tmp_path, MNIST) == ()
     arrays = {f'{key}_train': y, f'{key}_test': y[:2]}
     splits = read(tmp_path, x_train=x, x_test=x[:2], **arrays)
-    assert {name: split.count for name, split in splits.items()} == {'train': 6, 'test': 2}
+    assert {name: len(part.x) for name, part in splits.items()} == {'train': 6, 'test': 2}
 
 
 @pytest.mark.parametrize(

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from atelier.data import dataset, tfds_images
-from atelier.data.original import load as source
+from atelier.data import well_known as source
 from atelier.data.original.known import KNOWN
-from atelier.data.original.order import tfds_order
 from atelier.data.splits import fixed_order
+from atelier.data.well_known_splits import tfds_order
 from benchmarks.original_files import (
     cifar_batches,
     write_celeb_a,
@@ -23,7 +23,7 @@ from benchmarks.original_files import (
 from benchmarks.tfds_files import IMAGE, LABEL, png, write_set
 from configs.shared.common import common_config
 
-REAL = pathlib.Path(__file__).resolve().parents[5] / 'shared' / 'data' / 'tfds'
+REAL = pathlib.Path(__file__).resolve().parents[4] / 'shared' / 'data' / 'tfds'
 RNG = np.random.default_rng(0)
 DIGITS = RNG.integers(0, 256, (60, 28, 28, 1), np.uint8), np.arange(60) % 10
 TESTS = RNG.integers(0, 256, (20, 28, 28, 1), np.uint8), np.arange(20) % 10
@@ -177,6 +177,17 @@ def test_original_files_in_data_dir_are_read_unless_a_set_is_prepared_there(tmp_
     assert second.fingerprint() != first.fingerprint()
     path = str(root / 'mnist')
     assert loaded('mnist', path=path).fingerprint() == first.fingerprint()
+
+
+def test_original_files_may_lie_in_data_dir_itself(tmp_path):
+    write_idx(tmp_path / 'files', FLAT)
+    assert loaded('mnist', data_dir=str(tmp_path / 'files')).size('test') == 20
+
+
+def test_a_path_to_prepared_sets_is_refused(root, complaint):
+    write_prepared(root)
+    line = complaint(loaded, 'mnist', path=str(root))
+    assert 'as prepared by TFDS: set config.data.data_dir to it, not config.data.path' in line
 
 
 @pytest.mark.parametrize('inside', ['mnist', 'MNIST/raw'])

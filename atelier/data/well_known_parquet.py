@@ -5,7 +5,7 @@ import pathlib
 from atelier.data import parquet
 from atelier.data.decoding import ImageSplit
 from atelier.data.original.known import Known
-from atelier.data.original.order import check_labels, reordered, tfds_order
+from atelier.data.original.pictures import check_labels
 
 
 def find(folder: pathlib.Path, known: Known) -> tuple[pathlib.Path, ...]:
@@ -19,6 +19,5 @@ def read(files: tuple[pathlib.Path, ...], known: Known) -> dict[str, ImageSplit]
     for split, part in parquet.read(files).items():
         if known.class_names:
             check_labels(known, split, part.label, part.images.count, files[0].parent)
-        images = part.images if known.class_names else parquet.without_labels(part.images)
-        splits[split] = reordered(images, tfds_order(split, range(images.count)))
+        splits[split] = part.images if known.class_names else parquet.without_labels(part.images)
     return splits

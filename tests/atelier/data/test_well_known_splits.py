@@ -1,4 +1,4 @@
-"""The order of TFDS, against TFDS itself, and the checks of pictures and labels."""
+"""The order of TFDS, against TFDS itself."""
 
 import numpy as np
 import pytest
@@ -8,13 +8,8 @@ from hypothesis import strategies as st
 from atelier.data import images
 from atelier.data.decoding import ImageSplit
 from atelier.data.original.known import KNOWN
-from atelier.data.original.order import (
-    TFDS_SPLITS,
-    array_split,
-    check_labels,
-    reordered,
-    tfds_order,
-)
+from atelier.data.original.pictures import EncodedPictures, Pictures
+from atelier.data.well_known_splits import TFDS_SPLITS, in_tfds_order, reordered, tfds_order
 
 KEYS = st.one_of(
     st.integers(0, 300).map(lambda n: list(range(n))),
@@ -40,10 +35,10 @@ def test_reordered():
 
 
 @pytest.mark.parametrize('name', ['mnist', 'cifar10'])
-def test_pictures_are_decoded_to_the_same_values(tmp_path, name):
+def test_pictures_are_decoded_to_the_same_values(name):
     known = KNOWN[name]
     x = np.random.default_rng(0).integers(0, 256, (7, *known.image_shape), np.uint8)
-    split = array_split(known, 'test', x, np.arange(7), tmp_path)
+    split = in_tfds_order(name, {'test': Pictures(x, np.arange(7))})['test']
     stored = split.read(range(7))
     decoded = [images.decode(s.name, s.raw, known.image_shape, False) for s in stored]
     order = tfds_order('test', range(7))
@@ -51,25 +46,15 @@ def test_pictures_are_decoded_to_the_same_values(tmp_path, name):
     assert [s.label for s in stored] == order
 
 
-def test_labels_of_another_set_are_refused(tmp_path, complaint):
-    mnist, fashion = KNOWN['mnist'], KNOWN['fashion_mnist']
-    label = np.array(mnist.first_labels)
-    check_labels(mnist, 'train', label, 20, tmp_path)
-    line = complaint(check_labels, fashion, 'train', label, 20, tmp_path)
-    assert 'holds the labels of mnist, not of fashion_mnist: fetch the files of fashion' in line
-    check_labels(fashion, 'test', label, 20, tmp_path)  # only the training labels are compared
+def test_encoded_pictures_are_ordered_by_their_names():
+    names = [f'{i}.jpg' for i in range(9)]
+    splits = in_tfds_order('celeb_a', {'valid': EncodedPictures(names, str.encode)})
+    raw = [image.raw.decode() for image in splits['valid'].read(range(9))]
+    assert raw == [names[i] for i in tfds_order('valid', names)]
 
 
-@pytest.mark.parametrize(
-    'label',
-    [
-        None,
-        np.zeros(3),
-        np.zeros((3, 1), int),
-        np.arange(4),
-        np.array([0, 1, -1]),
-        np.array([0, 1, 10]),
-    ],
-)
-def test_labels_that_are_no_classes_are_refused(tmp_path, complaint, label):
-    assert 'is not mnist' in complaint(check_labels, KNOWN['mnist'], 'test', label, 3, tmp_path)
+def test_other_splits_are_ordered_by_their_rows():
+    part = ImageSplit(5, list)
+    assert in_tfds_order('mnist', {'test': part})['test'].read(range(5)) == tfds_order(
+        'test', range(5)
+    )

@@ -4,9 +4,8 @@ import numpy as np
 import pytest
 
 from atelier.data import images
-from atelier.data.original import parquet_files
+from atelier.data import well_known_parquet as parquet_files
 from atelier.data.original.known import KNOWN
-from atelier.data.original.order import tfds_order
 from benchmarks.original_files import write_parquet
 
 pytest.importorskip('pyarrow')
@@ -20,12 +19,11 @@ def read(folder, label, known=MNIST):
     return parquet_files.read(parquet_files.find(folder, known), known)
 
 
-def test_the_rows_are_in_the_order_of_tfds(tmp_path):
+def test_the_rows_are_in_their_order(tmp_path):
     stored = read(tmp_path, [3, 4, 5, 6, 7, 8])['train'].read(range(6))
     decoded = [images.decode(s.name, s.raw, (28, 28, 1), False) for s in stored]
-    order = tfds_order('train', range(6))
-    np.testing.assert_array_equal(decoded, X[order])
-    assert [s.label for s in stored] == [3 + i for i in order]
+    np.testing.assert_array_equal(decoded, X)
+    assert [s.label for s in stored] == [3, 4, 5, 6, 7, 8]
 
 
 def test_labels_of_another_set_are_refused(tmp_path, complaint):
