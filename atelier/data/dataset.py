@@ -1,7 +1,6 @@
 """The common format of all data sets: arrays in host memory, a Spec, per-batch preprocessing."""
 
 import functools
-import inspect
 import math
 from collections.abc import Callable
 from typing import NamedTuple
@@ -15,11 +14,12 @@ from atelier.data.checksums import checksum
 from atelier.data.left_out import leave_out
 from atelier.data.modes import Modes
 from atelier.data.moments import moments
+from atelier.data.sources import POINTS as POINTS  # for configs
+from atelier.data.sources import SOURCES as SOURCES
+from atelier.data.sources import settings_of, source
 from atelier.data.splits import check_rule, hold_out
 from atelier.errors import UserError, choose, short_repr
 
-POINTS = ('ring', 'grid', 'eight_gaussians', 'moons', 'checkerboard')  # sources of toy points
-SOURCES = ('digits', 'static_mnist', 'shapes', 'arrays', 'folder', 'text', *POINTS)
 SETTINGS = ('data_dir', 'path', 'image_shape')  # fields of config.data that some sources read
 
 
@@ -185,7 +185,7 @@ def load(config) -> Dataset:
             f'{data.name} needs config.data.{missing[0]}, which this config lacks: choose a config '
             'for such data'
         )
-    loaded = _source(data.name)(**{name: data[name] for name in accepted if name in data})
+    loaded = source(data.name)(**{name: data[name] for name in accepted if name in data})
     loaded = loaded._replace(splits=hold_out(loaded.splits, data.num_valid))
     if loaded.split_rule:
         loaded = loaded._replace(description=f'{loaded.description}, split by content')
@@ -195,34 +195,6 @@ def load(config) -> Dataset:
     if loaded.spec.levels is None:
         loaded = loaded._replace(spec=with_moments(loaded.spec, loaded.splits['train']['x']))
     return dequantized(loaded, data.dequantize)
-
-
-def settings_of(name: str) -> dict[str, bool]:
-    """Returns {field of config.data that the source takes: whether it is required}."""
-    parameters = inspect.signature(_source(name)).parameters
-    return {field: parameter.default is parameter.empty for field, parameter in parameters.items()}
-
-
-def _source(name: str) -> Callable[..., Dataset]:
-    """Returns the `load` of a source, imported here because its imports may be heavy."""
-    match name:
-        case 'digits':
-            from atelier.data.digits import load
-        case 'static_mnist':
-            from atelier.data.static_mnist import load
-        case 'shapes':
-            from atelier.data.shapes import load
-        case 'arrays':
-            from atelier.data.arrays import load
-        case 'folder':
-            from atelier.data.folder import load
-        case 'text':
-            from atelier.data.text import load
-        case _ if name in POINTS:
-            from atelier.data.toy import load
-        case _:  # any other name is a TFDS data set
-            from atelier.data.tfds_images import load
-    return load
 
 
 def without_classes(data: Dataset, classes: tuple) -> Dataset:

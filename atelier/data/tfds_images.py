@@ -31,7 +31,7 @@ CLASS_KEYS = ('pythonClassName', 'python_class_name', 'type')  # in today's and 
 VERSION = re.compile(r'\d+\.\d+\.\d+')
 SPLITS = {'train': 'train', 'validation': 'valid', 'valid': 'valid', 'test': 'test'}
 # suggested for a misspelt name, prepared or not
-POPULAR = ('mnist', 'fashion_mnist', 'emnist', 'cifar10', 'celeb_a', 'omniglot')
+POPULAR = ('mnist', 'fashion_mnist', 'emnist', 'cifar10', 'svhn', 'celeb_a', 'omniglot')
 PREPARE = (
     'import sys, tensorflow_datasets as tfds;'
     'tfds.builder(sys.argv[1], data_dir=sys.argv[2], file_format="array_record")'
@@ -50,20 +50,29 @@ def load(name: str, data_dir: str = '', image_shape: tuple[int, ...] = ()) -> Da
     Raises:
       UserError: the data set is not prepared and cannot be prepared here, or has no images.
     """
-    location = data_dir or os.environ.get('TFDS_DATA_DIR') or '~/tensorflow_datasets'
-    root = user_path(location)
-    folder = _prepared(root, name)
+    root = root_of(data_dir)
+    folder = prepared(root, name)
     if folder is None:
         _prepare(root, name)
-        folder = _prepared(root, name)
+        folder = prepared(root, name)
         if folder is None:
             raise UserError(f'TFDS prepared {name!r}, but not in {root}')
     shape = tuple(image_shape)
     return decoded(_key(folder, name, shape), lambda: _open(folder, name), name, shape)
 
 
-def _prepared(root: pathlib.Path, name: str) -> pathlib.Path | None:
-    """Returns the folder of the newest version on disk, or None."""
+def root_of(data_dir: str) -> pathlib.Path:
+    """Returns the folder of TFDS data sets (see `load`)."""
+    location = data_dir or os.environ.get('TFDS_DATA_DIR') or '~/tensorflow_datasets'
+    return user_path(location)
+
+
+def prepared(root: pathlib.Path, name: str) -> pathlib.Path | None:
+    """Returns the folder of the newest version on disk, or None.
+
+    Raises:
+      UserError: the set has several kinds, and `name` names none.
+    """
     folder = root / name
     if not re.fullmatch(r'\w{1,100}(/[\w.-]{1,100})?', name) or not folder.is_dir():
         return None
@@ -85,18 +94,27 @@ def _prepare(root: pathlib.Path, name: str) -> None:
       UserError: TensorFlow or an internet connection is missing, or TFDS fails.
     """
     existing = [path.name for path in root.iterdir()] if root.is_dir() else []
+    known = [*SOURCES, *existing, *POPULAR]
+    hint = '' if name in POPULAR else did_you_mean(name, known)
     missing = (
         f'{shortened(name)} is not a source ({", ".join(SOURCES)}) or a TFDS data set prepared in '
-        f'{root}{did_you_mean(name, [*SOURCES, *existing, *POPULAR])}: set config.data.data_dir or '
-        'TFDS_DATA_DIR to the folder of prepared sets'
+        f'{root}{hint}: set config.data.data_dir or TFDS_DATA_DIR to the folder of prepared sets'
     )
-    if importlib.util.find_spec('tensorflow') is None:
-        raise UserError(f'{missing}; to prepare it here: pip install -r requirements-tfds.txt')
-    if not _has_network():  # TFDS would retry for minutes
-        raise UserError(f'{missing}; preparing it here needs the internet, which cannot be reached')
+    reason = obstacle()
+    if reason:
+        raise UserError(f'{missing}; {reason}')
     log.info('preparing %s in %s: this happens once', name, root)
     if subprocess.run([sys.executable, '-c', PREPARE, name, str(root)]).returncode:
         raise UserError(f'TFDS could not prepare {name!r}: its last line above says why')
+
+
+def obstacle() -> str:
+    """Returns why TFDS cannot prepare a set here, and what to do about it; '' if it can."""
+    if importlib.util.find_spec('tensorflow') is None:
+        return 'to prepare it here: pip install -r requirements-tfds.txt'
+    if not _has_network():  # TFDS would retry for minutes
+        return 'preparing it here needs the internet, which cannot be reached'
+    return ''
 
 
 def _has_network() -> bool:

@@ -251,7 +251,7 @@ def test_the_config_chooses_the_preprocessing():
             dict(name='arrays', data_dir='here'),
             "config.data.data_dir='here': arrays does not read it",
         ),
-        (dict(name='mnist', path='here'), "config.data.path='here': mnist does not read it"),
+        (dict(name='omniglot', path='here'), "config.data.path='here': omniglot does not read it"),
         (dict(num_valid=3), 'config.data.num_valid=3'),
     ],
 )

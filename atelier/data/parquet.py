@@ -1,0 +1,188 @@
+"""Images in parquet files, laid out as on huggingface.co.
+
+    python main.py --config=configs/conv_vae.py:parquet --config.data.path=FOLDER
+
+    FOLDER/train-00000-of-00002.parquet    the name of a file, or of its folder, begins with its
+    FOLDER/test-00000-of-00001.parquet     split; one file of another name is the training split
+
+The column `image` (or `img`) holds encoded pictures, as binary or as {bytes, path}, where `path` is
+ignored. The column `label`, if there is one, holds whole numbers from 0 on. Other columns are not
+read. Reading needs pyarrow.
+"""
+
+import pathlib
+import re
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Int
+
+from atelier.data.dataset import Dataset
+from atelier.data.decoding import ImageSplit, StoredImage, decoded
+from atelier.data.original.digests import digest_of
+from atelier.data.parquet_table import Table
+from atelier.errors import UserError, reading
+from atelier.log import listed, log
+from atelier.paths import user_path
+
+SPLITS = {'train': 'train', 'validation': 'valid', 'valid': 'valid', 'val': 'valid', 'test': 'test'}
+EXTRA = 'extra'  # of SVHN: neither trained on nor tested
+NAME = re.compile(rf'({"|".join(SPLITS)}|{EXTRA})([-_.].*)?', re.IGNORECASE)
+SHARD = re.compile(r'(\d{1,6})-of-(\d{1,6})')
+
+
+class ParquetSplit(NamedTuple):
+    """A split: its images as stored, and their labels [n], or None."""
+
+    images: ImageSplit
+    label: Int[np.ndarray, 'n'] | None
+    class_names: tuple[str, ...]
+
+
+def load(
+    path: str = '',
+    image_shape: tuple[int, ...] = (),
+    split_by: str = 'order',
+    held_out_share: float = 0.1,
+) -> Dataset:
+    """Loads the images in the parquet file or the folder of parquet files at `path`.
+
+    Args:
+      path: of the file or the folder.
+      image_shape: (height, width, 1 or 3) to scale and crop to; empty: images keep their shape.
+      split_by: rule that makes missing splits, by the bytes of the stored images or by order.
+      held_out_share: of the images, in each split that is made by content.
+
+    Raises:
+      UserError: there are no such files, one is damaged, or pyarrow is missing.
+    """
+    if not path:
+        raise UserError('parquet: set config.data.path to a parquet file or a folder of them')
+    root = user_path(path)
+    with reading(root):
+        if not root.exists():
+            raise UserError(f'config.data.path: {root} does not exist')
+        files = find(root)
+    if not files:
+        raise UserError(f'config.data.path: there is no parquet file in {root}')
+
+    def open_splits() -> tuple[dict[str, ImageSplit], int | None]:
+        parts = read(files)
+        return {split: part.images for split, part in parts.items()}, _num_classes(parts, root)
+
+    shape, by_content = tuple(image_shape), split_by == 'content'
+    kind = 'parquet-content' if by_content else 'parquet'
+    key = '-'.join([kind, *map(str, shape), digest_of(files)])
+    return decoded(key, open_splits, root.stem, shape, held_out_share if by_content else 0.0)
+
+
+def find(location: pathlib.Path) -> tuple[pathlib.Path, ...]:
+    """Returns the parquet files in a folder, or in the only folder inside it that has some.
+
+    A file is returned alone, or with those beside it if its name says that it is of one split.
+
+    Raises:
+      UserError: several folders have some, and they are not splits.
+    """
+    folder = location.parent if location.is_file() else location
+    if location.is_file() and not NAME.fullmatch(location.stem):
+        return (location,)
+    files = sorted(path for path in folder.glob('*.parquet') if path.is_file())
+    if files:
+        return tuple(files)
+    inside = sorted(path for path in folder.glob('*/*.parquet') if path.is_file())
+    folders = sorted({path.parent.name for path in inside})
+    if len(folders) > 1 and not {*map(str.lower, folders)} <= {*SPLITS, EXTRA}:
+        raise UserError(
+            f'{folder} has parquet files in {listed(folders)}: set config.data.path to one of them'
+        )
+    return tuple(inside)
+
+
+def read(files: Sequence[pathlib.Path]) -> dict[str, ParquetSplit]:
+    """Returns the splits of parquet files; the images stay encoded until they are needed.
+
+    Raises:
+      UserError: a file is damaged, has other columns or is missing, or pyarrow is missing.
+    """
+    parts = {}
+    for split, shards in _files_of_splits(files).items():
+        tables = [Table(shard) for shard in shards]
+        parts[split] = _joined(tables, shards)
+    return parts
+
+
+def without_labels(images: ImageSplit) -> ImageSplit:
+    """Returns the same images without their labels."""
+    drop = lambda indices: [image._replace(label=None) for image in images.read(indices)]
+    return ImageSplit(images.count, drop)
+
+
+def _files_of_splits(files: Sequence[pathlib.Path]) -> dict[str, list[pathlib.Path]]:
+    """Returns the files of each split, by their names or those of their folders."""
+    named: dict[str, list[pathlib.Path]] = {}
+    for file in files:
+        match, folder = NAME.fullmatch(file.stem), file.parent.name.lower()
+        named_by_folder = folder in (*SPLITS, EXTRA)
+        if match is None and not named_by_folder and len(files) > 1:
+            raise UserError(
+                f'{file}: its name does not begin with train, valid or test: rename it, or set '
+                'config.data.path to one file'
+            )
+        split = match[1].lower() if match else folder if named_by_folder else 'train'
+        if split == EXTRA:
+            log.info('%s is not read: it is of no split', file)
+        else:
+            named.setdefault(SPLITS[split], []).append(file)
+    if 'train' not in named:
+        raise UserError(f'{files[0].parent} has no parquet file whose name begins with train')
+    for split, shards in named.items():
+        _check_complete(split, shards)
+    return named
+
+
+def _check_complete(split: str, files: list[pathlib.Path]) -> None:
+    """Refuses a part of a split, such as 00000-of-00002 alone."""
+    matches = [SHARD.search(file.stem) for file in files]
+    if not all(matches):
+        return
+    present = sorted(int(match[1]) for match in matches)
+    counts = {int(match[2]) for match in matches}
+    if counts != {len(files)} or present != list(range(len(files))):
+        raise UserError(
+            f'{files[0].parent} has {", ".join(file.name for file in files[:4])} for the split '
+            f'{split!r}: all files of one download are needed, each once'
+        )
+
+
+def _joined(tables: list[Table], files: list[pathlib.Path]) -> ParquetSplit:
+    """Returns the rows of all files of a split, one file after the other."""
+    if len({table.label is None for table in tables}) > 1:
+        raise UserError(f'{files[0].parent}: some parquet files have labels and others have none')
+    sizes = [table.count for table in tables]
+    ends = np.cumsum(sizes)  # rows of the split up to the end of each file
+    label = None
+    if tables[0].label is not None:
+        label = np.concatenate([table.label for table in tables])
+
+    def read_images(indices: Sequence[int]) -> list[StoredImage]:
+        images = []
+        for i in indices:
+            which = int(np.searchsorted(ends, i, 'right'))
+            row = i - int(ends[which]) + sizes[which]
+            name = f'{files[which].name} row {row}'
+            value = None if label is None else int(label[i])
+            images.append(StoredImage(name, tables[which].image(row), value))
+        return images
+
+    return ParquetSplit(ImageSplit(sum(sizes), read_images), label, tables[0].class_names)
+
+
+def _num_classes(parts: dict[str, ParquetSplit], root: pathlib.Path) -> int | None:
+    if len({part.label is None for part in parts.values()}) > 1:
+        raise UserError(f'{root}: some splits have labels and others have none')
+    if parts['train'].label is None:
+        return None
+    largest = max(int(part.label.max(initial=-1)) for part in parts.values())
+    return max(largest + 1, len(parts['train'].class_names))

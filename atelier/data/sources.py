@@ -1,0 +1,46 @@
+"""The sources of data: which module loads which name of `config.data.name`."""
+
+import inspect
+from collections.abc import Callable
+
+from atelier.data.original.known import KNOWN
+
+POINTS = ('ring', 'grid', 'eight_gaussians', 'moons', 'checkerboard')  # sources of toy points
+SOURCES = (
+    *('digits', 'mnist_5k', 'static_mnist', 'shapes', 'arrays', 'folder', 'parquet', 'text'),
+    *POINTS,
+)
+
+
+def source(name: str) -> Callable:
+    """Returns the `load` of a source, imported here because its imports may be heavy."""
+    match name:
+        case 'digits':
+            from atelier.data.digits import load
+        case 'static_mnist':
+            from atelier.data.static_mnist import load
+        case 'shapes':
+            from atelier.data.shapes import load
+        case 'arrays':
+            from atelier.data.arrays import load
+        case 'folder':
+            from atelier.data.folder import load
+        case 'text':
+            from atelier.data.text import load
+        case 'parquet':
+            from atelier.data.parquet import load
+        case 'mnist_5k':
+            from atelier.data.mnist_5k import load
+        case _ if name in POINTS:
+            from atelier.data.toy import load
+        case _ if name in KNOWN:
+            from atelier.data.well_known import load
+        case _:  # any other name is a TFDS data set
+            from atelier.data.tfds_images import load
+    return load
+
+
+def settings_of(name: str) -> dict[str, bool]:
+    """Returns {field of config.data that the source takes: whether it is required}."""
+    parameters = inspect.signature(source(name)).parameters
+    return {field: parameter.default is parameter.empty for field, parameter in parameters.items()}
