@@ -13,6 +13,7 @@ from atelier.evaluation.evaluate import summary
 from atelier.evaluation.evaluation_file import read_evaluation
 from atelier.evaluation.latents.report import headlines
 from atelier.evaluation.per_example.values_file import read_values
+from atelier.evaluation.samples.report import texts_of
 from atelier.log import log
 from atelier.paths import user_path
 from atelier.report import image_grids
@@ -56,6 +57,7 @@ def compare(folders: Sequence[str], target: pathlib.Path) -> dict[str, dict[str,
     table += [
         [f'samples: {name}', *(_sample_cell(column, name) for column in columns)]
         for name in _names(columns, _samples)
+        if not name.endswith('_standard_error')
     ]
     table += _latent_rows(columns)
     table += [['weights', *(column.evaluation.get('weights', '-') for column in columns)]]
@@ -103,23 +105,15 @@ def _latent_rows(columns: list[Column]) -> list[list[str]]:
     headline_values = [headlines(column.evaluation.get('latents') or {}) for column in columns]
     names = dict.fromkeys(name for values in headline_values for name in values)
     return [
-        [f'latents: {name}', *(_formatted(values.get(name)) for values in headline_values)]
+        [f'latents: {name}', *(plus_minus(values.get(name)) for values in headline_values)]
         for name in names
     ]
 
 
-def _formatted(value: int | float | None) -> str:
-    """Formats counts as integers and other values to four decimals."""
-    if value is None:
-        return '-'
-    return str(value) if isinstance(value, int) else f'{value:.4f}'
-
-
 def _sample_cell(column: Column, name: str) -> str:
-    value = _samples(column.evaluation).get('values', {}).get(name, {})
-    if value.get('samples') is None:
-        return '-'
-    return f'{_formatted(value["samples"])} (real {_formatted(value.get("floor"))})'
+    texts = texts_of(_samples(column.evaluation).get('values', {}))
+    value, floor = texts.get(name, ('-', '-'))
+    return '-' if value == '-' else f'{value} (real {floor})'
 
 
 def _mean(column: Column, name: str) -> float | None:

@@ -1,7 +1,9 @@
 """The metrics of a run: metrics.jsonl, TensorBoard files, and tables for the terminal."""
 
 import json
+import math
 import pathlib
+import time
 from collections.abc import Iterator
 from typing import Any, BinaryIO
 
@@ -10,33 +12,49 @@ from atelier.errors import writing
 from atelier.log import log
 
 MAX_LINE = 1 << 20  # bytes
+MIN_EXPONENT = -6  # numbers with smaller ones are printed as 1.2e-07
 
 
 class MetricsLog:
     """Appends to `metrics.jsonl` (one JSON object per line) and to TensorBoard's files.
 
     A run that resumes from `step` first removes what an earlier process wrote after that step. Its
-    file thus equals that of an uninterrupted run, except for timings (`time/...`).
+    file thus equals that of an uninterrupted run, except for times (`time/...`). A step trains on
+    `examples_per_step` examples.
     """
 
-    def __init__(self, folder: pathlib.Path, step: int):
+    def __init__(self, folder: pathlib.Path, step: int, examples_per_step: int):
         from tensorboardX import SummaryWriter  # imported here: only training needs it
 
-        self._path = folder / 'metrics.jsonl'
+        self._path, self._examples_per_step = folder / 'metrics.jsonl', examples_per_step
         with writing(self._path):
-            _cut_after(self._path, step)
+            earlier = _cut_after(self._path, step)
+            self._start = time.monotonic() - earlier
             self._lines = self._path.open('a')
             # absolute, because tensorboardX reads a relative 'gs:a' as an address
             board = str((folder / 'tensorboard').absolute())
             self._board = SummaryWriter(board, purge_step=step + 1)
 
-    def write(self, step: int, values: dict[str, float], to_board: bool = True) -> None:
-        """Writes one line and, with `to_board`, one TensorBoard point per value."""
+    def write(self, step: int, values: dict[str, int | float], to_board: bool = True) -> None:
+        """Writes one line and, with `to_board`, one TensorBoard point per value.
+
+        The line also holds the `progress`. Numbers that are not finite become null.
+        """
+        row = files.with_null({'step': step, **self.progress(step), **values})
         with writing(self._path):
-            self._lines.write(json.dumps({'step': step, **values}) + '\n')
+            self._lines.write(json.dumps(row, allow_nan=False) + '\n')
             if to_board:
                 for name, value in values.items():
                     self._board.add_scalar(name, value, step)
+
+    def progress(self, step: int) -> dict[str, int | float]:
+        """Returns the examples that training has read until `step`, and its seconds until now.
+
+        An example counts each time it is read. The seconds include compilation and validation. A
+        resumed run continues from the seconds of the line that it resumes from.
+        """
+        seconds = round(time.monotonic() - self._start, 3)
+        return {'examples': step * self._examples_per_step, 'time/seconds': seconds}
 
     def flush(self) -> None:
         """Flushes the lines to the operating system: they then survive the end of the process."""
@@ -97,20 +115,42 @@ def _is_number(value: Any) -> bool:
 
 
 def read_validations(folder: pathlib.Path) -> list[tuple[int, dict[str, float]]]:
-    """Returns (step, {metric: mean}) of each validation in `metrics.jsonl`."""
+    """Returns (step, {metric: mean}) of each validation in `metrics.jsonl`; NaN stands for null."""
     validations = []
     for row in read_metrics(folder):
-        means = {k.removeprefix('valid/'): v for k, v in row.items() if k.startswith('valid/')}
+        means = {
+            name.removeprefix('valid/'): math.nan if value is None else value
+            for name, value in row.items()
+            if name.startswith('valid/')
+        }
         if means:
             validations.append((row['step'], means))
     return validations
 
 
-def plus_minus(mean: float | None, spread: float | None, sign: str = '') -> str:
-    """Formats a mean with its spread, if any; `sign` '+' shows the sign of a positive mean too."""
-    if mean is None:
+def plus_minus(mean: int | float | None, spread: float | None = None, sign: str = '') -> str:
+    """Formats a number to two digits of its spread, or to four digits without a spread.
+
+    Whole numbers (int) keep all digits. `sign` '+' shows the sign of a positive number too. A dash
+    stands for a number that is None or not finite.
+    """
+    if mean is None or not math.isfinite(mean):
         return '-'
-    return f'{mean:{sign}.4f}' + ('' if spread is None else f' +- {spread:.4f}')
+    if spread is None or not math.isfinite(spread):
+        return f'{mean:{sign}d}' if isinstance(mean, int) else _with_decimals(mean, mean, 4, sign)
+    if spread == 0:
+        return f'{_with_decimals(mean, mean, 4, sign)} +- 0'
+    return f'{_with_decimals(mean, spread, 2, sign)} +- {_with_decimals(spread, spread, 2)}'
+
+
+def _with_decimals(value: float, scale: float, digits: int, sign: str = '') -> str:
+    """Formats a value with the decimals that show `digits` significant digits of `scale`."""
+    exponent_of = lambda number: int(f'{number:.{digits - 1}e}'.partition('e')[2])  # when rounded
+    exponent = exponent_of(scale)
+    if exponent >= MIN_EXPONENT:
+        return f'{value:{sign}.{max(0, digits - 1 - exponent)}f}'
+    more = max(0, exponent_of(value) - exponent) if value else 0
+    return f'{value:{sign}.{digits - 1 + more}e}'
 
 
 def aligned(table: list[list[str]]) -> list[str]:
@@ -123,8 +163,10 @@ def aligned(table: list[list[str]]) -> list[str]:
     ]
 
 
-def _cut_after(path: pathlib.Path, step: int) -> None:
+def _cut_after(path: pathlib.Path, step: int) -> float:
+    """Removes the lines after `step`; returns the seconds of training until the last one left."""
     if not path.exists():
-        return
-    kept = [json.dumps(row) + '\n' for row in read_metrics(path.parent) if row['step'] <= step]
-    files.write_text(path, ''.join(kept))
+        return 0.0
+    kept = [files.with_null(row) for row in read_metrics(path.parent) if row['step'] <= step]
+    files.write_text(path, ''.join(json.dumps(row, allow_nan=False) + '\n' for row in kept))
+    return max((row.get('time/seconds') or 0.0 for row in kept), default=0.0)

@@ -8,7 +8,7 @@ samples.
 
 import math
 import pathlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import jax
@@ -141,12 +141,8 @@ def _compare_in_features(
     real_distances = [nearest(x.features, of_train)[0][:, 0] for x in (real_output, floor_output)]
     # the mean over both halves, because a 1 % quantile of few examples is coarse
     values['memorisation_rate'] = {
-        'samples': np.mean(
-            [memorisation_rate(distances[:, 0], held_out) for held_out in real_distances]
-        ),
-        'floor': np.mean(
-            [memorisation_rate(*halves) for halves in (real_distances, real_distances[::-1])]
-        ),
+        'samples': _mean_rate((distances[:, 0], held_out) for held_out in real_distances),
+        'floor': _mean_rate((real_distances, real_distances[::-1])),
     }
     if image_path is not None and image_grids.is_image(run.data.spec):
         columns = [fake[:GRID_SAMPLES], *np.moveaxis(train[indices[:GRID_SAMPLES]], 1, 0)]
@@ -158,6 +154,12 @@ def _compare_in_features(
         'features': features.name,
         'values': values,
     }
+
+
+def _mean_rate(pairs: Iterable[Sequence[np.ndarray]]) -> float | None:
+    """Returns the mean memorisation rate of (distances, held-out distances), None if one is."""
+    rates = [memorisation_rate(*pair) for pair in pairs]
+    return None if None in rates else float(np.mean(rates))
 
 
 def _compare_modes(run: Run, state, devices) -> dict[str, Any]:
@@ -197,11 +199,16 @@ def _class_metrics(probs: Float[np.ndarray, 'n classes']) -> dict[str, Any]:
 
 def _with_floor(samples: dict[str, Any], floor: dict[str, Any]) -> dict[str, dict]:
     """Pairs each value with its floor; values that are not finite become None, as JSON requires."""
-    finite_or_none = lambda value: float(value) if math.isfinite(value) else None
     return {
-        name: {'samples': finite_or_none(value), 'floor': finite_or_none(floor[name])}
+        name: {'samples': _plain(value), 'floor': _plain(floor[name])}
         for name, value in samples.items()
     }
+
+
+def _plain(value: Any) -> int | float | None:
+    if not math.isfinite(value):
+        return None
+    return int(value) if isinstance(value, int | np.integer) else float(value)
 
 
 def entropy_score(probs: Float[np.ndarray, 'n classes']) -> float:
