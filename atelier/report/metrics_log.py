@@ -143,6 +143,11 @@ def plus_minus(mean: int | float | None, spread: float | None = None, sign: str 
     return f'{_with_decimals(mean, spread, 2, sign)} +- {_with_decimals(spread, spread, 2)}'
 
 
+def rounded(mean: int | float | None, spread: float | None = None) -> str:
+    """Formats a number as `plus_minus`, without its spread."""
+    return plus_minus(mean, spread).partition(' ')[0]
+
+
 def _with_decimals(value: float, scale: float, digits: int, sign: str = '') -> str:
     """Formats a value with the decimals that show `digits` significant digits of `scale`."""
     exponent_of = lambda number: int(f'{number:.{digits - 1}e}'.partition('e')[2])  # when rounded
