@@ -92,6 +92,11 @@ def memorisation_rate(
     return float(np.mean(to_train < threshold * (1 - ROUND_OFF)))
 
 
+def share_of_repeats(x: np.ndarray) -> float:
+    """Returns the fraction of examples [n, ...] that equal an earlier one."""
+    return 1 - len({hash(row.tobytes()) for row in x}) / len(x)
+
+
 def _radii(x: Features, k: int) -> np.ndarray:
     """Returns an upper bound on the squared distance of each example to its k-th nearest neighbour,
     itself excluded; it exceeds the distance by round-off.

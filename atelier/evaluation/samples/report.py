@@ -44,8 +44,8 @@ def memorisation_warning(samples: dict[str, Any]) -> str | None:
         return None
     if rates['samples'] is None or rates['floor'] is None:
         return (
-            'whether samples copy training examples cannot be told: held-out examples equal '
-            'training examples as well'
+            'whether samples copy training examples cannot be told: too many examples of the data '
+            'are equal'
         )
     rate, floor = rates['samples'], max(rates['floor'], 0.01)  # 0.01 by the rate's definition
     error = math.sqrt(max(rate * (1 - rate), floor * (1 - floor)) / samples['num_samples'])

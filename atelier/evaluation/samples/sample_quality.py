@@ -29,7 +29,12 @@ from atelier.evaluation.samples.features import (
     has_features,
 )
 from atelier.evaluation.samples.modes import count_modes
-from atelier.evaluation.samples.neighbours import memorisation_rate, nearest, overlap_metrics
+from atelier.evaluation.samples.neighbours import (
+    memorisation_rate,
+    nearest,
+    overlap_metrics,
+    share_of_repeats,
+)
 from atelier.evaluation.samples.sampling import labels_like, sampler, save_columns, split_examples
 from atelier.log import counted, log
 from atelier.report import image_grids
@@ -38,6 +43,7 @@ from atelier.run.experiment import Run
 NEIGHBOURS = 5  # as in Naeem et al. (2020)
 MODE_SAMPLES = 2500  # as in Lin et al. (2018)
 MAX_EXAMPLES = 100_000  # largest number of examples used from a split
+MAX_REPEATS = 0.01  # fraction of the training data, the quantile that defines memorisation
 GRID_SAMPLES, GRID_NEIGHBOURS = 16, 3  # in the image of samples above their nearest neighbours
 
 
@@ -140,9 +146,14 @@ def _compare_in_features(
     distances, indices = nearest(fake_output.features, of_train, GRID_NEIGHBOURS)
     real_distances = [nearest(x.features, of_train)[0][:, 0] for x in (real_output, floor_output)]
     # the mean over both halves, because a 1 % quantile of few examples is coarse
+    # of repeated data, an equal sample shows nothing, even if the splits have no equal examples
+    is_repeated = share_of_repeats(train) > MAX_REPEATS
     values['memorisation_rate'] = {
-        'samples': _mean_rate((distances[:, 0], held_out) for held_out in real_distances),
-        'floor': _mean_rate((real_distances, real_distances[::-1])),
+        name: None if is_repeated else _mean_rate(pairs)
+        for name, pairs in (
+            ('samples', [(distances[:, 0], held_out) for held_out in real_distances]),
+            ('floor', [real_distances, real_distances[::-1]]),
+        )
     }
     if image_path is not None and image_grids.is_image(run.data.spec):
         columns = [fake[:GRID_SAMPLES], *np.moveaxis(train[indices[:GRID_SAMPLES]], 1, 0)]

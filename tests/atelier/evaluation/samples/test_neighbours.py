@@ -7,7 +7,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from atelier.evaluation.samples import neighbours
-from atelier.evaluation.samples.neighbours import memorisation_rate, nearest, overlap_metrics
+from atelier.evaluation.samples.neighbours import (
+    memorisation_rate,
+    nearest,
+    overlap_metrics,
+    share_of_repeats,
+)
 
 
 def normal(seed, n, d, shift=0.0, scale=1.0):
@@ -115,6 +120,12 @@ def test_memorisation_cannot_be_told_where_held_out_data_repeat_training_data():
     train, held_out = 0.3 * lattice(0, 1000), 0.3 * lattice(1, 500)
     to_train = lambda x: nearest(x, train)[0][:, 0]
     assert memorisation_rate(to_train(train[:100]), to_train(held_out)) is None
+
+
+def test_repeats_are_counted():
+    x = np.array([[1, 2], [1, 2], [3, 4], [1, 2], [5, 6]])
+    assert share_of_repeats(x) == pytest.approx(0.4)
+    assert share_of_repeats(normal(0, 50, 2)) == 0
 
 
 def test_distances_equal_to_the_threshold_are_not_suspicious():
