@@ -11,9 +11,10 @@ import contextlib
 import json
 import signal
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import jax
+from ml_collections import ConfigDict
 from tqdm import tqdm
 
 from atelier.core import devices as device_lib
@@ -156,7 +157,7 @@ def announce(run: Run, state: State, num_devices: int) -> None:
         state.step,
         train.steps,
     )
-    warn_of_settings(run, int(state.step))
+    warn_of_settings([run.config], int(state.step))
 
 
 def description(run: Run, state: State) -> str:
@@ -170,16 +171,35 @@ def description(run: Run, state: State) -> str:
     return f'{params} ({players}) on {examples} ({data})'
 
 
-def warn_of_settings(run: Run, step: int) -> None:
-    """Warns of short dispatches, and of a learning rate that reaches 0 before the last step."""
-    train = run.config.train
-    hint = suggest_cadences(train, step)
-    if hint:
-        log.warning('%s', hint)
-    hypers = run.config.hypers
-    if 0 < hypers.get('decay_steps', 0) < train.steps and hypers.learning_rate_end == 0:
-        log.warning(
-            'the learning rate is 0 from step %d on (config.hypers.decay_steps)', hypers.decay_steps
+def warn_of_settings(configs: Sequence[ConfigDict], step: int) -> None:
+    """Warns of short dispatches and of schedules that do not fit the steps to train.
+
+    The configs have the same `train`, which may be a sweep's. Each warning is given once.
+    """
+    hint = suggest_cadences(configs[0].train, step)
+    warnings = [hint] if hint else []
+    warnings += [warning for config in configs for warning in _schedule_warnings(config)]
+    for warning in dict.fromkeys(warnings):
+        log.warning('%s', warning)
+
+
+def _schedule_warnings(config: ConfigDict) -> Iterator[str]:
+    steps, hypers = config.train.steps, config.hypers
+    if 0 < hypers.get('decay_steps', 0) < steps and hypers.learning_rate_end == 0:
+        yield (
+            f'the learning rate is 0 from step {hypers.decay_steps:.0f} on '
+            '(config.hypers.decay_steps)'
+        )
+    for name, value in hypers.items():
+        if name.endswith('warmup_steps') and value > steps:
+            yield (
+                f'training ends at step {steps}, before its warm-up '
+                f'(config.hypers.{name}={value:g})'
+            )
+    if config.train.log_every > steps:
+        yield (
+            f'no step of training is logged: config.train.log_every={config.train.log_every} is '
+            f'above config.train.steps={steps}'
         )
 
 

@@ -71,16 +71,17 @@ def write_json(path: pathlib.Path, value: dict[str, Any]) -> None:
 
     Numbers that are not finite become null, because JSON has no NaN.
     """
-    value = _with_null(value)
+    value = with_null(value)
     text = json.dumps({**value, CHECKSUM: _checksum(value)}, indent=2, allow_nan=False)
     write_text(path, text + '\n')
 
 
-def _with_null(content: Any) -> Any:
+def with_null(content: Any) -> Any:
+    """Returns content for JSON, in which null replaces numbers that are not finite."""
     if isinstance(content, dict):
-        return {name: _with_null(part) for name, part in content.items()}
+        return {name: with_null(part) for name, part in content.items()}
     if isinstance(content, list | tuple):
-        return [_with_null(part) for part in content]
+        return [with_null(part) for part in content]
     return None if isinstance(content, float) and not math.isfinite(content) else content
 
 

@@ -166,5 +166,9 @@ def few_of_test(run, n):
 
 
 def untimed_lines(folder):
-    """The rows of a run's metrics.jsonl, without those that report speed."""
-    return [row for row in read_metrics(folder) if 'time/steps_per_second' not in row]
+    """The rows of a run's metrics.jsonl without times, and without rows that report speed."""
+    return [
+        {name: value for name, value in row.items() if not name.startswith('time/')}
+        for row in read_metrics(folder)
+        if 'time/steps_per_second' not in row
+    ]

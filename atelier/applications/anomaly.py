@@ -17,6 +17,7 @@ from atelier.evaluation.examples.outliers import another_data_set, image_as_data
 from atelier.evaluation.samples.sampling import preprocessed
 from atelier.log import counted, log
 from atelier.report import image_grids
+from atelier.report.metrics_log import plus_minus
 from atelier.run import restore
 from atelier.run.experiment import Run
 from atelier.run.restore import TrainedRun
@@ -151,13 +152,14 @@ def _log(
     num_known = n - num_novel
     scored, known = counted(n, 'test example'), counted(num_known, 'test example')
     log.info('%s, scored by the model of the %s: %s', scored, trained.weights, description)
-    auroc_of = '%s: AUROC %.4f +- %.4f, %d against %s'
+    auroc_of = '%s: AUROC %s, %d against %s'
     if 'novel_auroc' in arrays:
         name = f'classes left out of training ({_left_out(trained.run)})'
-        log.info(auroc_of, name, *arrays['novel_auroc'], num_novel, known)
+        log.info(auroc_of, name, plus_minus(*map(float, arrays['novel_auroc'])), num_novel, known)
     if 'outlier_auroc' in arrays:
         num_outliers, name = len(arrays['outlier_score']), comparison.outliers.description
-        log.info(auroc_of, name, *arrays['outlier_auroc'], num_outliers, known)
+        auroc = plus_minus(*map(float, arrays['outlier_auroc']))
+        log.info(auroc_of, name, auroc, num_outliers, known)
     if 'picture_score' in arrays:
         values = arrays['picture_score'], arrays['picture_percentile'], known
         log.info('the picture: score %.2f, above %.1f %% of %s', *values)

@@ -16,6 +16,7 @@ from atelier.evaluation.examples import calibration
 from atelier.evaluation.per_example.over_examples import over_examples
 from atelier.log import log
 from atelier.paths import user_path
+from atelier.report.metrics_log import plus_minus
 from atelier.run import restore, run_folder
 from atelier.run.experiment import Run
 from atelier.run.restore import TrainedRun
@@ -135,18 +136,17 @@ def _log(runs: dict[str, dict[str, Any]]) -> None:
     """Logs a table with a row per run and temperature."""
     header = 'accuracy', 'confidence', 'cross-entropy', 'Brier', 'calibration error'
     log.info('%-40s' + ' %17s' * len(header), 'test split', *header)
-    text = lambda mean: '-' if mean is None else f'{mean:.4f}'
     for name, metrics in runs.items():
         for key, scale in _scales(metrics).items():
             row_title = name if key == 'as_they_are' else f'  at temperature {scale:.4g}'
             row = [
-                metrics['accuracy']['mean'],
-                metrics[key]['confidence'],
-                metrics[key]['cross_entropy_nats']['mean'],
-                metrics[key]['brier_score']['mean'],
-                metrics[key]['calibration_error'],
+                plus_minus(*metrics['accuracy'].values()),
+                plus_minus(metrics[key]['confidence']),
+                plus_minus(*metrics[key]['cross_entropy_nats'].values()),
+                plus_minus(*metrics[key]['brier_score'].values()),
+                plus_minus(metrics[key]['calibration_error']),
             ]
-            log.info('%-40s' + ' %17s' * len(row), row_title, *map(text, row))
+            log.info('%-40s' + ' %17s' * len(row), row_title, *row)
 
 
 def _save_figure(

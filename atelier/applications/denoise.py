@@ -19,6 +19,7 @@ from atelier.evaluation.evaluate import summary
 from atelier.evaluation.per_example.over_examples import over_examples
 from atelier.log import counted, log
 from atelier.report import image_grids
+from atelier.report.metrics_log import rounded
 from atelier.run import restore
 from atelier.run.experiment import Run
 from atelier.run.restore import TrainedRun
@@ -218,8 +219,7 @@ def _log(levels: list[dict[str, Any]]) -> None:
     log.info('%8s %26s %18s', 'level', 'PSNR in dB, noisy denoised', 'SSIM, noisy denoised')
     for row in levels:
         names = ('noisy_psnr_db', 'denoised_psnr_db', 'noisy_ssim', 'denoised_ssim')
-        means = [row.get(name, {}).get('mean') for name in names]
-        columns = ['-' if mean is None else f'{mean:.3f}' for mean in means]
+        columns = [rounded(*row[name].values()) if name in row else '-' for name in names]
         log.info('%8g %17s %8s %11s %8s', row['level'], *columns)
 
 

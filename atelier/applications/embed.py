@@ -13,6 +13,7 @@ from atelier.evaluation.evaluate import summary
 from atelier.evaluation.samples.features import coordinates
 from atelier.evaluation.samples.neighbours import nearest
 from atelier.log import counted, log
+from atelier.report.metrics_log import rounded
 from atelier.run import restore
 from atelier.run.experiment import Run
 from atelier.run.restore import TrainedRun
@@ -171,8 +172,8 @@ def _log_accuracies(results: dict[str, Any]) -> None:
     n, k = results['num_train'], results['num_neighbours']
     log.info('test accuracy, fitted on %s: %12s %8s', counted(n, 'example'), 'codes', 'x itself')
     for name, title in (('neighbours', counted(k, 'nearest neighbour')), ('probe', 'linear probe')):
-        means = [results['accuracy'][f'{name}_of_{source}']['mean'] for source in ('codes', 'x')]
-        log.info('  %-45s %.4f   %.4f', title, *means)
+        means = [results['accuracy'][f'{name}_of_{source}'] for source in ('codes', 'x')]
+        log.info('  %-45s %6s   %6s', title, *(rounded(*mean.values()) for mean in means))
 
 
 def _save_figure(arrays: dict[str, np.ndarray], num_classes: int, path: pathlib.Path) -> None:

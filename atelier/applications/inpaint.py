@@ -19,6 +19,7 @@ from atelier.evaluation.per_example.over_examples import over_examples
 from atelier.evaluation.samples.sampling import preprocessed
 from atelier.log import counted, log
 from atelier.report import image_grids
+from atelier.report.metrics_log import plus_minus
 from atelier.run import restore
 from atelier.run.experiment import Run
 from atelier.run.restore import TrainedRun
@@ -204,12 +205,10 @@ def _log(methods: dict[str, dict[str, Any]]) -> None:
     """Logs a table with a row per method."""
     title = 'hidden part', 'PSNR in dB', 'RMSE in data units', 'SSIM of the image'
     log.info('%24s %18s %18s %18s', *title)
-    text = lambda value: '-' if value is None else f'{value:.3f}'
     for name, values in methods.items():
-        mean, error = values['psnr_db'].values()
-        psnr_db = text(mean) if error is None else f'{mean:.2f} +- {error:.2f}'
+        psnr_db = plus_minus(*values['psnr_db'].values())
         ssim = values.get('ssim', {}).get('mean')
-        row = METHODS[name], psnr_db, text(values.get('rmse')), text(ssim)
+        row = METHODS[name], psnr_db, plus_minus(values.get('rmse')), plus_minus(ssim)
         log.info('%24s %18s %18s %18s', *row)
 
 

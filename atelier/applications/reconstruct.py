@@ -12,6 +12,7 @@ from atelier.evaluation.examples.image_quality import half_squared_error
 from atelier.evaluation.samples.sampling import reconstructor
 from atelier.log import counted, log
 from atelier.report import image_grids
+from atelier.report.metrics_log import plus_minus
 from atelier.run import restore
 from atelier.run.experiment import Run
 from atelier.run.restore import TrainedRun
@@ -49,13 +50,14 @@ def apply(run: Run, num_images: int = 16, seed: int = 0) -> dict[str, np.ndarray
         'reconstruction': reconstruction[index],
         'half_squared_error': error[index],
     }
+    mean_error = summary(error)
     log.info(
-        '%s, reconstructed by the model of the %s: 1/2 squared error %.4f',
+        '%s, reconstructed by the model of the %s: 1/2 squared error %s',
         counted(n, 'test example'),
         trained.weights,
-        error.mean(),
+        plus_minus(*mean_error.values()),
     )
-    results = {'num_examples': n, 'half_squared_error': summary(error)}
+    results = {'num_examples': n, 'half_squared_error': mean_error}
     path = _common.save(trained, f'reconstruct-seed-{seed}', arrays, results)
     if image_grids.is_image(run.data.spec):
         _save_figure(run, arrays, path)

@@ -19,6 +19,7 @@ from atelier.evaluation.examples.image_quality import psnr
 from atelier.evaluation.per_example.over_examples import over_examples
 from atelier.log import counted, log
 from atelier.report import image_grids
+from atelier.report.metrics_log import rounded
 from atelier.run import restore
 from atelier.run.experiment import Run
 from atelier.run.restore import TrainedRun
@@ -185,10 +186,10 @@ def _log(results: dict[str, Any]) -> None:
     """Logs a table with a row per method."""
     log.info('%-20s %10s %10s %10s', '', 'PSNR, dB', 'SSIM', 'consistency, dB')
     for method, row in results['methods'].items():
-        means = [row.get(name, {}).get('mean') for name in ('psnr_db', 'ssim')]
-        columns = ['-' if mean is None else f'{mean:.3f}' for mean in means]
+        names = ('psnr_db', 'ssim')
+        columns = [rounded(*row[name].values()) if name in row else '-' for name in names]
         consistency = row['consistency_db']
-        columns += ['exact' if consistency is None else f'{consistency:.3f}']
+        columns += ['exact' if consistency is None else rounded(consistency)]
         log.info('%-20s %10s %10s %15s', _title(method, results), *columns)
 
 

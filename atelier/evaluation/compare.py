@@ -14,6 +14,7 @@ from atelier.evaluation.curves import Curves, plot_curves, read_curves
 from atelier.evaluation.evaluate import summary
 from atelier.evaluation.latents.report import headlines
 from atelier.evaluation.per_example.values_file import read_values
+from atelier.evaluation.samples.report import texts_of
 from atelier.log import counted, log
 from atelier.paths import user_path
 from atelier.report.metrics_log import aligned, plus_minus
@@ -57,7 +58,7 @@ def compare(folders: Sequence[str], target: pathlib.Path) -> dict[str, dict[str,
         table += _paired_differences(columns, name)
     table += [
         [f'samples: {name}', *(_sample_cell(column, name) for column in columns)]
-        for name in _first(_names(columns, _samples), 'metric')
+        for name in _first(_sample_names(columns), 'metric')
     ]
     table += _latent_rows(columns)
     table += [['weights', *(column.evaluation.get('weights', '-') for column in columns)]]
@@ -96,6 +97,11 @@ def _names(columns: list[Column], part: Callable) -> dict[str, None]:
     return dict.fromkeys(n for column in columns for n in part(column.evaluation).get('values', {}))
 
 
+def _sample_names(columns: list[Column]) -> list[str]:
+    """Returns the metrics of samples; a standard error is shown in the cell of its metric."""
+    return [name for name in _names(columns, _samples) if not name.endswith('_standard_error')]
+
+
 def _first(names: Iterable[str], noun: str) -> list[str]:
     """Returns the first `MAX_ROWS` names; logs how many others are left out."""
     names = list(names)
@@ -109,23 +115,15 @@ def _latent_rows(columns: list[Column]) -> list[list[str]]:
     headline_values = [headlines(column.evaluation.get('latents') or {}) for column in columns]
     names = dict.fromkeys(name for values in headline_values for name in values)
     return [
-        [f'latents: {name}', *(_formatted(values.get(name)) for values in headline_values)]
+        [f'latents: {name}', *(plus_minus(values.get(name)) for values in headline_values)]
         for name in names
     ]
 
 
-def _formatted(value: int | float | None) -> str:
-    """Formats counts as integers and other values to four decimals."""
-    if value is None:
-        return '-'
-    return str(value) if isinstance(value, int) else f'{value:.4f}'
-
-
 def _sample_cell(column: Column, name: str) -> str:
-    value = _samples(column.evaluation).get('values', {}).get(name, {})
-    if value.get('samples') is None:
-        return '-'
-    return f'{_formatted(value["samples"])} (real {_formatted(value.get("floor"))})'
+    texts = texts_of(_samples(column.evaluation).get('values', {}))
+    value, floor = texts.get(name, ('-', '-'))
+    return '-' if value == '-' else f'{value} (real {floor})'
 
 
 def _mean(column: Column, name: str) -> float | None:

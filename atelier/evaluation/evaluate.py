@@ -23,9 +23,11 @@ from atelier.evaluation.latents.report import show_latents
 from atelier.evaluation.per_example.over_examples import over_examples, per_dimension
 from atelier.evaluation.per_example.values_file import write_values
 from atelier.evaluation.samples.features import FeatureFunction, from_function
+from atelier.evaluation.samples.report import memorisation_warning, show_samples
 from atelier.evaluation.samples.sample_quality import can_compare, chosen_features, sample_quality
 from atelier.log import counted, log
 from atelier.multihost import processes
+from atelier.report.metrics_log import plus_minus
 from atelier.run import code_record, config_values, provenance, restore, run_folder
 from atelier.run.experiment import Run
 
@@ -228,31 +230,19 @@ def show(result: dict[str, Any], run: Run) -> None:
         if value['mean'] is None:
             log.warning('%s is not finite for some examples', name)
             continue
-        error = value['standard_error']
-        spread = '' if error is None else f' +- {error:.4f}'
+        mean, *spread = plus_minus(value['mean'], value['standard_error']).partition(' ')
         note = f'  {result["log_prob"]}' if name == 'nll_nats' else ''
-        log.info('  %-22s %10.4f%s%s', name, value['mean'], spread, note)
-    _show_samples(result['samples'])
+        log.info('  %-22s %10s%s%s', name, mean, ''.join(spread), note)
+    show_samples(result['samples'])
     show_latents(result.get('latents', {}))
     _warn(result, run)
+    if warning := memorisation_warning(result['samples']):
+        log.warning('%s', warning)
     log.info('weights: %s', result['weights'])
     log.info('numbers: %s', evaluation_file.path_of(run))
     if (run.folder / 'samples').exists():
         log.info('samples: %s', run.folder / 'samples')
     log.info('checkpoints: %s', run.folder / 'checkpoints')
-
-
-def _show_samples(samples: dict[str, Any]) -> None:
-    if not samples:
-        return
-    suffix = f' in features of {samples["features"]}' if samples['features'] else ''
-    compared = counted(samples['num_samples'], 'sample')
-    log.info('%s, compared with as many real examples%s', compared, suffix)
-    formatted = lambda value: '-' if value is None else f'{value:.4f}'
-    for name, value in samples['values'].items():
-        columns = formatted(value['samples']), formatted(value['floor'])
-        note = f'  ({counted(value["num_taught"], "sample")})' if 'num_taught' in value else ''
-        log.info('  %-30s %10s  real: %s%s', name, *columns, note)
 
 
 def _data_record(run: Run) -> dict[str, Any]:

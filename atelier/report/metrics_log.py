@@ -4,6 +4,7 @@ import json
 import math
 import pathlib
 import sys
+import time
 from collections.abc import Iterator
 from typing import Any, BinaryIO
 
@@ -15,28 +16,33 @@ MAX_LINE = 1 << 20  # bytes
 MAX_NAME = 200  # characters of a metric's name, with its group, such as train/
 MAX_METRICS = 5_000  # different metrics of a run
 MAX_WARNINGS = 5  # damaged lines that are named; the others are counted
+MIN_EXPONENT = -6  # numbers with smaller ones are printed as 1.2e-07
 
 
 class MetricsLog:
     """Appends to `metrics.jsonl` (one JSON object per line) and to TensorBoard's files.
 
     A run that resumes from `step` first removes what an earlier process wrote after that step. Its
-    file thus equals that of an uninterrupted run, except for timings (`time/...`).
+    file thus equals that of an uninterrupted run, except for times (`time/...`). A step trains on
+    `examples_per_step` examples.
     """
 
-    def __init__(self, folder: pathlib.Path, step: int):
+    def __init__(self, folder: pathlib.Path, step: int, examples_per_step: int):
         from tensorboardX import SummaryWriter  # imported here: only training needs it
 
-        self._path = folder / 'metrics.jsonl'
+        self._path, self._examples_per_step = folder / 'metrics.jsonl', examples_per_step
         with writing(self._path):
-            _cut_after(self._path, step)
+            earlier = _cut_after(self._path, step)
+            self._start = time.monotonic() - earlier
             self._lines = self._path.open('a')
             # absolute, because tensorboardX reads a relative 'gs:a' as an address
             board = str((folder / 'tensorboard').absolute())
             self._board = SummaryWriter(board, purge_step=step + 1)
 
-    def write(self, step: int, values: dict[str, float], to_board: bool = True) -> None:
+    def write(self, step: int, values: dict[str, int | float], to_board: bool = True) -> None:
         """Writes one line and, with `to_board`, one TensorBoard point per value.
+
+        The line also holds the `progress`. Numbers that are not finite become null.
 
         Raises:
           UserError: the file cannot be written, or the name of a metric is too long to be read.
@@ -47,11 +53,21 @@ class MetricsLog:
                     f'the name of the metric {shortened(name)} has {len(name):,} characters: give '
                     f'it at most {MAX_NAME}'
                 )
+        row = files.with_null({'step': step, **self.progress(step), **values})
         with writing(self._path):
-            self._lines.write(json.dumps({'step': step, **values}) + '\n')
+            self._lines.write(json.dumps(row, allow_nan=False) + '\n')
             if to_board:
                 for name, value in values.items():
                     self._board.add_scalar(name, value, step)
+
+    def progress(self, step: int) -> dict[str, int | float]:
+        """Returns the examples that training has read until `step`, and its seconds until now.
+
+        An example counts each time it is read. The seconds include compilation and validation. A
+        resumed run continues from the seconds of the line that it resumes from.
+        """
+        seconds = round(time.monotonic() - self._start, 3)
+        return {'examples': step * self._examples_per_step, 'time/seconds': seconds}
 
     def flush(self) -> None:
         """Flushes the lines to the operating system: they then survive the end of the process."""
@@ -145,11 +161,34 @@ def iterate_validations(folder: pathlib.Path) -> Iterator[tuple[int, dict[str, f
             yield row['step'], means
 
 
-def plus_minus(mean: float | None, spread: float | None, sign: str = '') -> str:
-    """Formats a mean with its spread, if any; `sign` '+' shows the sign of a positive mean too."""
-    if mean is None:
+def plus_minus(mean: int | float | None, spread: float | None = None, sign: str = '') -> str:
+    """Formats a number to two digits of its spread, or to four digits without a spread.
+
+    Whole numbers (int) keep all digits. `sign` '+' shows the sign of a positive number too. A dash
+    stands for a number that is None or not finite.
+    """
+    if mean is None or not math.isfinite(mean):
         return '-'
-    return f'{mean:{sign}.4f}' + ('' if spread is None else f' +- {spread:.4f}')
+    if spread is None or not math.isfinite(spread):
+        return f'{mean:{sign}d}' if isinstance(mean, int) else _with_decimals(mean, mean, 4, sign)
+    if spread == 0:
+        return f'{_with_decimals(mean, mean, 4, sign)} +- 0'
+    return f'{_with_decimals(mean, spread, 2, sign)} +- {_with_decimals(spread, spread, 2)}'
+
+
+def rounded(mean: int | float | None, spread: float | None = None) -> str:
+    """Formats a number as `plus_minus`, without its spread."""
+    return plus_minus(mean, spread).partition(' ')[0]
+
+
+def _with_decimals(value: float, scale: float, digits: int, sign: str = '') -> str:
+    """Formats a value with the decimals that show `digits` significant digits of `scale`."""
+    exponent_of = lambda number: int(f'{number:.{digits - 1}e}'.partition('e')[2])  # when rounded
+    exponent = exponent_of(scale)
+    if exponent >= MIN_EXPONENT:
+        return f'{value:{sign}.{max(0, digits - 1 - exponent)}f}'
+    more = max(0, exponent_of(value) - exponent) if value else 0
+    return f'{value:{sign}.{digits - 1 + more}e}'
 
 
 def aligned(table: list[list[str]]) -> list[str]:
@@ -162,11 +201,18 @@ def aligned(table: list[list[str]]) -> list[str]:
     ]
 
 
-def _cut_after(path: pathlib.Path, step: int) -> None:
-    """Removes the lines of later steps, and those that cannot be read."""
+def _cut_after(path: pathlib.Path, step: int) -> float:
+    """Removes the lines of later steps, and those that cannot be read.
+
+    Returns the seconds of training until the last line that is left.
+    """
+    seconds = 0.0
     if not path.exists():
-        return
+        return seconds
     with files.whole(path) as file:
         for row in iterate_metrics(path.parent):
             if row['step'] <= step:
-                file.write(json.dumps(row).encode() + b'\n')
+                line = json.dumps(files.with_null(row), allow_nan=False)
+                file.write(line.encode() + b'\n')
+                seconds = max(seconds, row.get('time/seconds') or 0.0)
+    return seconds

@@ -160,7 +160,7 @@ def _train(
         step,
         train.steps,
     )
-    train_lib.warn_of_settings(runs[0], step)
+    train_lib.warn_of_settings([run.config for run in runs], step)
     with side_by_side(runs, step, compiled, devices, on_choice) as program:
         placed = compiled.layout.place(states)
         states.clear()  # the program has copies

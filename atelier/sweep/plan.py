@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from ml_collections import ConfigDict
 
 from atelier.checkout import ConfigFile
+from atelier.core.optimizers import check_hypers
 from atelier.data import dataset
 from atelier.errors import UserError, about, reading
 from atelier.run import limits
@@ -50,6 +51,7 @@ def runs_of(
         member_config = with_setting(config, setting)
         with about(name):
             check_seed(member_config)
+            check_hypers(member_config.hypers)
             limits.check_integers(member_config)
             data_key = json.dumps(member_config.data.to_dict())
             if data_key not in data:

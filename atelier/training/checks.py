@@ -31,8 +31,7 @@ def check_training(run: Run, num_devices: int) -> None:
     images = config.eval.num_pictures
     check_examples(f'config.eval.num_pictures={images}', images, run.data.spec)
     check_seed(config)
-    for name, value in config.hypers.items():
-        at_least(0, f'hypers.{name}', value)
+    optimizers.check_hypers(config.hypers)
     for name in ('steps', 'steps_per_dispatch', 'log_every', 'evaluate_every', 'checkpoint_every'):
         at_least(1, f'train.{name}', train[name])
     optimizers.chosen(config)

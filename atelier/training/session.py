@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 from ml_collections import ConfigDict
 
-from atelier.core.game import State
+from atelier.core.game import State, num_minibatches
 from atelier.multihost import processes
 from atelier.report.metrics_log import MetricsLog
 from atelier.run import run_folder
@@ -57,7 +57,10 @@ class Member:
         Log lines that an earlier process wrote after `step` are cut. Warnings begin with
         `log_prefix`.
         """
-        self._metrics_log = MetricsLog(self.run.folder, step)  # cuts before Watch reads the rest
+        count = num_minibatches(self.run.family.turns)
+        examples_per_step = count * self.run.config.train.batch_size
+        # cuts the file before Watch reads the rest
+        self._metrics_log = MetricsLog(self.run.folder, step, examples_per_step)
         self.checkpoints.hold(self.run.folder / 'metrics.jsonl')
         self._watch = Watch(self.run, validation, log_prefix)
 
@@ -129,7 +132,8 @@ def log_dispatch(
         if step % every == 0:
             values = {f'train/{name}': float(report[name][i]) for name in names}
             metrics_log.write(step, values, to_board=step + every > start + num_finite)
-    metrics_log.write(start + num_finite, {'time/steps_per_second': rate})
+    last = start + num_finite
+    metrics_log.write(last, {'time/steps_per_second': rate, **metrics_log.progress(last)})
     metrics_log.flush()  # a checkpoint of this step implies that these lines exist
 
 

@@ -22,7 +22,9 @@ class BatchNorm(nn.Module):
     """Batch normalisation: standardises each channel, then scales and shifts it.
 
     Ioffe and Szegedy (2015), Algorithm 1; the running moments of Algorithm 2 are the collection
-    `batch_stats`. The layer before it needs no bias, because subtracting the mean would remove it.
+    `batch_stats`. As in Flax, the running variance is that of Algorithm 1, which divides by the m
+    values of a channel in a batch; Algorithm 2 has it m / (m - 1) times as large. The layer before
+    it needs no bias, because subtracting the mean would remove it.
 
     Attributes:
       train: whether to use the moments of the batch, and update the running moments with them;

@@ -13,6 +13,9 @@ from atelier.data.dataset import Spec
 from atelier.errors import UserError, at_least, choose
 from losses import elbo
 
+MAX_BINOMIAL_LEVELS = 2**16  # tables of this length are part of the program
+MAX_SUMMED_TRIALS = 255  # drawn one by one; more would need too much memory
+
 
 class Observation(NamedTuple):
     """A distribution of x whose parameters are a decoder's output [batch, *event, size].
@@ -66,10 +69,21 @@ def bernoulli(spec: Spec) -> Observation:
 
 
 def binomial(spec: Spec) -> Observation:
-    """x in 0..levels-1 counts the successes of levels - 1 trials with one logit."""
+    """x in 0..levels-1 counts the successes of levels - 1 trials with one logit.
+
+    Raises:
+      UserError: the data are real-valued, or have more than `MAX_BINOMIAL_LEVELS` levels.
+    """
     trials = levels_of(spec, 'binomial') - 1
+    if trials >= MAX_BINOMIAL_LEVELS:
+        raise UserError(
+            f"config.model.observation='binomial' takes at most {MAX_BINOMIAL_LEVELS:,} levels, "
+            f'but the data have {spec.levels:,}: choose discretized_logistic_mixture'
+        )
 
     def sample_one(key, p):
+        if trials > MAX_SUMMED_TRIALS:
+            return jax.random.binomial(key, float(trials), jax.nn.sigmoid(p[..., 0]))
         chance = jax.nn.sigmoid(p[..., 0])[None]
         return jax.random.bernoulli(key, chance, (trials, *chance.shape[1:])).sum(0, jnp.float32)
 

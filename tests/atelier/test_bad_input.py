@@ -212,6 +212,8 @@ def test_a_refused_config_leaves_no_folder(main, tmp_path, argument, message):
         ('hypers__learning_rate', math.nan),
         ('hypers__decay_steps', math.inf),
         ('hypers__ema_half_life', -1.0),
+        ('hypers__adam_beta2', 1.0),
+        ('hypers__warmup_steps', 1000),
     ],
 )
 def test_values_that_cannot_be_trained_are_refused(tiny_run, monkeypatch, name, value):

@@ -222,11 +222,44 @@ def test_binomial_equals_scipy(num_trials, dtype):
 
 
 def test_binomial_coefficient_is_exact_to_float32():
-    """At 255 trials, where float32 lgamma is off by 1e-4 nats in every pixel."""
+    """At 255 trials, where a difference of float32 lgamma is off by 1e-4 nats in every pixel."""
     x = jnp.arange(256.0)[:, None]
     coefficients = binomial(x, jnp.zeros((256, 1)), num_trials=255) + 255 * np.log(2)
     expected = scipy.stats.binom.logpmf(np.arange(256), 255, 0.5) + 255 * np.log(2)
     np.testing.assert_allclose(coefficients, expected, atol=4e-5)
+
+
+@pytest.mark.parametrize('levels', [129, 130, 256, 4096, 65536])
+@pytest.mark.parametrize('logit', [-12.0, -3.0, 0.0, 1e-3, 0.7, 8.0])
+def test_a_binomial_of_many_levels_is_right_in_float32(levels, logit):
+    x, trials = jnp.arange(levels), levels - 1
+    actual = binomial(x[:, None], jnp.full((levels, 1), logit), num_trials=trials)
+    share = scipy.special.expit(np.float64(np.float32(logit)))
+    expected = scipy.stats.binom.logpmf(np.arange(levels), trials, share)
+    assert scipy.special.logsumexp(np.float64(actual)) == pytest.approx(0, abs=5e-6)
+    np.testing.assert_allclose(actual, expected, rtol=3e-6, atol=5e-6)
+
+
+@pytest.mark.parametrize('shift', [0.0, 1e-3, -0.4999, 0.5, -3.0, 49.0, -51.0, 1e4, -1e4])
+@pytest.mark.parametrize('x', [0, 1, 500, 999, 1000])
+def test_slopes_of_a_binomial_of_many_trials(x, shift):
+    """The gradient x - n sigmoid(l), also where the formula changes."""
+    logit = np.float32(np.log((x + 0.1) / (1000.1 - x)) + shift)
+    args = jnp.asarray([[x]]), jnp.asarray([[logit]])
+    slope = jax.grad(lambda logits: binomial(args[0], logits, num_trials=1000).sum())(args[1])
+    expected = x - 1000 * scipy.special.expit(np.float64(logit))
+    np.testing.assert_allclose(slope, [[expected]], rtol=1e-5, atol=2e-4)
+
+
+@pytest.mark.parametrize('log_scale', [-9.0, -6.0, -2.0, 1.0])
+def test_a_logistic_mixture_of_many_levels_sums_to_one(log_scale):
+    x = jnp.arange(2.0**16)[:, None]
+    parameters = [
+        rows_of(jnp.asarray(values, jnp.float32)[None], len(x))
+        for values in ([0.3, -0.2], [-0.999, 0.8], [log_scale, log_scale + 0.5])
+    ]
+    actual = np.float64(logistic_mixture(x, *parameters, levels=2**16))
+    assert scipy.special.logsumexp(actual) == pytest.approx(0, abs=5e-6)
 
 
 def test_arrays_without_a_batch_axis_are_refused():

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from atelier.evaluation.compression.mosaic import Images, mosaic, per_mosaic, tiles_of
+from atelier.evaluation.compression.mosaic import Images, Mosaic, mosaic, per_mosaic, tiles_of
 
 SUBSAMPLING = {'4:4:4': 8, '4:2:0': 16}  # chroma subsampling: side of a coded block, in pixels
 
@@ -30,9 +30,11 @@ def coded(x: Images, qualities: range) -> Iterator[JpegImages]:
     """Codes images of 1 or 3 channels at each quality; colour images also with chroma subsampling.
 
     Images are the tiles of a mosaic. Each tile is padded to whole transform blocks by repeating its
-    last row and column, so that no block belongs to two tiles. Only the decoder's smoothing of
-    subsampled chroma crosses tile borders. Headers and tables are needed once per set of images.
-    They are not counted, because they would dominate the size of small images.
+    last row and column, so that no block belongs to two tiles. Headers and tables are needed once
+    per set of images. They are not counted, because they would dominate the size of small images.
+
+    The bytes are those of the mosaic. A decoder smooths subsampled chroma, and would do so across
+    the borders of tiles, so the pixels of 4:2:0 are those of each tile coded alone.
     """
     for name, block in SUBSAMPLING.items():
         if name == '4:2:0' and x.shape[-1] == 1:
@@ -56,16 +58,23 @@ def _coded(x: Images, quality: int, subsampling: str, block: int) -> JpegImages:
 
 def _through_jpeg(tiles: Images, quality: int, subsampling: str) -> tuple[int, Images]:
     """Returns (entropy-coded bytes of the tiles' mosaic, decoded tiles)."""
+    n, height, width, _ = tiles.shape
+    size, decoded = _coded_image(mosaic(tiles), quality, subsampling)
+    if subsampling == '4:2:0':
+        return size, np.stack([_coded_image(tile, quality, subsampling)[1] for tile in tiles])
+    return size, tiles_of(decoded, n, height, width)
+
+
+def _coded_image(image: Mosaic, quality: int, subsampling: str) -> tuple[int, Mosaic]:
+    """Returns (entropy-coded bytes, decoded image)."""
     from PIL import Image  # imported here, as in `image_grids`: most runs do not need it
 
-    n, height, width, channels = tiles.shape
     options = dict(format='JPEG', quality=quality, optimize=True)
-    if channels == 3:
+    if image.shape[-1] == 3:
         options['subsampling'] = subsampling
-    image, file = mosaic(tiles), io.BytesIO()
-    Image.fromarray(image[..., 0] if channels == 1 else image).save(file, **options)
-    decoded = np.asarray(Image.open(file)).reshape(image.shape)
-    return scan_bytes(file.getvalue()), tiles_of(decoded, n, height, width)
+    file = io.BytesIO()
+    Image.fromarray(image[..., 0] if image.shape[-1] == 1 else image).save(file, **options)
+    return scan_bytes(file.getvalue()), np.asarray(Image.open(file)).reshape(image.shape)
 
 
 def scan_bytes(file: bytes) -> int:

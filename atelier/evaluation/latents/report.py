@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from atelier.log import counted, log
+from atelier.report.metrics_log import plus_minus
 
 MAX_LISTED = 8  # dimensions listed with their KL
 SINGLE_VALUES = (  # metrics that are a single value
@@ -38,7 +39,7 @@ def show_latents(metrics: dict[str, Any]) -> None:
 
 def _lines(metrics: dict[str, Any]) -> Iterator[tuple[str, str, str]]:
     """Yields (name, value, note) of each line."""
-    formatted = lambda value, digits=4: '-' if value is None else f'{value:.{digits}f}'
+    formatted = lambda value, digits: '-' if value is None else f'{value:.{digits}f}'
     if 'active_units' in metrics:
         yield (
             'active_units',
@@ -52,33 +53,30 @@ def _lines(metrics: dict[str, Any]) -> Iterator[tuple[str, str, str]]:
         values = sorted((v or 0.0 for v in metrics['kl_nats_by_dimension']), reverse=True)
         ellipsis = ' ...' if len(values) > MAX_LISTED else ''
         listed = ' '.join(formatted(value, 2) for value in values[:MAX_LISTED]) + ellipsis
-        yield 'kl_nats', formatted(metrics['kl_nats']), f'by dimension: {listed}'
-        information = metrics['mutual_information_nats']
+        yield 'kl_nats', plus_minus(metrics['kl_nats']), f'by dimension: {listed}'
         limit = metrics['mutual_information_limit_nats']
-        error = formatted(metrics['mutual_information_standard_error'])
-        note = f'+- {error}, at most log {metrics["num_paired"]} = {limit:.2f}'
-        yield 'mutual_information_nats', formatted(information), note
-        error = formatted(metrics['marginal_kl_standard_error'])
-        yield (
-            'marginal_kl_nats',
-            formatted(metrics['marginal_kl_nats']),
-            f'+- {error}, the rest of the KL',
-        )
+        for name, note in (
+            ('mutual_information', f'at most log {metrics["num_paired"]} = {limit:.2f}'),
+            ('marginal_kl', 'the rest of the KL'),
+        ):
+            error = metrics[f'{name}_standard_error']
+            value, _, spread = plus_minus(metrics[f'{name}_nats'], error).partition(' ')
+            yield f'{name}_nats', value, ', '.join(filter(None, (spread, note)))
     if 'continuity' in metrics:
         values = metrics['continuity']
         note = (
             f'mean relative change of the output for a code step of {100 * values["step"]:.0f} %; '
-            f'95 % of the changes are below {formatted(values["percentile_95"])}'
+            f'95 % of the changes are below {plus_minus(values["percentile_95"])}'
         )
-        yield 'continuity', formatted(values['mean']), note
+        yield 'continuity', plus_minus(values['mean']), note
     if 'completeness' in metrics:
         values = metrics['completeness']
-        note = f'real: {formatted(values["real"])}; codes drawn from {values["codes"]}'
-        yield 'completeness', formatted(values['accepted']), note
+        note = f'real: {plus_minus(values["real"])}; codes drawn from {values["codes"]}'
+        yield 'completeness', plus_minus(values['accepted']), note
     if 'mutual_information_gap' in metrics:
         values = metrics['mutual_information_gap']
         note = ', '.join(f'{name} {formatted(v, 2)}' for name, v in values['by_factor'].items())
-        yield 'mutual_information_gap', formatted(values['mean']), note
+        yield 'mutual_information_gap', plus_minus(values['mean']), note
 
 
 def _by_layer(metrics: dict[str, Any]) -> str:

@@ -8,7 +8,7 @@ samples.
 
 import math
 import pathlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import jax
@@ -29,7 +29,12 @@ from atelier.evaluation.samples.features import (
     has_features,
 )
 from atelier.evaluation.samples.modes import count_modes
-from atelier.evaluation.samples.neighbours import memorisation_rate, nearest, overlap_metrics
+from atelier.evaluation.samples.neighbours import (
+    memorisation_rate,
+    nearest,
+    overlap_metrics,
+    share_of_repeats,
+)
 from atelier.evaluation.samples.sampling import labels_like, sampler, save_columns, split_examples
 from atelier.log import counted, log
 from atelier.report import image_grids
@@ -38,6 +43,7 @@ from atelier.run.experiment import Run
 NEIGHBOURS = 5  # as in Naeem et al. (2020)
 MODE_SAMPLES = 2500  # as in Lin et al. (2018)
 MAX_EXAMPLES = 100_000  # largest number of examples used from a split
+MAX_REPEATS = 0.01  # fraction of the training data, the quantile that defines memorisation
 GRID_SAMPLES, GRID_NEIGHBOURS = 16, 3  # in the image of samples above their nearest neighbours
 
 
@@ -140,13 +146,14 @@ def _compare_in_features(
     distances, indices = nearest(fake_output.features, of_train, GRID_NEIGHBOURS)
     real_distances = [nearest(x.features, of_train)[0][:, 0] for x in (real_output, floor_output)]
     # the mean over both halves, because a 1 % quantile of few examples is coarse
+    # of repeated data, an equal sample shows nothing, even if the splits have no equal examples
+    is_repeated = share_of_repeats(train) > MAX_REPEATS
     values['memorisation_rate'] = {
-        'samples': np.mean(
-            [memorisation_rate(distances[:, 0], held_out) for held_out in real_distances]
-        ),
-        'floor': np.mean(
-            [memorisation_rate(*halves) for halves in (real_distances, real_distances[::-1])]
-        ),
+        name: None if is_repeated else _mean_rate(pairs)
+        for name, pairs in (
+            ('samples', [(distances[:, 0], held_out) for held_out in real_distances]),
+            ('floor', [real_distances, real_distances[::-1]]),
+        )
     }
     if image_path is not None and image_grids.is_image(run.data.spec):
         columns = [fake[:GRID_SAMPLES], *np.moveaxis(train[indices[:GRID_SAMPLES]], 1, 0)]
@@ -158,6 +165,12 @@ def _compare_in_features(
         'features': features.name,
         'values': values,
     }
+
+
+def _mean_rate(pairs: Iterable[Sequence[np.ndarray]]) -> float | None:
+    """Returns the mean memorisation rate of (distances, held-out distances), None if one is."""
+    rates = [memorisation_rate(*pair) for pair in pairs]
+    return None if None in rates else float(np.mean(rates))
 
 
 def _compare_modes(run: Run, state, devices) -> dict[str, Any]:
@@ -197,11 +210,16 @@ def _class_metrics(probs: Float[np.ndarray, 'n classes']) -> dict[str, Any]:
 
 def _with_floor(samples: dict[str, Any], floor: dict[str, Any]) -> dict[str, dict]:
     """Pairs each value with its floor; values that are not finite become None, as JSON requires."""
-    finite_or_none = lambda value: float(value) if math.isfinite(value) else None
     return {
-        name: {'samples': finite_or_none(value), 'floor': finite_or_none(floor[name])}
+        name: {'samples': _plain(value), 'floor': _plain(floor[name])}
         for name, value in samples.items()
     }
+
+
+def _plain(value: Any) -> int | float | None:
+    if not math.isfinite(value):
+        return None
+    return int(value) if isinstance(value, int | np.integer) else float(value)
 
 
 def entropy_score(probs: Float[np.ndarray, 'n classes']) -> float:

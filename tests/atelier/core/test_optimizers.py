@@ -5,6 +5,7 @@ all other parameters.
 """
 
 import functools
+import re
 
 import jax
 import jax.numpy as jnp
@@ -31,6 +32,43 @@ SHAPES = {
     'embedding': (30, 24),
 }
 is_shape = lambda x: isinstance(x, tuple)
+
+
+# Schedules that cannot be
+
+
+@pytest.mark.parametrize(
+    ('changes', 'message'),
+    [
+        (dict(warmup_steps=200.0), r'warmup_steps=200 is not below .*decay_steps=110'),
+        (dict(warmup_steps=110.0), r'warmup_steps=110 is not below'),
+        (dict(learning_rate=5e-4), r'learning_rate_end=0.001 is above .*learning_rate=0.0005'),
+        (dict(learning_rate_critic=0.0), r'learning_rate_end=0.001 is above .*rate_critic=0:'),
+        (dict(learning_rate=-1e-3), r'hypers.learning_rate=-0.001'),
+        (dict(adam_beta1=1.0), r'hypers.adam_beta1=1.0: .* below 1'),
+        (dict(adam_beta2_critic=1.5), r'hypers.adam_beta2_critic=1.5: .* below 1'),
+        (dict(warmup_steps=-1.0), r'hypers.warmup_steps=-1.0'),
+        (dict(milestone_factor=-0.5), r'hypers.milestone_factor=-0.5'),
+    ],
+)
+def test_a_schedule_that_cannot_be_is_refused(complaint, changes, message):
+    line = complaint(lambda: optimizers.check_hypers({**SCHEDULED, **changes}))
+    assert re.search(message, line), line
+
+
+@pytest.mark.parametrize(
+    'hypers',
+    [
+        SCHEDULED,
+        {**SCHEDULED, 'warmup_steps': 200.0, 'decay_steps': 0.0},
+        {**SCHEDULED, 'learning_rate': 0.0, 'decay_steps': 0.0},
+        {**SCHEDULED, 'adam_beta1': 0.0},
+        {'ema_half_life': 0.0},
+        {},
+    ],
+)
+def test_other_schedules_are_accepted(hypers):
+    optimizers.check_hypers(hypers)
 
 
 # Learning rates and Adam

@@ -50,7 +50,7 @@ def test_the_table_has_metrics_and_settings_that_differ(make, tmp_path, caplog):
         table = compare(folders, tmp_path / 'out')
     assert table == {'nll_nats': dict(zip(folders, (88.0, 91.5), strict=True))}
     lines = {message.split()[0]: message.split()[1:] for message in caplog.messages if message}
-    assert lines['nll_nats'] == ['88.0000', '+-', '0.2500', '91.5000', '+-', '0.2500']
+    assert lines['nll_nats'] == ['88.00', '+-', '0.25', '91.50', '+-', '0.25']
     assert lines['seed'] == ['3', '0']
     assert lines['hypers.beta'] == ['1.0', '4.0']
     assert 'hypers.learning_rate' not in lines  # equal in both runs
@@ -68,7 +68,7 @@ def test_the_table_shows_sample_quality_beside_that_of_real_data(make, tmp_path,
     with caplog.at_level('INFO', logger='atelier'):
         compare([make('a', 88.0, samples=quality(12.5)), make('b', 91.5)], tmp_path)
     (line,) = [message for message in caplog.messages if 'frechet' in message]
-    assert line.split() == ['samples:', 'frechet_distance', '12.5000', '(real', '7.0000)', '-']
+    assert line.split() == ['samples:', 'frechet_distance', '12.50', '(real', '7.000)', '-']
     assert 'not comparable' not in caplog.text
 
 
@@ -166,7 +166,7 @@ def test_on_the_command_line(main, make, tmp_path):
     folders = [make('a', 88.0), make('b', 91.5)]
     result = main('--mode=compare', f'--runs={",".join(folders)}', cwd=tmp_path)
     assert (result.returncode, result.stderr) == (0, '')
-    assert '88.0000 +- 0.2500' in result.stdout
+    assert '88.00 +- 0.25' in result.stdout
     assert (tmp_path / 'runs' / 'compare' / 'compare.png').is_file()
     assert 'at least two runs' in error_line(main('--mode=compare', cwd=tmp_path))
 
@@ -183,9 +183,9 @@ def test_the_same_examples_are_paired(make, tmp_path, caplog):
         compare(folders, tmp_path / 'out')
     (line,) = [message for message in caplog.messages if 'minus that of the first' in message]
     b, sign, error, *of_c = line.removeprefix('  minus that of the first').split()
-    assert (sign, of_c) == ('+-', ['+0.0000', '+-', '0.0000'])
-    assert float(b) == pytest.approx(-gaps.mean(), abs=1e-4)
-    assert float(error) == pytest.approx(gaps.std(ddof=1) / np.sqrt(1000), abs=1e-4)
+    assert (sign, of_c) == ('+-', ['+0.000', '+-', '0'])
+    assert float(b) == pytest.approx(-gaps.mean(), abs=5e-5)
+    assert float(error) == pytest.approx(gaps.std(ddof=1) / np.sqrt(1000), abs=5e-5)
 
 
 def test_a_run_without_a_metric_leaves_the_difference_of_the_others(make, tmp_path, caplog):
@@ -195,7 +195,7 @@ def test_a_run_without_a_metric_leaves_the_difference_of_the_others(make, tmp_pa
     with caplog.at_level('INFO', logger='atelier'):
         compare(folders, tmp_path / 'out')
     (line,) = [message for message in caplog.messages if 'minus that of the first' in message]
-    assert line.split()[-4:] == ['+1.5000', '+-', '0.0000', '-']
+    assert line.split()[-4:] == ['+1.500', '+-', '0', '-']
 
 
 @pytest.mark.parametrize('why', ['absent', 'other data', 'other evaluation', 'broken'])
@@ -225,6 +225,6 @@ def test_the_table_compares_latent_spaces(make, tmp_path, caplog):
     rows = [message.split()[1:] for message in caplog.messages if message.startswith('latents: ')]
     assert rows == [
         ['active_units', '7', '-', '-'],
-        ['continuity', '0.0400', '-', '-'],
-        ['perplexity', '-', '31.5000', '-'],
+        ['continuity', '0.04000', '-', '-'],
+        ['perplexity', '-', '31.50', '-'],
     ]

@@ -1,8 +1,13 @@
 """The metrics log: truncated, appended to, and read despite damage."""
 
+import itertools
+import json
+import math
 import pathlib
 import tracemalloc
+import types
 
+import numpy as np
 import pytest
 
 from atelier.report import metrics_log
@@ -10,7 +15,7 @@ from atelier.report import metrics_log
 
 def test_metrics_are_cut_and_appended(tmp_path):
     for start in (0, 3):
-        log = metrics_log.MetricsLog(tmp_path, start)
+        log = metrics_log.MetricsLog(tmp_path, start, 32)
         for step in range(start + 1, start + 6):
             log.write(step, {'train/loss': 1.0 / step}, to_board=step % 2 == 0)
         log.close()
@@ -20,11 +25,49 @@ def test_metrics_are_cut_and_appended(tmp_path):
     assert list((tmp_path / 'tensorboard').glob('events*'))
 
 
+def test_every_line_holds_the_examples_and_the_seconds_of_training(tmp_path, monkeypatch):
+    """The time between two processes does not count, nor does that of lines that are cut."""
+    for start, began in ((0, 1000.0), (3, 7000.0)):
+        clock = types.SimpleNamespace(monotonic=itertools.count(began).__next__)
+        monkeypatch.setattr(metrics_log, 'time', clock)
+        log = metrics_log.MetricsLog(tmp_path, start, 32)
+        for step in range(start + 1, start + 6):
+            log.write(step, {'train/loss': 1.0})
+        log.close()
+    rows = metrics_log.read_metrics(tmp_path)
+    assert [row['examples'] for row in rows] == [32 * step for step in range(1, 9)]
+    assert [row['time/seconds'] for row in rows] == list(range(1, 9))
+
+
+def test_a_run_of_an_earlier_version_continues_without_seconds(tmp_path):
+    (tmp_path / 'metrics.jsonl').write_text('{"step": 1, "train/loss": 2.0}\n')
+    log = metrics_log.MetricsLog(tmp_path, 1, 32)
+    log.write(2, {})
+    log.close()
+    first, second = metrics_log.read_metrics(tmp_path)
+    assert first == {'step': 1, 'train/loss': 2.0}
+    assert 0 <= second['time/seconds'] < 10
+
+
+def test_numbers_that_are_not_finite_are_null(tmp_path):
+    """The old line of an earlier version is rewritten when its run resumes."""
+    (tmp_path / 'metrics.jsonl').write_text('{"step": 1, "valid/a": NaN}\n')
+    log = metrics_log.MetricsLog(tmp_path, 1, 32)
+    log.write(2, {'valid/a': math.inf, 'valid/b': -math.inf, 'valid/c': math.nan, 'valid/d': 1.0})
+    log.close()
+    text = (tmp_path / 'metrics.jsonl').read_text()
+    rows = [json.loads(line, parse_constant=pytest.fail) for line in text.splitlines()]
+    assert [row['valid/a'] for row in rows] == [None, None]
+    (_, first), (_, second) = metrics_log.iterate_validations(tmp_path)
+    assert np.isnan([first['a'], second['a'], second['b'], second['c']]).all()
+    assert second['d'] == 1.0
+
+
 @pytest.mark.parametrize('name', ['gs:a', 's3:a', 's3:sweep/member'])
 def test_a_relative_folder_named_like_an_address_is_a_folder(tmp_path, monkeypatch, name):
     monkeypatch.chdir(tmp_path)
     pathlib.Path(name).mkdir(parents=True)
-    log = metrics_log.MetricsLog(pathlib.Path(name), 0)
+    log = metrics_log.MetricsLog(pathlib.Path(name), 0, 32)
     log.write(1, {'train/loss': 1.0})
     log.close()
     assert list((tmp_path / name / 'tensorboard').glob('events*'))
@@ -84,7 +127,7 @@ def test_too_many_metrics_are_refused(tmp_path, complaint):
 
 
 def test_a_name_that_cannot_be_read_is_not_written(tmp_path, complaint):
-    log = metrics_log.MetricsLog(tmp_path, 0)
+    log = metrics_log.MetricsLog(tmp_path, 0, 32)
     line = complaint(log.write, 1, {'x' * 10**6: 1.0})
     assert 'has 1,000,000 characters: give it at most 200' in line and len(line) < 300
     log.close()
@@ -109,3 +152,38 @@ def test_a_long_log_is_resumed_and_read_line_by_line(tmp_path):
         assert tracemalloc.get_traced_memory()[1] < size / 5
     finally:
         tracemalloc.stop()
+
+
+@pytest.mark.parametrize(
+    'mean, spread, text',
+    [
+        (88.117449, 0.53004, '88.12 +- 0.53'),
+        (88.117449, 0.0996, '88.12 +- 0.10'),  # rounding the error gives it one digit more
+        (88.117449, 0.00996, '88.117 +- 0.010'),
+        (1234.5678, 12.34, '1235 +- 12'),
+        (1234.5678, 123.4, '1235 +- 123'),
+        (3.4567e-6, 1.234e-7, '3.46e-06 +- 1.2e-07'),
+        (3.4567e-30, 1.234e-31, '3.46e-30 +- 1.2e-31'),
+        (-0.5, 0.25, '-0.50 +- 0.25'),
+        (1.0, 0.0, '1.000 +- 0'),
+        (88.117449, None, '88.12'),
+        (25, None, '25'),
+        (12345, None, '12345'),
+        (12345.678, None, '12346'),
+        (0.00012345, None, '0.0001234'),
+        (1.2346e-7, None, '1.235e-07'),
+        (0.0, None, '0.000'),
+        (math.nan, None, '-'),
+        (1.0, math.nan, '1.000'),
+        (None, None, '-'),
+        (None, 0.5, '-'),
+    ],
+)
+def test_numbers_are_printed_to_the_digits_that_they_have(mean, spread, text):
+    """Two digits of an error, and four of a number without one."""
+    assert metrics_log.plus_minus(mean, spread) == text
+
+
+def test_a_sign_is_shown_if_asked():
+    assert metrics_log.plus_minus(1.5, 0.031, '+') == '+1.500 +- 0.031'
+    assert metrics_log.plus_minus(-1.5, 0.031, '+') == '-1.500 +- 0.031'

@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from support import untimed_lines
 
 import train_lib
 from atelier.core import devices as device_lib
@@ -62,7 +63,7 @@ def test_the_host_reads_what_the_devices_gather(tiny_run, turns, num_devices):
 
 @pytest.fixture
 def trained(tiny_run, tmp_path):
-    """trained(placement, steps...) returns the last State and metrics.jsonl.
+    """trained(placement, steps...) returns the last State and the untimed lines of metrics.
 
     Trains once for each value of `steps`; each further training resumes the run.
     """
@@ -73,7 +74,7 @@ def trained(tiny_run, tmp_path):
         for steps in goes:
             run = tiny_run(folder, data__placement=placement, train__steps=steps)
             state = train_lib.train(run, jax.devices()[:num_devices])
-        return jax.device_get(state), (folder / 'metrics.jsonl').read_text()
+        return jax.device_get(state), untimed_lines(folder)
 
     return train
 
@@ -83,8 +84,7 @@ def test_a_streamed_run_ends_as_a_resident_one(trained):
     """The losses of every step are equal, also after a restart."""
     resident, lines = trained('device', 20)
     streamed, same = trained('stream', 10, 20)
-    without_times = lambda text: [line for line in text.split('\n') if 'time/' not in line]
-    assert without_times(same) == without_times(lines)
+    assert same == lines
     jax.tree.map(np.testing.assert_array_equal, streamed, resident)
 
 

@@ -26,7 +26,7 @@ def look(run, times=1):
         validation.Watch(run, validation.CompiledValidation(run, ONE)),
         restore.initial_state(run),
     )
-    metrics_log = MetricsLog(run.folder, 0)
+    metrics_log = MetricsLog(run.folder, 0, 32)
     for _ in range(times):
         watching(state, Memory(), metrics_log)
     metrics_log.close()
@@ -80,7 +80,7 @@ def test_advice_is_repeated_only_after_it_was_not_needed(tmp_path, caplog):
         look(advised, times=3)
         assert caplog.text.count('turn the knob') == 1
         watch = validation.Watch(advised, validation.CompiledValidation(advised, ONE))
-        metrics_log = MetricsLog(run.folder, 10**9)
+        metrics_log = MetricsLog(run.folder, 10**9, 32)
         for _ in range(2):
             watch(restore.initial_state(run), Memory(), metrics_log)
         metrics_log.close()

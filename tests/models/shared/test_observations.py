@@ -43,6 +43,23 @@ def test_sample_frequencies_match_log_prob(name):
     assert np.all(np.abs(counts - n * probabilities) < 5 * error + 1)
 
 
+@pytest.mark.parametrize('logit', [-9.0, -1.3, 0.0, 4.0])
+def test_samples_of_many_trials_have_their_moments(logit):
+    """Drawn one by one, 65,535 trials of many pixels would fill the memory."""
+    model, n = observations.binomial(Spec((1,), 2**16, None)), 2000
+    x = np.asarray(model.sample(keys(n), jnp.full((n, 1, 1), logit)), np.float64)
+    share = 1 / (1 + np.exp(-logit))
+    mean, deviation = 65535 * share, np.sqrt(65535 * share * (1 - share))
+    assert x.mean() == pytest.approx(mean, abs=4 * deviation / np.sqrt(n))
+    assert x.std() == pytest.approx(deviation, rel=0.1)
+    assert (x == x.round()).all()
+
+
+def test_too_many_levels_for_a_binomial_are_refused(complaint):
+    line = complaint(lambda: observations.binomial(Spec((1,), 2**16 + 1, None)))
+    assert 'at most 65,536 levels, but the data have 65,537' in line
+
+
 @pytest.mark.parametrize('name', DISCRETE)
 def test_level_log_probs_sum_to_log_prob(name):
     """Each dimension's levels sum to one; an example's own levels multiply to its probability."""

@@ -35,16 +35,24 @@ def test_higher_quality_has_more_bytes_and_smaller_errors(shape, settings):
 
 @pytest.mark.parametrize('channels', [1, 3])
 def test_decoding_an_image_does_not_depend_on_its_neighbours(channels):
-    """With sides that are no multiple of the block size, and different neighbours.
-
-    The first row and column are left out if chroma is subsampled: the decoder smooths it across
-    the border.
-    """
+    """With sides that are no multiple of the block size, and different neighbours."""
     x, others = images(4, 9, 11, channels), images(4, 9, 11, channels, seed=1)
     others[1] = x[1]
     for mine, theirs in zip(jpeg.coded(x, QUALITIES), jpeg.coded(others, QUALITIES), strict=True):
-        inside = slice(mine.subsampling == '4:2:0', None)
-        np.testing.assert_array_equal(mine.x[1, inside, inside], theirs.x[1, inside, inside])
+        np.testing.assert_array_equal(mine.x[1], theirs.x[1])
+
+
+@pytest.mark.parametrize('subsampling', ['4:4:4', '4:2:0'])
+@pytest.mark.parametrize('quality', [30, 60, 90])
+def test_pixels_are_those_of_each_image_coded_alone(subsampling, quality):
+    """Up to the borders, between images of different colours."""
+    x = np.broadcast_to(np.random.RandomState(0).randint(0, 256, (6, 1, 1, 3)), (6, 16, 32, 3))
+    x = x.astype(np.uint8) // 2 + images(6, 16, 32, 3) // 2
+    (result,) = [r for r in jpeg.coded(x, range(quality, quality + 1)) if r[1] == subsampling]
+    for image, coded in zip(x, result.x, strict=True):
+        file = io.BytesIO()
+        Image.fromarray(image).save(file, format='JPEG', quality=quality, subsampling=subsampling)
+        np.testing.assert_array_equal(np.asarray(Image.open(file)), coded)
 
 
 def test_headers_are_not_counted():

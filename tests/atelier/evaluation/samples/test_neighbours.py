@@ -7,7 +7,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from atelier.evaluation.samples import neighbours
-from atelier.evaluation.samples.neighbours import memorisation_rate, nearest, overlap_metrics
+from atelier.evaluation.samples.neighbours import (
+    memorisation_rate,
+    nearest,
+    overlap_metrics,
+    share_of_repeats,
+)
 
 
 def normal(seed, n, d, shift=0.0, scale=1.0):
@@ -86,6 +91,53 @@ def test_copies_are_counted_as_memorised():
     assert rate(train[:50] + 1e-3) == 1
     assert rate(normal(2, 500, 5)) < 0.04
     assert rate(held_out) == pytest.approx(0.01, abs=0.002)
+
+
+def lattice(seed, n):
+    """Rows of whole numbers 0..3, [n, 3]: of 64 different ones, most occur often."""
+    return np.random.RandomState(seed).randint(0, 4, size=(n, 3))
+
+
+@pytest.mark.parametrize('shift, scale', [(0.0, 1.0), (0.1, 1 / 3), (-17.3, 0.7), (1e3, 1.1)])
+def test_equal_distances_are_equal_after_rounding(shift, scale):
+    """Whole numbers have exact distances; standardized numbers keep the order of the distances."""
+    real, fake = lattice(0, 300), lattice(1, 200)
+    expected = naive_manifolds(real, fake, 5)
+    found = overlap_metrics(shift + scale * real, shift + scale * fake, 5)
+    np.testing.assert_allclose(found, expected)
+
+
+@pytest.mark.parametrize('dtype', [np.float32, np.float64])
+def test_equal_rows_have_distance_zero(dtype):
+    y = (1e3 + 0.1 * lattice(0, 300)).astype(dtype)
+    distance, index = nearest(y[::-1], y, 3)
+    assert (distance[:, 0] == 0).all()
+    np.testing.assert_array_equal(y[index[:, 0]], y[::-1])
+    assert (np.diff(distance) >= 0).all()
+
+
+def test_memorisation_cannot_be_told_where_held_out_data_repeat_training_data():
+    train, held_out = 0.3 * lattice(0, 1000), 0.3 * lattice(1, 500)
+    to_train = lambda x: nearest(x, train)[0][:, 0]
+    assert memorisation_rate(to_train(train[:100]), to_train(held_out)) is None
+
+
+def test_repeats_are_counted():
+    x = np.array([[1, 2], [1, 2], [3, 4], [1, 2], [5, 6]])
+    assert share_of_repeats(x) == pytest.approx(0.4)
+    assert share_of_repeats(normal(0, 50, 2)) == 0
+
+
+def test_distances_equal_to_the_threshold_are_not_suspicious():
+    """All rows are sides of one lattice, so most distances to training examples are equal."""
+    rng = np.random.RandomState(0)
+    train, held_out, other = (
+        0.1 + 0.7 * (2 * rng.randint(0, 9, size=(n, 6)) + odd)
+        for n, odd in ((500, 0), (400, 1), (400, 1))
+    )
+    to_train = lambda x: nearest(x, train)[0][:, 0]
+    assert memorisation_rate(to_train(other), to_train(held_out)) < 0.02
+    assert memorisation_rate(to_train(train), to_train(held_out)) == 1
 
 
 @pytest.mark.parametrize(

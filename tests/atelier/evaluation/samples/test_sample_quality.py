@@ -9,6 +9,7 @@ from atelier import files
 from atelier.core.abilities import Sample
 from atelier.evaluation import evaluate
 from atelier.evaluation.samples.features import FeatureFunction, FeatureOutput
+from atelier.evaluation.samples.report import memorisation_warning
 from atelier.evaluation.samples.sample_quality import (
     chosen_features,
     compare_with_data,
@@ -118,6 +119,25 @@ def test_the_picture_shows_samples_above_their_nearest_training_examples(
     assert len(others) == 2
     np.testing.assert_array_equal(samples, nearest)
     assert not np.array_equal(samples, others[0])
+
+
+@pytest.mark.parametrize('repeats', [1, 5])
+def test_copies_are_said_but_not_of_data_that_repeat(tmp_path, repeats):
+    """Held-out examples never equal training examples here; training examples may be equal."""
+    run = assembled(tmp_path, 'gan')
+    splits = {name: dict(split) for name, split in run.data.splits.items()}
+    splits['train']['x'] = np.repeat(splits['train']['x'][: 1000 // repeats], repeats, 0)
+    run = run._replace(data=run.data._replace(splits=splits))
+    pixels = lambda x: FeatureOutput(np.asarray(x, np.float32).reshape(len(x), -1), None)
+    copier, state = untrained(run, of_training_data(run))
+    quality = compare_with_data(copier, state, jax.devices()[:1], FeatureFunction('pixels', pixels))
+    sentence = memorisation_warning(quality)
+    if repeats == 1:
+        assert quality['values']['memorisation_rate']['samples'] == 1
+        assert 'the model copies training examples' in sentence
+    else:
+        assert quality['values']['memorisation_rate'] == {'samples': None, 'floor': None}
+        assert 'cannot be told' in sentence
 
 
 @pytest.mark.slow
