@@ -37,8 +37,12 @@ KNOWN = {spelling: split for split, names in SPELLINGS.items() for spelling in n
 # of splits of which only the user knows what they are for
 AMBIGUOUS = (
     *('dev', 'devset', 'development', 'eval', 'evaluation', 'evalset', 'holdout', 'heldout'),
-    *('unseen', 'trainval', 'trainvalid', 'traintest', 'valtest', 'trn', 'tst'),
+    *('unseen', 'validate', 'trainval', 'trainvalid', 'traintest', 'valtest', 'trn', 'tst'),
     *('trainingset', 'validationset', 'testingset', 'traindata', 'testdata'),
+)
+# what follows the name of a split: testimages, traindir
+CONTENTS = (
+    '(dir|folder|images?|imgs?|pictures?|pics?|photos?|data|set|split|part|files?|examples?)$'
 )
 CLOSE = 0.83  # similarity from which a name is taken for a misspelling
 
@@ -127,7 +131,7 @@ def is_like_a_split(name: str) -> bool:
     """Whether a name of a folder that is not a known split may be meant as one."""
     word = plain(name)
     base = re.sub(r'^\d+|\d+$', '', word)  # train2, 1_test
-    if base in KNOWN or base in AMBIGUOUS:
+    if {base, base.removesuffix('s'), re.sub(CONTENTS, '', base)} & {*KNOWN, *AMBIGUOUS}:
         return True
     # the first word: test_images, Testing set, x_train; not trainstation
     parts = [re.sub(r'\d+$', '', part) for part in re.split(r'[\W_]+', name.casefold())]
