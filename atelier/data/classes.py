@@ -17,7 +17,7 @@ import numpy as np
 
 from atelier.data.spec import Spec
 from atelier.errors import UserError, about, did_you_mean, shortened
-from atelier.log import listed
+from atelier.log import counted, listed
 
 RULES = ('trained', 'declared')
 MAX_NAME = 200  # characters
@@ -128,13 +128,13 @@ def declared_classes(
     if not labels or not given or not are_names(given):
         raise UserError(
             f'class_names of {path}: expected an array of distinct texts, a name of each label, '
-            f'and labels; got {names.dtype} {names.shape} and {len(labels)} labels'
+            f'and labels; got {names.dtype} {names.shape}{"" if labels else " and no labels"}'
         )
     largest = int(max(label.max() for label in labels))
     if largest >= len(given):
         raise UserError(
-            f'class_names of {path} has {len(given)} names, but labels go up to {largest}: name '
-            'every class'
+            f'class_names of {path} has {counted(len(given), "name")}, but labels go up to '
+            f'{largest}: name every class'
         )
     return len(given), stored_names(given)
 
