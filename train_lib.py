@@ -23,7 +23,7 @@ from atelier.core.types import num_parameters
 from atelier.errors import UserError
 from atelier.log import counted, log
 from atelier.multihost import processes
-from atelier.run import run_folder
+from atelier.run import data_table, run_folder
 from atelier.run.checkpoint import Memory
 from atelier.run.experiment import Run
 from atelier.run.restore import Start
@@ -63,6 +63,7 @@ def train(run: Run, devices: Sequence[jax.Device] | None = None, profile: bool =
             log.info('%s is finished at step %d', run.folder, step)
             return state
         announce(run, state, len(devices))
+        data_table.write(run.folder, data_table.show(run.data))
         member.open(step, CompiledValidation(run, devices))
         program = stack.enter_context(data_parallel(run, step, devices))
         if profile:

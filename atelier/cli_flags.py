@@ -179,14 +179,16 @@ def define_options(values: flags.FlagValues, mode: str, application: 'Applicatio
         str: flags.DEFINE_string,
     }
     for name, option in applications.options(application).items():
-        kind = type(option.default)
+        is_class = option.annotation == int | str  # the number or the name of a class
+        kind = str if is_class else type(option.default)
         if option.default is inspect.Parameter.empty or kind not in kinds:
             raise UserError(
                 f'--mode={mode}: the option {name} needs a default: a bool, int, float or str'
             )
         if name in values or name == 'config':
             raise UserError(f'--mode={mode}: every command has a flag --{name}: rename the option')
-        kinds[kind](name, option.default, f'with --mode={mode}', flag_values=values)
+        default = str(option.default) if is_class else option.default
+        kinds[kind](name, default, f'with --mode={mode}', flag_values=values)
 
 
 def needed_folder(mode: str) -> str:

@@ -111,12 +111,12 @@ def _run_of(trained, reads: str = '') -> experiment.Run:
 
 
 def sample(
-    trained: TrainedRun, n: int, seed: int = 0, labels: Sequence[int] | None = None
+    trained: TrainedRun, n: int, seed: int = 0, labels: Sequence[int | str] | None = None
 ) -> np.ndarray:
     """Draws x [n, *event] in the data's units; sample i depends on (seed, i) and the weights.
 
-    A class-conditional family cycles through `labels`. An autoencoder decodes codes drawn from a
-    Gaussian fitted to its training codes.
+    A class-conditional family cycles through `labels`, numbers or names of classes. An
+    autoencoder decodes codes drawn from a Gaussian fitted to its training codes.
 
     Raises:
       UserError: the family cannot sample, or not class-conditionally, or n is not positive.

@@ -12,8 +12,9 @@ log = logging.getLogger('atelier')
 
 
 def counted(n: SupportsIndex, noun: str) -> str:
-    """Returns a number with its noun, such as '1 program' or '2,000 programs'."""
-    return f'{n:,} {noun}' + ('' if n == 1 else 's')
+    """Returns a number with its noun, such as '1 program', '2,000 programs' or '2 classes'."""
+    ending = 'es' if noun.endswith('s') else 's'
+    return f'{n:,} {noun}' + ('' if n == 1 else ending)
 
 
 def escaped(text: str, keep: str = '') -> str:

@@ -29,6 +29,7 @@ OF_SEVERAL_MODULES = {
     'atelier/data/test_own_data',  # from files to samples
     'atelier/multihost/test_shared_batch',  # several processes of main.py train one run
     'atelier/run/test_bad_folders',
+    'atelier/run/test_data_rules',  # of earlier runs
     'atelier/run/test_resume',
     'atelier/run/test_untrusted',  # every mode
     'atelier/run/test_survival',
@@ -39,6 +40,7 @@ OF_SEVERAL_MODULES = {
     'losses/test_every_loss',
     'models/autoregressive/test_conditionals',  # every family that has them
     'models/classical/test_fitted_runs',
+    'models/classical/test_label_prior',  # labels that do not begin with 0
 }
 
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from atelier.applications import _common
 from atelier.applications._application import LOG_PROB, RECONSTRUCT, Application
+from atelier.data.classes import described
 from atelier.data.dataset import Dataset
 from atelier.errors import UserError
 from atelier.evaluation.examples.anomaly_score import chosen_score, description_of, scorer
@@ -17,6 +18,7 @@ from atelier.evaluation.examples.outliers import another_data_set, image_as_data
 from atelier.evaluation.samples.sampling import preprocessed
 from atelier.log import counted, log
 from atelier.report import image_grids
+from atelier.report.figure_text import figure_text
 from atelier.report.metrics_log import plus_minus
 from atelier.run import restore
 from atelier.run.experiment import Run
@@ -166,7 +168,7 @@ def _log(
 
 
 def _left_out(run: Run) -> str:
-    return ', '.join(map(str, run.data.spec.left_out))
+    return described(run.data.spec, run.data.spec.left_out)
 
 
 def _headline(arrays: dict[str, np.ndarray]) -> dict[str, Any]:
@@ -237,7 +239,7 @@ def _histogram(axes, run: Run, arrays: dict[str, np.ndarray], outliers: str) -> 
     edges = np.histogram_bin_edges(finite, min(MAX_BINS, 1 + math.isqrt(len(finite))))
     for i, (name, scores) in enumerate(kinds.items()):
         shares = np.full(len(scores), 1 / max(len(scores), 1))
-        axes.hist(scores, edges, weights=shares, alpha=0.5, color=f'C{i}', label=name)
+        axes.hist(scores, edges, weights=shares, alpha=0.5, color=f'C{i}', label=figure_text(name))
     if 'picture_score' in arrays and np.isfinite(arrays['picture_score']):
         axes.axvline(arrays['picture_score'], color='black', linestyle='--', label='the picture')
     axes.grid(alpha=0.3)

@@ -9,12 +9,12 @@ from atelier.applications import _common
 from atelier.applications._application import CLASSIFY, Application, require
 from atelier.core.abilities import Classify
 from atelier.core.randomness import Stream, key_for
-from atelier.data.dataset import Dataset
+from atelier.data.dataset import Dataset, Spec
 from atelier.errors import UserError, about
 from atelier.evaluation.evaluate import summary
 from atelier.evaluation.examples import calibration
 from atelier.evaluation.per_example.over_examples import over_examples
-from atelier.log import log
+from atelier.log import listed, log
 from atelier.paths import user_path
 from atelier.report.metrics_log import plus_minus
 from atelier.run import restore, run_folder
@@ -24,6 +24,7 @@ from atelier.run.restore import TrainedRun
 NEEDS = (CLASSIFY,)
 LOGITS = ('logits', 'beside_logits')  # array names, of the run and of `beside`
 MAX_BINS = 10_000
+MAX_CLASSES = 1000  # whose accuracy is written
 MAX_AREA = 600  # marker area of a bin with all examples
 
 
@@ -124,7 +125,16 @@ def _metrics(data: Dataset, logits: dict[str, np.ndarray], num_bins: int) -> dic
             'calibration_error': calibration.calibration_error(bins),
         }
     is_right = logits['test'].argmax(1) == label['test']
-    return {'accuracy': summary(is_right.astype(float)), **metrics}
+    by_class = accuracy_by_class(data.spec, is_right, label['test'])
+    return {'accuracy': summary(is_right.astype(float)), 'accuracy_by_class': by_class, **metrics}
+
+
+def accuracy_by_class(spec: Spec, is_right: np.ndarray, label: np.ndarray) -> dict[str, float]:
+    """Returns the share of right [n] examples of each class in label [n], by its name."""
+    counts = np.bincount(label, minlength=spec.num_classes)
+    right = np.bincount(label[is_right], minlength=spec.num_classes)
+    present = np.flatnonzero(counts)[:MAX_CLASSES].tolist()
+    return {spec.class_name(each): float(right[each] / counts[each]) for each in present}
 
 
 def _scales(metrics: dict[str, Any]) -> dict[str, float]:
@@ -147,6 +157,9 @@ def _log(runs: dict[str, dict[str, Any]]) -> None:
                 plus_minus(metrics[key]['calibration_error']),
             ]
             log.info('%-40s' + ' %17s' * len(row), row_title, *row)
+        by_class = sorted(metrics['accuracy_by_class'].items(), key=lambda item: item[1])
+        lowest = [f'{each} {value:.4f}' for each, value in by_class]
+        log.info('  accuracy by class, lowest first: %s', listed(lowest, 10))
 
 
 def _save_figure(

@@ -19,10 +19,13 @@ from atelier.applications._sets import (
 )
 from atelier.core.family import codes_of
 from atelier.core.randomness import Stream, key_for
+from atelier.data.classes import option_of
+from atelier.data.spec import Spec
 from atelier.errors import UserError, check_option
 from atelier.evaluation.codes.encoding import decoded, latents
 from atelier.log import counted, log
 from atelier.report import image_grids
+from atelier.report.figure_text import figure_text
 from atelier.run import restore
 from atelier.run.experiment import Run
 from atelier.run.restore import TrainedRun
@@ -53,13 +56,18 @@ class Ends(NamedTuple):
         """The direction's name, such as '0 to 1' or 'thin to thick'."""
         return ATTRIBUTES[self.attribute] or f'{self.source} to {self.target}'
 
+    def title(self, spec: Spec) -> str:
+        """The direction's name, with the names of classes."""
+        ends = ' to '.join(map(spec.class_name, (self.source, self.target)))
+        return ATTRIBUTES[self.attribute] or ends
+
 
 def apply(
     run: Run,
-    source: int = 0,
-    target: int = 1,
+    source: int | str = 0,
+    target: int | str = 1,
     attribute: str = 'label',
-    label: int = -1,
+    label: int | str = -1,
     low: float = -1.5,
     high: float = 1.5,
     num_steps: int = 7,
@@ -78,8 +86,8 @@ def apply(
 
     Args:
       run: of a family with `decode`, and `encode` or `prior`.
-      source: class at the start of the direction.
-      target: class at the end of the direction.
+      source: class at the start of the direction, by number or name.
+      target: class at the end of the direction, likewise.
       attribute: what the direction changes: label, intensity (the mean of x), or thickness or slant
         of strokes (`atelier.evaluation.examples.strokes`). The direction of an attribute leads from
         the quarter of the examples with its smallest values to the quarter with its largest.
@@ -100,6 +108,10 @@ def apply(
       UserError: a missing checkpoint or classifier, a bad option, a class without examples, or a
         stroke attribute of data that are not images.
     """
+    source, target, label = (
+        option_of(run.data.spec, *option)
+        for option in (('source', source), ('target', target), ('label', label))
+    )
     ends = Ends(attribute, source, target)
     _check(ends, low, high)
     _common.at_least(1, num_images=num_images, num_steps=num_steps, num_codes=num_codes)
@@ -114,7 +126,8 @@ def apply(
     )
     path = _common.save(trained, _file_name(ends, label, seed) + changed, arrays)
     if image_grids.is_image(run.data.spec):
-        title = f'{attribute.capitalize()} from {ends.name}, by {sets.description}'
+        name = ends.title(run.data.spec)
+        title = f'{attribute.capitalize()} from {figure_text(name)}, by {sets.description}'
         _save_figure(run, arrays, title, path)
     return arrays
 

@@ -8,11 +8,14 @@ from jaxtyping import Float, Int
 
 from atelier.applications import _common
 from atelier.applications._application import ENCODE, Application
+from atelier.data.classes import described
+from atelier.data.spec import Spec
 from atelier.evaluation.codes.encoding import encoded, latents
 from atelier.evaluation.evaluate import summary
 from atelier.evaluation.samples.features import coordinates
 from atelier.evaluation.samples.neighbours import nearest
 from atelier.log import counted, log
+from atelier.report.figure_text import figure_text
 from atelier.report.metrics_log import rounded
 from atelier.run import restore
 from atelier.run.experiment import Run
@@ -76,7 +79,7 @@ def apply(run: Run, num_neighbours: int = 5, num_codes: int = 10_000) -> dict[st
     changed = _common.changed_options(apply, num_neighbours=num_neighbours, num_codes=num_codes)
     path = _common.save(trained, f'embed{changed}', arrays, results)
     if not reason:
-        _save_figure(arrays, run.data.spec.num_classes, path)
+        _save_figure(arrays, run.data.spec, path)
     return arrays
 
 
@@ -163,7 +166,7 @@ def _log(trained: TrainedRun, arrays: dict[str, np.ndarray]) -> None:
         trained.weights,
     )
     if trained.run.data.spec.left_out:
-        classes = ', '.join(map(str, trained.run.data.spec.left_out))
+        classes = described(trained.run.data.spec, trained.run.data.spec.left_out)
         log.warning('training left out classes %s: their test examples count as mistakes', classes)
 
 
@@ -176,10 +179,11 @@ def _log_accuracies(results: dict[str, Any]) -> None:
         log.info('  %-45s %6s   %6s', title, *(rounded(*mean.values()) for mean in means))
 
 
-def _save_figure(arrays: dict[str, np.ndarray], num_classes: int, path: pathlib.Path) -> None:
+def _save_figure(arrays: dict[str, np.ndarray], spec: Spec, path: pathlib.Path) -> None:
     """Draws the confusion matrix of the linear probe on codes."""
     from matplotlib.figure import Figure
 
+    num_classes = spec.num_classes
     counts = np.zeros((num_classes, num_classes), int)
     np.add.at(counts, (arrays['test_label'], arrays['probe_of_codes']), 1)
     figure = Figure(figsize=(7, 6), layout='constrained')
@@ -188,7 +192,9 @@ def _save_figure(arrays: dict[str, np.ndarray], num_classes: int, path: pathlib.
     image = axes.imshow(shares, cmap='Blues', vmin=0, vmax=1)
     figure.colorbar(image, ax=axes, label='share of the true class')
     if num_classes <= MAX_COUNTED_CLASSES:
-        axes.set(xticks=range(num_classes), yticks=range(num_classes))
+        names = [figure_text(spec.class_name(label)) for label in range(num_classes)]
+        axes.set_xticks(range(num_classes), names, rotation=90 if spec.class_names else 0)
+        axes.set_yticks(range(num_classes), names)
         for (i, j), count in np.ndenumerate(counts):
             colour = 'white' if shares[i, j] > 0.5 else 'black'
             axes.text(j, i, str(count or ''), ha='center', va='center', color=colour, fontsize=8)

@@ -12,12 +12,15 @@ from atelier.applications import _common
 from atelier.applications._application import DECODE, ENCODE, Application
 from atelier.core.family import codes_of, is_class_conditional
 from atelier.core.randomness import Stream, key_for
+from atelier.data.classes import option_of
+from atelier.data.spec import Spec
 from atelier.errors import UserError, about
 from atelier.evaluation.codes.encoding import codes_from_prior, decoded, encoded, split_codes
 from atelier.evaluation.latents.pca import principal_components
 from atelier.evaluation.samples.sampling import check_labels
 from atelier.log import counted, log
 from atelier.report import image_grids
+from atelier.report.figure_text import figure_text
 from atelier.run import restore
 from atelier.run.experiment import Run
 from atelier.run.restore import TrainedRun
@@ -40,7 +43,7 @@ class Plane(NamedTuple):
     shares: np.ndarray
 
 
-def apply(run: Run, num_points: int = 15, label: int = 0) -> dict[str, np.ndarray]:
+def apply(run: Run, num_points: int = 15, label: int | str = 0) -> dict[str, np.ndarray]:
     """Encodes the whole test split, and decodes a grid over the plane of its codes.
 
     Codes of at most two dimensions are plotted directly. Otherwise the plane passes through their
@@ -59,7 +62,7 @@ def apply(run: Run, num_points: int = 15, label: int = 0) -> dict[str, np.ndarra
     Args:
       run: of a family with `encode` and `decode`.
       num_points: number of grid points along each axis.
-      label: class of the grid, for a class-conditional model.
+      label: class of the grid, by number or name, for a class-conditional model.
 
     Returns:
       codes [n, latent], z_1 of the test split as `encode` returns it; plane [n, 2], their
@@ -73,12 +76,18 @@ def apply(run: Run, num_points: int = 15, label: int = 0) -> dict[str, np.ndarra
     _common.at_least(1, num_points=num_points)
     _common.check_outputs(run, factor=num_points, num_points=num_points)
     _common.check_split(run, 'test', 2, 'there is nothing to map')
+    label = option_of(run.data.spec, 'label', label)
+    if label == 0 and run.data.spec.left_out:
+        label = run.data.spec.known_classes[0]  # the default may have no training example
     _check_label(run, label)
     trained = restore.load(run)
     arrays = compute(trained, num_points, label)
     name, position = 'latent_map', _grid_position(run)
     if is_class_conditional(run.family):
-        name, position = f'latent_map-of-{label}', f'{position}, as class {label}'
+        name, position = (
+            f'latent_map-of-{label}',
+            f'{position}, as class {run.data.spec.class_name(label)}',
+        )
     description = _axes_description(arrays['shares'], arrays['origin'].size)
     codes = counted(len(arrays['codes']), 'code')
     message = '%s of the %s: %s; grid points %s'
@@ -184,7 +193,7 @@ def _save_figure(
     names = ('principal component 1', 'principal component 2')
     if arrays['codes'].shape[1] <= 2:
         names = ('dimension 1', 'dimension 2')
-    _scatter(figure, panels[0], arrays, spec.num_classes)
+    _scatter(figure, panels[0], arrays, spec)
     panels[0].set(title=title, xlabel=names[0], ylabel=names[1])
     if has_grid:
         x, n = arrays['x'][::-1], len(arrays['u'])  # v points upwards
@@ -199,7 +208,7 @@ def _save_figure(
     _common.draw_figure(path, figure)
 
 
-def _scatter(figure, axes, arrays: dict[str, np.ndarray], num_classes: int | None) -> None:
+def _scatter(figure, axes, arrays: dict[str, np.ndarray], spec: Spec) -> None:
     """Plots a point per code, coloured by class."""
     from matplotlib import colormaps
 
@@ -209,14 +218,14 @@ def _scatter(figure, axes, arrays: dict[str, np.ndarray], num_classes: int | Non
     if 'label' not in arrays:
         axes.scatter(u, v, s=12)
         return
-    label = arrays['label']
+    label, num_classes = arrays['label'], spec.num_classes
     if num_classes > MAX_LEGEND_CLASSES:
         figure.colorbar(axes.scatter(u, v, s=12, c=label, cmap='turbo'), ax=axes, label='class')
         return
     colours = colormaps['tab10' if num_classes <= 10 else 'tab20']
     for i in range(num_classes):
-        is_class = label == i
-        axes.scatter(u[is_class], v[is_class], s=12, color=colours(i), label=str(i))
+        is_class, name = label == i, figure_text(spec.class_name(i))
+        axes.scatter(u[is_class], v[is_class], s=12, color=colours(i), label=name)
     axes.legend(title='class', loc='upper left', bbox_to_anchor=(1, 1))
 
 

@@ -12,6 +12,7 @@ from atelier.applications import _common
 from atelier.applications._application import CLASSIFY, Application
 from atelier.core.abilities import Classify
 from atelier.core.randomness import Stream, key_for
+from atelier.data.classes import option_of
 from atelier.errors import UserError
 from atelier.evaluation.per_example.over_examples import over_examples
 from atelier.log import counted, log
@@ -23,7 +24,9 @@ from atelier.run.restore import TrainedRun
 NEEDS = (CLASSIFY,)
 
 
-def apply(run: Run, index: int = 0, num_images: int = 4, label: int = -1) -> dict[str, np.ndarray]:
+def apply(
+    run: Run, index: int = 0, num_images: int = 4, label: int | str = -1
+) -> dict[str, np.ndarray]:
     """Computes the gradient of a class logit with respect to x, and the class activation map.
 
     A classifier without convolutions has no `FeatureMaps`, and only the gradient is computed.
@@ -32,7 +35,8 @@ def apply(run: Run, index: int = 0, num_images: int = 4, label: int = -1) -> dic
       run: of a family with `classify`.
       index: test index of the first image.
       num_images: number of consecutive images, each a row of the figure.
-      label: class of the logit. Below 0, it is the class predicted for each image.
+      label: class of the logit, by number or name. Below 0, it is the class predicted for each
+        image.
 
     Returns:
       index [n]; x [n, *event], preprocessed for the classifier; logits [n, classes]; shown [n], the
@@ -46,6 +50,7 @@ def apply(run: Run, index: int = 0, num_images: int = 4, label: int = -1) -> dic
     _common.at_least(0, index=index)
     _common.at_least(1, num_images=num_images)
     _common.check_split(run, 'test', index + 1, f'there is no --index={index}')
+    label = option_of(run.data.spec, 'label', label)
     num_classes = run.data.spec.num_classes
     if num_classes is not None and label >= num_classes:
         raise UserError(f'--label={label}: there is no such class, choose 0 to {num_classes - 1}')

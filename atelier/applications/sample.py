@@ -1,6 +1,7 @@
 """Draws samples from a trained model: an .npz, with a PNG grid or a .txt."""
 
 import math
+import pathlib
 from typing import Any
 
 import jax
@@ -9,18 +10,22 @@ import numpy as np
 from atelier import files
 from atelier.applications import _common
 from atelier.applications._application import DECODE, ENCODE, SAMPLE, Application
-from atelier.core.abilities import Sample
+from atelier.core.abilities import LabelPrior, Sample
 from atelier.core.randomness import Stream, key_for
-from atelier.errors import UserError, about
+from atelier.data.classes import described
+from atelier.data.spec import Spec
+from atelier.errors import about
 from atelier.evaluation.codes.prior_draws import WHY_FITTED, decoded_draws, samples_without_data
-from atelier.evaluation.samples.sampling import check_labels, sampler
+from atelier.evaluation.samples.sampling import check_labels, class_labels, sampler
 from atelier.log import counted, escaped, log
 from atelier.report import image_grids, texts
+from atelier.report.figure_text import figure_text
 from atelier.run import restore, result_names
 from atelier.run.experiment import Run
 from atelier.run.restore import TrainedRun
 
 MAX_PRINTED = 5  # texts
+MAX_NAMED = 40  # columns with names below them
 NEEDS = (SAMPLE | ENCODE, SAMPLE | DECODE)
 
 
@@ -38,8 +43,9 @@ def apply(run: Run, num_samples: int = 64, seed: int = 0, labels: str = '') -> n
       run: of a family with `sample`, or with `encode` and `decode`.
       num_samples: number of samples.
       seed: seed of the samples.
-      labels: classes through which the samples cycle, such as '7' or '0,1,2'; 'all' means all
-        classes in the training data; empty: random classes.
+      labels: classes through which the samples cycle, such as '7', '0,1,2' or
+        'cat,dog'; 'all' means all classes in the training data; empty: random classes, drawn by the
+        model's own p(label) if it has one.
 
     Raises:
       UserError: a missing checkpoint, a bad option, or labels for a family that is not
@@ -50,8 +56,12 @@ def apply(run: Run, num_samples: int = 64, seed: int = 0, labels: str = '') -> n
     _common.check_outputs(run, num_samples=num_samples)
     classes = parse_labels(run, labels)
     label = None if classes is None else np.resize(classes, num_samples)
+    if classes is not None and run.data.spec.class_names:
+        log.info('classes: %s', described(run.data.spec, classes.tolist()))
     trained = restore.load(run)
     x, origin = compute(trained, num_samples, seed, label)
+    if label is None and run.family.ability(LabelPrior) is not None:
+        origin = ', with classes from its own p(label)'
     name = f'seed-{seed}' + _common.changed_options(apply, labels=labels.replace(',', '-'))
     path = run.folder / 'samples' / f'{name}{result_names.settings_suffix(run)}.npz'
     files.write_arrays(path, {'x': x, **({} if label is None else {'label': label})})
@@ -63,8 +73,7 @@ def apply(run: Run, num_samples: int = 64, seed: int = 0, labels: str = '') -> n
         path,
     )
     if image_grids.is_image(run.data.spec):
-        columns = None if classes is None else _columns(num_samples, len(classes))
-        image_grids.save(path.with_suffix('.png'), image_grids.grid(x, run.data.spec, columns))
+        _save_grid(path.with_suffix('.png'), x, run.data.spec, classes)
         log.info('figure: %s', path.with_suffix('.png'))
     if texts.is_text(run.data.spec):
         lines = texts.save(path.with_suffix('.txt'), x, run.data.spec)
@@ -85,6 +94,17 @@ def compute(
     return x, f', decoded from codes of {source}'
 
 
+def _save_grid(path: pathlib.Path, x: np.ndarray, spec: Spec, classes: np.ndarray | None) -> None:
+    """Saves the samples; named classes stand below the columns."""
+    columns = None if classes is None else _columns(len(x), len(classes))
+    image = image_grids.grid(x, spec, columns)
+    if classes is None or not spec.class_names or columns > MAX_NAMED:
+        image_grids.save(path, image)
+        return
+    names = [figure_text(spec.class_name(label)) for label in np.resize(classes, columns).tolist()]
+    image_grids.save_labelled(path, image, 'Samples by class', [''], names)
+
+
 def _columns(n: int, num_labels: int) -> int:
     """Returns a number of columns for a near-square grid in which each class keeps its columns."""
     return num_labels * max(1, round(math.sqrt(n) / num_labels))
@@ -98,13 +118,10 @@ def parse_labels(run: Run, labels: str) -> np.ndarray | None:
     """
     if not labels:
         return None
-    classes = labels.split(',')
     if labels == 'all':
-        classes = list(map(str, run.data.spec.known_classes))
-    elif not all(each.strip().isdecimal() for each in classes):
-        raise UserError(f'--labels={labels}: give classes, such as 7 or 0,1,2, or all')
+        return check_labels(run, run.data.spec.known_classes)
     with about(f'--labels={labels}'):
-        return check_labels(run, [int(each) for each in classes])
+        return check_labels(run, class_labels(run, labels))
 
 
 def reads(run: Run, **options: Any) -> str:

@@ -34,6 +34,15 @@ class Sample(NamedTuple):
     is_class_conditional: bool = False
 
 
+class LabelPrior(NamedTuple):
+    """p(label), of a model of labels and x: samples of no requested class follow it.
+
+    log_probs: (weights) -> [classes], in nats; -inf for classes without training examples.
+    """
+
+    log_probs: Callable[[Weights], Array]
+
+
 class Tokens(NamedTuple):
     """Codes as indices 0..size - 1 of a codebook.
 

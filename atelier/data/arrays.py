@@ -9,6 +9,10 @@
 | `x_train`, `x_valid`, `x_test` | instead of `x`: your own splits; the last two are optional |
 | `label`, `label_train`, ... | optional: integers 0, 1, ... [n], for every split or for none |
 | `levels` | optional: integers take the values 0, ..., levels - 1 |
+| `class_names` | optional: the name of each class, an array of texts |
+
+Images are [n, height, width] or [n, height, width, channels]; what looks like channels first is
+refused, unless `config.data.channels='last'`.
 
 Integers are discrete levels. The number of levels is `levels` if given, else 2 if all integers are
 0 or 1, else 256 for uint8, else the largest + 1. Floats are always real values. Networks see them
@@ -28,18 +32,19 @@ from collections.abc import Iterator, Mapping
 
 import numpy as np
 
+from atelier.data.classes import declared_classes
 from atelier.data.dataset import Dataset, Spec
 from atelier.data.moments import moments
 from atelier.data.splits import SPLITS, arranged
-from atelier.errors import UserError, reading
+from atelier.errors import UserError, choose, reading
 from atelier.paths import user_path
 
+CHANNELS = ('auto', 'last')
 ENCRYPTED = 1  # bit of the flags of a zip member
 HEADERS = {
     (1, 0): np.lib.format.read_array_header_1_0,
     (2, 0): np.lib.format.read_array_header_2_0,
 }
-MAX_UNUSED = 100  # most classes without examples, or the number with examples if larger
 SMALL = 1e-30  # float32 holds a standard deviation this small, and its inverse
 UNREADABLE = (
     ValueError,
@@ -55,7 +60,12 @@ UNREADABLE = (
 )
 
 
-def load(path: str = '', split_by: str = 'order', held_out_share: float = 0.1) -> Dataset:
+def load(
+    path: str = '',
+    split_by: str = 'order',
+    held_out_share: float = 0.1,
+    channels: str = 'auto',
+) -> Dataset:
     """Reads the file at `path` (see the module docstring for its format).
 
     Args:
@@ -63,6 +73,7 @@ def load(path: str = '', split_by: str = 'order', held_out_share: float = 0.1) -
       split_by: 'content': missing splits are made by the digests of x, and the examples are sorted
         by them. 'order': the examples are in the fixed random order, and no split is made.
       held_out_share: of the examples, in each split that is made by content.
+      channels: 'auto': x [n, 1 or 3, height, width] is refused. 'last': it is not.
 
     Raises:
       UserError: the file is missing, or its arrays are not valid data.
@@ -73,19 +84,19 @@ def load(path: str = '', split_by: str = 'order', held_out_share: float = 0.1) -
     with open_npz(file) as arrays:
         _refuse_unknown(arrays, file)
         splits = {split: _split(arrays, split, file) for split in SPLITS if _has(arrays, split)}
-        declared_levels = arrays.get('levels')
+        declared_levels, stored_names = arrays.get('levels'), arrays.get('class_names')
     _check_same_format(splits, file)
+    choose('data.channels', channels, dict.fromkeys(CHANNELS))
+    if channels == 'auto':
+        _refuse_channels_first(splits['train']['x'].shape, file)
     parts = [part['x'] for part in splits.values()]
     levels = _levels(parts, declared_levels, file)
     for part in splits.values():
         part['x'] = part['x'].astype(_dtype_for(levels))
     splits, split_rule = arranged(splits, split_by == 'content', held_out_share)
     labels = [part['label'] for part in splits.values() if 'label' in part]
-    spec = Spec(
-        event_shape=parts[0].shape[1:],
-        levels=levels,
-        num_classes=_num_classes(labels, file) if labels else None,
-    )
+    num_classes, class_names = declared_classes(labels, stored_names, file)
+    spec = Spec(parts[0].shape[1:], levels, num_classes, class_names=class_names)
     kind = 'real values' if levels is None else f'{levels} levels'
     shape = 'x'.join(map(str, spec.event_shape)) or 'single'
     description = f'{file.name}, {shape} with {kind}'
@@ -175,11 +186,11 @@ def _refuse_unknown(arrays: Mapping, path: pathlib.Path) -> None:
         [''] if 'x' in arrays else [f'_{split}' for split in SPLITS if f'x_{split}' in arrays]
     )
     known = {f'{kind}{suffix}' for kind in ('x', 'label') for suffix in suffixes}
-    unknown = sorted(set(arrays) - known - {'levels'})
+    unknown = sorted(set(arrays) - known - {'levels', 'class_names'})
     if unknown:
         raise UserError(
             f'{path}: unknown keys {", ".join(unknown)}; known are x or x_train, x_valid, x_test, '
-            'label likewise, and levels'
+            'label likewise, levels and class_names'
         )
 
 
@@ -249,24 +260,14 @@ def _check_same_format(splits: dict, path: pathlib.Path) -> None:
         raise UserError(f'the splits of {path} are not alike: {description}')
 
 
-def _num_classes(labels: list[np.ndarray], path: pathlib.Path) -> int:
-    """Returns the largest label + 1, which sets the size of parts of a model.
-
-    Raises:
-      UserError: most classes have no example, because a label is a large index, or a special
-        value such as 255 for "no class".
-    """
-    used = np.unique(np.concatenate(labels))
-    num_classes = int(used[-1]) + 1
-    if num_classes - len(used) > max(MAX_UNUSED, len(used)):
-        below = np.flatnonzero(np.diff(used, prepend=-1) > 1)[-1]  # the last gap
-        free = int(used[below - 1]) + 1 if below else 0
+def _refuse_channels_first(shape: tuple[int, ...], path: pathlib.Path) -> None:
+    """Refuses images [n, channels, height, width], which would be few rows of many channels."""
+    if len(shape) == 4 and shape[1] in (1, 3) and min(shape[2:]) > 4:
         raise UserError(
-            f'label of {path}: there would be {num_classes:,} classes, because of the label '
-            f'{used[below]}, but examples of only {len(used)}: remove these examples, or number '
-            f'their class {free} (--config.data.without_classes={free} keeps it out of training)'
+            f'x of {path} has shape {list(shape)}, which looks like channels first: save '
+            f"numpy.moveaxis(x, 1, -1), or set config.data.channels='last' if images are of height "
+            f'{shape[1]}, width {shape[2]} and {shape[3]} channels'
         )
-    return num_classes
 
 
 def _levels(parts: list[np.ndarray], declared: np.ndarray | None, path: pathlib.Path) -> int | None:

@@ -1,112 +1,28 @@
 """The common format of all data sets: arrays in host memory, a Spec, per-batch preprocessing."""
 
 import functools
-import math
 from collections.abc import Callable
 from typing import NamedTuple
 
-import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, UInt32
 
-from atelier.data import preprocess
+from atelier.data import classes, preprocess
 from atelier.data.checksums import checksum
 from atelier.data.left_out import leave_out
 from atelier.data.modes import Modes
 from atelier.data.moments import moments
+from atelier.data.sources import EMBEDDED as EMBEDDED
 from atelier.data.sources import POINTS as POINTS  # for configs
 from atelier.data.sources import SOURCES as SOURCES
 from atelier.data.sources import settings_of, source
+from atelier.data.spec import Spec
 from atelier.data.splits import check_rule, hold_out
-from atelier.errors import UserError, choose, short_repr
+from atelier.errors import UserError, choose
 
-SETTINGS = ('data_dir', 'path', 'image_shape')  # fields of config.data that some sources read
-
-
-class Spec(NamedTuple):
-    """What a model has to know about its data.
-
-    `levels`: x takes the discrete values 0, 1, ..., levels - 1; None: any real number.
-    `num_classes`: labels are 0, ..., num_classes - 1; None: there are no labels.
-    `dequantized_levels`: x is one of this many levels plus noise in [0, 1); None: it is not.
-    `mean` and `std`: of real-valued training data: per column if events have one axis (a table),
-      otherwise over all their values.
-    `left_out`: classes that occur only in the test split, never in training.
-    `symbols`: for text, the symbol of each level.
-    """
-
-    event_shape: tuple[int, ...]
-    levels: int | None
-    num_classes: int | None
-    dequantized_levels: int | None = None
-    mean: float | tuple[float, ...] = 0.0
-    std: float | tuple[float, ...] = 1.0
-    left_out: tuple[int, ...] = ()
-    symbols: str | None = None
-
-    __repr__ = short_repr  # for notebooks
-
-    @property
-    def known_classes(self) -> tuple[int, ...]:
-        """The classes that occur in training; none if the data have no labels."""
-        return tuple(n for n in range(self.num_classes or 0) if n not in self.left_out)
-
-    @property
-    def format(self) -> str:
-        """The fields as text, except those known from the training data or the config."""
-        fields = self._replace(mean=0.0, std=1.0)._asdict()  # moments follow from 'train'
-        del fields['left_out']  # it is in the config
-        symbols = fields.pop('symbols')
-        if symbols is not None:
-            fields['symbols'] = ascii(symbols)
-        return ', '.join(f'{name} {value}' for name, value in fields.items())
-
-    @property
-    def num_dims(self) -> int:
-        """Number of values in one event: the D of bits per dimension."""
-        return int(np.prod(self.event_shape))
-
-    @property
-    def image_shape(self) -> tuple[int, int, int] | None:
-        """(height, width, channels) if events have rows and columns, else None."""
-        return (*self.event_shape, 1)[:3] if len(self.event_shape) in (2, 3) else None
-
-    def bits_per_dim(self, nats: Array | np.ndarray) -> Array | np.ndarray:
-        """Converts nats per event to bits per dimension."""
-        return nats / (self.num_dims * math.log(2))
-
-    @property
-    def has_bits_per_dim(self) -> bool:
-        """Whether x has levels, or is dequantized, so that its NLL bounds that of the levels."""
-        return self.levels is not None or self.dequantized_levels is not None
-
-    @property
-    def interval(self) -> tuple[float, float] | None:
-        """The smallest and the largest value that x can take, if they are known."""
-        if self.levels is not None:
-            return 0.0, self.levels - 1.0
-        if self.dequantized_levels is not None:
-            return 0.0, float(self.dequantized_levels)
-        return None
-
-    def normalize(self, x: Array | np.ndarray) -> Array:
-        """Scales x to [0, 1], or to mean 0 and standard deviation 1, as networks see it."""
-        shift, scale = self.affine(x.shape)
-        return (x - shift) / scale
-
-    def denormalize(self, x: Array | np.ndarray) -> Array:
-        """The inverse of `normalize`."""
-        shift, scale = self.affine(x.shape)
-        return shift + scale * x
-
-    def affine(self, shape: tuple[int, ...]) -> tuple[Array, Array]:
-        """Returns the shift and scale of `denormalize`, broadcast to x of this shape."""
-        if self.interval is None:
-            shift, scale = self.mean, self.std
-        else:
-            shift, scale = self.interval[0], self.interval[1] - self.interval[0]
-        broadcast = lambda value: jnp.broadcast_to(jnp.asarray(value, jnp.float32), shape)
-        return broadcast(shift), broadcast(scale)
+# fields of config.data that some sources read
+SETTINGS = ('data_dir', 'path', 'image_shape', 'splits', 'channels')
+UNSET = ('', (), 'auto', 'exact', 'last')  # values of SETTINGS that any source may have
 
 
 class Dataset(NamedTuple):
@@ -118,7 +34,9 @@ class Dataset(NamedTuple):
     (uint8 if their values fit) and may be memory-mapped. `preprocess` makes the batch that models
     see, on the device, from one key per example: {'x': float32, 'label': int32, ...}. `description`
     describes `x`. `modes` are the modes of the density that the data were drawn from, if known.
-    `split_rule` describes which splits were made by content, and how; '': none.
+    `split_rule` describes which splits were made by content, and how; '': none. `split_origin`
+    describes how missing splits were made by any rule; '': the data have all three. `notes` are
+    lines on what was converted or passed over when the data were read.
     """
 
     name: str
@@ -131,6 +49,8 @@ class Dataset(NamedTuple):
     factor_names: tuple[str, ...] = ()
     modes: Modes | None = None
     split_rule: str = ''
+    split_origin: str = ''
+    notes: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
         """Short, for notebooks: the splits are whole arrays."""
@@ -174,10 +94,11 @@ def load(config) -> Dataset:
     choose('data.binarize', data.binarize, preprocess.BINARIZATIONS)
     choose('data.dequantize', data.dequantize, preprocess.DEQUANTIZATIONS)
     accepted = settings_of(data.name)
+    choose('data.classes', data.classes, dict.fromkeys(classes.RULES))
     check_rule(data, 'split_by' in accepted)
     settings = {name: data[name] for name in SETTINGS}
     for name, value in settings.items():
-        if value and name not in accepted:
+        if value and value not in UNSET and name not in accepted:
             raise UserError(f'config.data.{name}={value!r}: {data.name} does not read it: omit it')
     missing = [name for name, needed in accepted.items() if needed and name not in data]
     if missing:
@@ -186,29 +107,50 @@ def load(config) -> Dataset:
             'for such data'
         )
     loaded = source(data.name)(**{name: data[name] for name in accepted if name in data})
-    loaded = loaded._replace(splits=hold_out(loaded.splits, data.num_valid))
+    missing = [name for name in ('valid', 'test') if name not in loaded.splits]
+    origin = f'{" and ".join(missing)} cut from the end of train' if missing else loaded.split_rule
+    splits = hold_out(loaded.splits, data.num_valid)
+    loaded = loaded._replace(splits=splits, split_origin=origin)
     if loaded.split_rule:
         loaded = loaded._replace(description=f'{loaded.description}, split by content')
     # before classes are left out, so that the fixed draw of an example does not depend on them
     loaded = binarized(loaded, data.binarize)
     loaded = without_classes(loaded, tuple(data.without_classes))
+    loaded = with_classes(loaded, data.classes)
     if loaded.spec.levels is None:
         loaded = loaded._replace(spec=with_moments(loaded.spec, loaded.splits['train']['x']))
     return dequantized(loaded, data.dequantize)
 
 
-def without_classes(data: Dataset, classes: tuple) -> Dataset:
-    """Returns `data` with `classes` only in its test split; labels keep their values.
+def without_classes(data: Dataset, left_out: tuple) -> Dataset:
+    """Returns `data` with classes only in its test split; labels keep their values.
+
+    Args:
+      data: the data.
+      left_out: `config.data.without_classes`, names or numbers of classes.
 
     Raises:
-      UserError: as `leave_out`.
+      UserError: as `leave_out`, or a class does not exist.
     """
-    if not classes:
+    if not left_out:
         return data
-    splits = leave_out(data.splits, classes, data.spec.num_classes)
-    description = f'{data.description}, without {", ".join(map(str, classes))} in training'
-    spec = data.spec._replace(left_out=tuple(sorted({*classes})))
+    left_out = classes.indices_of(data.spec, left_out)
+    splits = leave_out(data.splits, left_out, data.spec.num_classes)
+    names = ', '.join(map(data.spec.class_name, left_out))
+    description = f'{data.description}, without {names} in training'
+    spec = data.spec._replace(left_out=tuple(sorted({*left_out})))
     return data._replace(splits=splits, spec=spec, description=description)
+
+
+def with_classes(data: Dataset, rule: str) -> Dataset:
+    """Returns `data` whose Spec knows the classes that `config.data.classes` decides."""
+    spec = data.spec
+    if rule == 'declared' or spec.num_classes is None:
+        return data._replace(spec=spec._replace(class_names=()))
+    label = data.splits['train']['label']
+    return data._replace(
+        spec=spec._replace(left_out=classes.without_training_examples(label, spec.num_classes))
+    )
 
 
 def with_moments(spec: Spec, x: np.ndarray) -> Spec:

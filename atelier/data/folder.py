@@ -3,9 +3,11 @@
     python main.py --config=configs/conv_vae.py:folder --config.data.path=pictures \\
         --config.data.image_shape=64,64,3
 
-    pictures/cat/1.png, pictures/dog/2.jpg    labelled by sub-folder, in alphabetical order
+    pictures/cat/1.png, pictures/dog/2.jpg    labelled by sub-folder, in natural order (2 before 10)
     pictures/1.png, pictures/2.jpg            without labels
     pictures/train/..., pictures/test/...     your own splits (train, valid, test), each as above
+
+Other names of splits, and names that may be splits or labels: `atelier.data.folder_layout`.
 """
 
 import os
@@ -13,6 +15,8 @@ import pathlib
 import zlib
 from collections.abc import Sequence
 
+from atelier.data import folder_layout
+from atelier.data.classes import stored_names
 from atelier.data.dataset import Dataset
 from atelier.data.decoding import ImageSplit, StoredImage, decoded
 from atelier.errors import UserError, reading
@@ -20,13 +24,6 @@ from atelier.log import counted, log
 from atelier.paths import user_path
 
 SUFFIXES = {'.png', '.jpg', '.jpeg', '.bmp', '.gif', '.webp', '.tif', '.tiff', '.ppm', '.pgm'}
-SPLITS = {
-    'train': 'train',
-    'valid': 'valid',
-    'validation': 'valid',
-    'val': 'valid',
-    'test': 'test',
-}
 
 
 def load(
@@ -34,6 +31,8 @@ def load(
     image_shape: tuple[int, ...] = (),
     split_by: str = 'order',
     held_out_share: float = 0.1,
+    splits: str = 'auto',
+    classes: str = 'trained',
 ) -> Dataset:
     """Loads the images below `path`, decoded once and cached until one of them changes.
 
@@ -44,6 +43,9 @@ def load(
       split_by: 'content': missing splits are made by the digests of the files, and the images are
         sorted by them. 'order': they are in the fixed random order, and no split is made.
       held_out_share: of the images, in each split that is made by content.
+      splits: which sub-folders are splits; see `atelier.data.folder_layout`.
+      classes: 'trained': classes are in natural order and have names. 'declared': they are in
+        alphabetical order and have none.
 
     Raises:
       UserError: there are no images, or one of them cannot be used.
@@ -54,51 +56,44 @@ def load(
     with reading(root):
         if not root.is_dir():
             raise UserError(f'config.data.path: there is no folder {root}')
-        bases = _splits(root)
+        bases = folder_layout.splits_of(root, splits)
+        folder_layout.refuse_beside(root, bases, SUFFIXES)
         split_files = {split: _below(base) for split, base in bases.items()}
     for split, files in split_files.items():
         if not files:
             raise UserError(f'{bases[split]} has no images ({", ".join(sorted(SUFFIXES))})')
-    labelled = {split: _labels(bases[split], files) for split, files in split_files.items()}
-    classes = sorted({name for names in labelled.values() for name in names if name is not None})
-    for split, names in labelled.items():
-        if classes and None in names:
+    if splits == 'auto':
+        folder_layout.refuse_deeper(bases, split_files)
+    labelled = {
+        split: folder_layout.labels_of(bases[split], files) for split, files in split_files.items()
+    }
+    is_natural = classes == 'trained'
+    names = folder_layout.classes_of(labelled, is_natural, root)
+    for split, of_split in labelled.items():
+        if names and None in of_split:
             raise UserError(
                 f'{split_files[split][0]} is in no sub-folder, unlike those of other splits: '
                 'move it into one'
             )
 
     def open_splits():
-        class_index = {name: index for index, name in enumerate(classes)}
-        splits = {
+        class_index = {name: index for index, name in enumerate(names)}
+        image_splits = {
             split: _image_split(files, [class_index.get(name) for name in labelled[split]])
             for split, files in split_files.items()
         }
-        return splits, len(classes) or None
+        return image_splits, len(names) or None
 
     shape = tuple(image_shape)
     by_content = split_by == 'content'
     kind = 'folder-content' if by_content else 'folder'
     key = '-'.join([kind, *map(str, shape), f'{_fingerprint(root, split_files):08x}'])
-    return decoded(key, open_splits, root.name, shape, held_out_share if by_content else 0.0)
-
-
-def _splits(root: pathlib.Path) -> dict[str, pathlib.Path]:
-    """Returns the folder of each existing split."""
-    folders = sorted(path.name for path in root.iterdir() if path.is_dir() and path.name[0] != '.')
-    named = [name for name in folders if name.lower() in SPLITS]
-    if len(named) < 2 and [name.lower() for name in folders] != ['train']:
-        return {'train': root}  # the folders are labels
-    splits = [SPLITS[name.lower()] for name in named]
-    if set(named) != set(folders) or len(set(splits)) < len(splits) or 'train' not in splits:
-        raise UserError(
-            f'{root} has {", ".join(folders)}: splits are train, valid and test, each once, '
-            'with train always there and no other folder beside them'
-        )
-    beside = sorted(path for path in root.iterdir() if path.suffix.lower() in SUFFIXES)
-    if beside:
-        raise UserError(f'{beside[0]} lies beside the folder of the training images: move it')
-    return dict(zip(splits, (root / name for name in named), strict=True))
+    if is_natural or splits != 'exact':  # the same files with other labels
+        key = f'{key}-{_layout_checksum(split_files, names):08x}'
+    data = decoded(key, open_splits, root.name, shape, held_out_share if by_content else 0.0)
+    return data._replace(
+        spec=data.spec._replace(class_names=stored_names(names) if is_natural else ())
+    )
 
 
 def _below(base: pathlib.Path) -> list[pathlib.Path]:
@@ -125,23 +120,17 @@ def _below(base: pathlib.Path) -> list[pathlib.Path]:
     return sorted(files)
 
 
-def _labels(base: pathlib.Path, files: list[pathlib.Path]) -> list[str | None]:
-    """Returns the sub-folder of each file; either all or none have one."""
-    parts = [path.relative_to(base).parts for path in files]
-    names = [part[0] if len(part) > 1 else None for part in parts]
-    if None in names and set(names) != {None}:
-        stray = files[names.index(None)]
-        raise UserError(
-            f'{stray} lies beside sub-folders, which are labels: move it into one of them'
-        )
-    return names
-
-
 def _image_split(files: list[pathlib.Path], labels: list[int | None]) -> ImageSplit:
     def read(indices: Sequence[int]) -> list[StoredImage]:
         return [StoredImage(str(files[i]), files[i], labels[i]) for i in indices]
 
     return ImageSplit(len(files), read)
+
+
+def _layout_checksum(split_files: dict[str, list[pathlib.Path]], names: list[str]) -> int:
+    """Returns a checksum of the splits and of the classes in their order."""
+    sizes = [f'{split} {len(files)}' for split, files in split_files.items()]
+    return zlib.crc32('\n'.join([*sizes, *names]).encode(errors='surrogateescape'))
 
 
 def _fingerprint(root: pathlib.Path, split_files: dict[str, list[pathlib.Path]]) -> int:

@@ -10,6 +10,7 @@ SOURCES = (
     *('digits', 'mnist_5k', 'static_mnist', 'shapes', 'arrays', 'folder', 'parquet', 'text'),
     *POINTS,
 )
+EMBEDDED = ('digits', 'static_mnist', 'shapes', *POINTS)  # sources that never change
 
 
 def source(name: str) -> Callable:

@@ -18,6 +18,7 @@ import urllib.request
 import zlib
 from collections.abc import Iterator, Sequence
 
+from atelier.data.classes import stored_names
 from atelier.data.dataset import SOURCES, Dataset
 from atelier.data.decoding import ImageSplit, StoredImage, decoded
 from atelier.errors import UserError, about, did_you_mean, shortened
@@ -28,6 +29,7 @@ from atelier.paths import user_path
 # TFDS imports the module of each class that features.json names: only TFDS's own are allowed
 OWN_FEATURE = re.compile(r'tensorflow_datasets\.core\.features(\.[A-Za-z]\w*)+')
 CLASS_KEYS = ('pythonClassName', 'python_class_name', 'type')  # in today's and older files
+MAX_LABEL_FILE = 1 << 22  # characters of the file with the names of labels
 VERSION = re.compile(r'\d+\.\d+\.\d+')
 SPLITS = {'train': 'train', 'validation': 'valid', 'valid': 'valid', 'test': 'test'}
 # suggested for a misspelt name, prepared or not
@@ -58,7 +60,22 @@ def load(name: str, data_dir: str = '', image_shape: tuple[int, ...] = ()) -> Da
         if folder is None:
             raise UserError(f'TFDS prepared {name!r}, but not in {root}')
     shape = tuple(image_shape)
-    return decoded(_key(folder, name, shape), lambda: _open(folder, name), name, shape)
+    data = decoded(_key(folder, name, shape), lambda: _open(folder, name), name, shape)
+    names = _class_names(folder, data.spec.num_classes)
+    return data._replace(spec=data.spec._replace(class_names=names))
+
+
+def _class_names(folder: pathlib.Path, num_classes: int | None) -> tuple[str, ...]:
+    """Returns the names of the labels, which TFDS keeps beside its metadata; (): numbers."""
+    path = folder / 'label.labels.txt'
+    try:
+        with path.open(encoding='utf-8') as file:
+            names = file.read(MAX_LABEL_FILE).splitlines()
+    except (OSError, UnicodeDecodeError):  # sets without labels have none
+        return ()
+    numbers = [str(label) for label in range(num_classes or 0)]
+    is_named = len(names) == num_classes and names != numbers
+    return stored_names(names) if is_named else ()
 
 
 def root_of(data_dir: str) -> pathlib.Path:

@@ -20,9 +20,14 @@ MAY_MOVE = ('data.path', 'data.data_dir', 'data.placement')  # location of the d
 LATER = {
     'data.without_classes': [],
     'data.split_by': 'order',
+    'data.channels': 'last',
+    'data.splits': 'exact',
+    'data.classes': 'declared',
     'data.held_out_share': 0.1,
     'train.optimizer': 'adam',
 }
+# rules of config.data that a run keeps, and the values for which it does; (): all
+KEPT_RULES = {'split_by': (), 'channels': ('last',), 'splits': ('exact',), 'classes': ()}
 # the last part of the name of a field that holds a path, and fields from before this rule
 PATH_ENDINGS = ('path', 'dir', 'file', 'folder')
 OTHER_PATHS = ('eval.classifier',)
@@ -117,20 +122,26 @@ def check_plain(values: dict[str, Any]) -> None:
             ) from error
 
 
-def adopt_split_rule(
+def adopt_data_rules(
     folder: pathlib.Path, then: dict[str, Any], config: ConfigDict, log_it: bool = True
 ) -> None:
-    """Sets `config.data.split_by` to that of a run's or sweep's values (`then`), which keeps it.
+    """Sets rules in `config.data` to those of a run's or sweep's values (`then`), which keeps them.
 
-    The default is another one than in runs that began before there was a choice. With `log_it`, a
+    The defaults are others than in runs that began before there was a choice. With `log_it`, a
     difference is logged.
     """
-    rule = then['data']['split_by']
-    if config.data.split_by == rule:
-        return
-    if log_it and 'split_by' in dataset.settings_of(config.data.name):
-        log.info('%s keeps the splits that it began with: config.data.split_by=%r', folder, rule)
-    config.data.split_by = rule
+    accepted = dataset.settings_of(config.data.name)
+    for name, kept in KEPT_RULES.items():
+        rule = then['data'][name]
+        if config.data[name] == rule or rule not in (kept or (rule,)):
+            continue
+        if log_it and name in (*accepted, 'classes'):
+            subject = 'classes' if name == 'classes' else 'splits'
+            log.info(
+                '%s keeps the %s that it began with: config.data.%s=%r',
+                *(folder, subject, name, rule),
+            )
+        config.data[name] = rule
 
 
 def check_same_values(folder: pathlib.Path, then: dict, now: dict) -> None:

@@ -15,10 +15,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from atelier.data.classes import are_names, indices_of
 from atelier.data.dataset import SOURCES, Dataset, Spec
 from atelier.data.images import LEVELS
 from atelier.data.stand_in import ArrayShape, StandIn, shapes_of, stand_in
-from atelier.errors import shortened
+from atelier.errors import UserError, shortened
 from atelier.run import limits
 from atelier.run.stored_values import damaged
 
@@ -111,6 +112,8 @@ def _spec(path: pathlib.Path, stored: Any) -> Spec:
         value = getattr(spec, field)
         if isinstance(value, tuple) and (len(value),) != spec.event_shape:
             raise damaged(path, f'spec.{field} has {len(value)} values')
+    if spec.class_names and len(spec.class_names) != spec.num_classes:
+        raise damaged(path, f'spec has {len(spec.class_names)} names of {spec.num_classes} classes')
     if not all(0 <= label < (spec.num_classes or 0) for label in spec.left_out):
         raise damaged(path, f'spec.left_out is {shortened(spec.left_out)}')
     return spec
@@ -144,7 +147,7 @@ def _check_agreement(
     for name, is_expected in one_axis.items():
         if is_expected != (name in shapes) or is_expected and len(shapes[name].shape) != 1:
             raise damaged(path, f'train_shapes.{name} does not agree with spec')
-    if spec.left_out != tuple(sorted({*config.get('without_classes', ())})):
+    if not _is_left_out(spec, config):
         raise damaged(path, f'spec.left_out is {shortened(spec.left_out)}')
     fingerprint = record['data'] or {}
     if fingerprint.get('x', spec.format) != spec.format:
@@ -174,6 +177,17 @@ def _check_source(path: pathlib.Path, spec: Spec, record: dict[str, Any]) -> Non
             f'data_name {shortened(name)} and spec ({shortened(spec.format)}) do not agree with '
             f'config.data (name {shortened(source)})',
         )
+
+
+def _is_left_out(spec: Spec, config: dict[str, Any]) -> bool:
+    """Whether the classes that the config leaves out are those without training examples."""
+    try:
+        of_config = {*indices_of(spec, config.get('without_classes', ()))}
+    except UserError:
+        return False
+    if config.get('classes', 'declared') == 'trained':
+        return of_config <= {*spec.left_out} and bool(spec.known_classes or not spec.left_out)
+    return spec.left_out == tuple(sorted(of_config))
 
 
 def _is_integer(value: Any, least: int, most: int) -> bool:
@@ -207,6 +221,11 @@ def _are_classes(value: Any) -> bool:
     return isinstance(value, list) and all(_is_integer(each, 0, MAX_KINDS) for each in value)
 
 
+def _are_class_names(value: Any) -> bool:
+    is_encodable = lambda name: not any(0xD800 <= ord(each) < 0xE000 for each in name)
+    return isinstance(value, list) and are_names(value) and all(map(is_encodable, value))
+
+
 def _are_symbols(value: Any) -> bool:
     if value is None:
         return True
@@ -223,4 +242,5 @@ _CHECKS = {  # of the fields of a Spec, as JSON holds them
     'std': _are_positive,
     'left_out': _are_classes,
     'symbols': _are_symbols,
+    'class_names': _are_class_names,
 }

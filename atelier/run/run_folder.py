@@ -2,6 +2,7 @@
 
 config.json       the run's id; the config file's path, argument, source and values; the git hash;
                   initial weights, number of devices; descriptions of the data and of the code
+data.json         what was understood of the data: splits, classes, ranges, copies
 metrics.jsonl     one object per line
 tensorboard/      the same metrics for TensorBoard
 checkpoints/      Orbax, one folder per step
@@ -25,10 +26,10 @@ from atelier.data.dataset import Dataset
 from atelier.errors import A_RUN, UserError, opened_from_python, reading, shortened, writing
 from atelier.log import counted, log
 from atelier.paths import user_path
-from atelier.run import code_record, data_record, run_data, stored_values
+from atelier.run import code_record, data_record, data_table, run_data, stored_values
 from atelier.run.config_values import (
     MAY_MOVE,
-    adopt_split_rule,
+    adopt_data_rules,
     check_plain,
     check_same_values,
     read_record,
@@ -45,7 +46,7 @@ from atelier.run.provenance import (
 from atelier.run.run_path import check_run_path
 
 LOCK = '.lock'  # its lock is held by the process that trains the run
-OF_A_START = ('config.json', 'tensorboard', LOCK)  # made before the first dispatch
+OF_A_START = ('config.json', data_table.NAME, 'tensorboard', LOCK)  # made before the first dispatch
 EMPTY_AT_START = ('metrics.jsonl', 'checkpoints')  # made empty before the first dispatch
 OPTIONAL = (  # earlier runs lack them
     *('id', 'init_from', 'devices', 'data'),
@@ -123,9 +124,9 @@ def check_same(
 ) -> None:
     """Checks that `folder` is, or may become, the run of this config and `init_from`.
 
-    An existing run keeps its `data.split_by`: that of `config` is set to it, in place. A run that
-    has not finished its first dispatch, for example because memory was full, may be replaced by any
-    other. With `warn`, it warns if the code has changed since the run began.
+    An existing run keeps the rules of its data: `config` gets them, in place. A run that has not
+    finished its first dispatch, for example because memory was full, may be replaced by any other.
+    With `warn`, it warns if the code has changed since the run began.
 
     Raises:
       UserError: the folder cannot hold a run, holds something else, or holds the run of another
@@ -148,7 +149,7 @@ def check_same(
             raise UserError(
                 f'{folder} began with {began}, not with {init_from or "random weights"}'
             )
-        adopt_split_rule(folder, record['values'], config, log_it=warn)
+        adopt_data_rules(folder, record['values'], config, log_it=warn)
         check_same_values(folder, record['values'], config.to_dict())
         if warn:
             warn_if_code_changed(folder, record, config_file)

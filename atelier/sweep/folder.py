@@ -91,8 +91,8 @@ def with_absolute_paths(
     return absolute
 
 
-def adopt_split_rule(folder: pathlib.Path, config: ConfigDict) -> None:
-    """Sets `config.data.split_by` to that of the sweep in `folder`, if there is one.
+def adopt_data_rules(folder: pathlib.Path, config: ConfigDict) -> None:
+    """Sets the rules of `config.data` to those of the sweep in `folder`, if there is one.
 
     Raises:
       UserError: as in `load`.
@@ -100,7 +100,7 @@ def adopt_split_rule(folder: pathlib.Path, config: ConfigDict) -> None:
     with reading(folder):
         is_sweep = (folder / NAME).is_file()
     if is_sweep:
-        config_values.adopt_split_rule(folder, load(folder)['values'], config)
+        config_values.adopt_data_rules(folder, load(folder)['values'], config)
 
 
 def check_same(folder: pathlib.Path, record: dict[str, Any]) -> None:

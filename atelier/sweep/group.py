@@ -12,7 +12,7 @@ from atelier import checkout, files
 from atelier.core.game import State
 from atelier.errors import UserError
 from atelier.log import counted, listed, log
-from atelier.run import run_folder
+from atelier.run import data_table, run_folder
 from atelier.run.experiment import Run
 from atelier.run.restore import Start
 from atelier.sweep import folder as sweep_folder
@@ -48,10 +48,13 @@ def _train_program(
     """Trains runs in one program, or in smaller ones if it does not fit into memory."""
     allow_files(FILES * len(runs))
     start, data = Start(runs[0]), runs[0].data.fingerprint()  # the same for all
+    table = data_table.shown_once(runs[0].data, data)
     with contextlib.ExitStack() as stack:
         members = [
             stack.enter_context(_opened(run, start, data, warn=run is runs[0])) for run in runs
         ]
+        for run in runs:
+            data_table.write(run.folder, table)
         states, step = begin_together(members)
         if step is None:
             names = listed([run.folder.name for run in runs])

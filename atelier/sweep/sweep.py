@@ -43,7 +43,7 @@ def prepare(
     Args:
       folder: the folder of the sweep, new or to be continued.
       config_file: the config file.
-      config: the values that all members share; an existing sweep keeps its `data.split_by`.
+      config: the values that all members share; an existing sweep keeps the rules of its data.
       axes: in the format of --sweep; by default those of the config file's `get_sweep()`.
       num_random: number of draws from the axes that are ranges.
       init_from: a run whose weights initialize all members.
@@ -52,7 +52,7 @@ def prepare(
       UserError: an axis or setting is invalid, or the folder holds something else.
     """
     axes = list(axes) or own_axes(config_file)
-    sweep_folder.adopt_split_rule(folder, config)
+    sweep_folder.adopt_data_rules(folder, config)
     values = flatten(config.to_dict())
     axes = sweep_folder.with_absolute_paths(folder, axes, values)
     parsed = [axes_lib.parse(text, values) for text in axes]

@@ -37,11 +37,19 @@ def common_config() -> ConfigDict:
             data_dir='',  # folder of the source's files; '': the source's default
             path='',  # path of the user's own file or folder, for sources that take one
             image_shape=(),  # (height, width, channels) to scale and crop images to; (): unchanged
+            # axis of an array with the channels of images: auto (channels first is refused) | last
+            channels='auto',
+            # folders of the splits of a folder: auto (by their names) | none (all are classes) |
+            # train=NAME,valid=NAME,test=NAME
+            splits='auto',
             # rule that makes the splits that arrays and folders lack: content | order
             split_by='content',
             held_out_share=0.1,  # fraction of the examples in each split that is made by content
             num_valid=0,  # size of the validation split, if it is made by order; 0: automatic
-            without_classes=(),  # classes left out of all but the test split (--mode=anomaly)
+            # classes left out of all but the test split (--mode=anomaly): names or numbers
+            without_classes=(),
+            # classes that a model knows: trained (those with training examples) | declared (all)
+            classes='trained',
             # rule that makes x binary: none | threshold | stochastic (redrawn each time x is used)
             binarize='none',
             dequantize='none',  # noise added to the levels of x: none | uniform

@@ -10,9 +10,18 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float, Int
 
-from atelier.core.abilities import Classify, Conditionals, Inpaint, LogProb, PerExample, Sample
+from atelier.core.abilities import (
+    Classify,
+    Conditionals,
+    Inpaint,
+    LabelPrior,
+    LogProb,
+    PerExample,
+    Sample,
+)
 from atelier.core.family import Family, present
 from atelier.core.randomness import Rng, fold_in
 from atelier.core.types import Batch
@@ -61,7 +70,10 @@ def mixture(parts: MixtureParts) -> Family:
 
     def logits(weights, batch, rng):
         del rng
-        return log_joint(parts, weights.params['model'], batch['x'])
+        return known(parts, log_joint(parts, weights.params['model'], batch['x']))
+
+    def log_prior(weights):
+        return log_prior_of(parts, weights.params['model'])
 
     return Family(
         init=lambda key, batch: initial_weights(estimator, first_statistics(parts, key, batch)),
@@ -73,6 +85,7 @@ def mixture(parts: MixtureParts) -> Family:
             LogProb(log_prob_of(parts), 'exact'),
             conditionals(parts),
             Classify(logits) if parts.is_labelled else None,
+            LabelPrior(log_prior) if parts.is_labelled else None,
         ),
     )
 
@@ -103,6 +116,22 @@ def log_joint(parts: MixtureParts, params, x):
     return params['log_weights'] + log_probs - log_volume(parts.spec)
 
 
+def known(parts: MixtureParts, log_probs):
+    """Returns log_probs [..., K], with -inf for classes without training examples."""
+    return jnp.where(is_known_component(parts), log_probs, -jnp.inf)
+
+
+def is_known_component(parts: MixtureParts) -> np.ndarray:
+    """Returns whether each component [K] is a class with training examples, or is no class."""
+    classes = np.arange(parts.count)
+    return np.isin(classes, parts.spec.known_classes if parts.is_labelled else classes)
+
+
+def log_prior_of(parts: MixtureParts, params):
+    """Returns log p(label) [K], in nats."""
+    return jax.nn.log_softmax(known(parts, params['log_weights']))
+
+
 def estimator_of(parts: MixtureParts) -> Estimator:
     """Returns an iteration of EM; if the components are observed (labels), one is enough."""
 
@@ -115,8 +144,10 @@ def estimator_of(parts: MixtureParts) -> Estimator:
             shares, nats = jax.nn.softmax(joint), -jax.nn.logsumexp(joint, -1)
         return parts.components.statistics(scaled(parts.spec, batch['x']), shares), nats
 
+    is_known = is_known_component(parts)
+
     def maximize(stats):
-        counts = stats['count'] + parts.pseudo_count
+        counts = jnp.where(is_known, stats['count'] + parts.pseudo_count, 0.0)
         weights = jnp.maximum(counts / counts.sum(), TINY)
         components = parts.components.maximize(stats)
         return {'components': components, 'log_weights': jnp.log(weights)}, {}
@@ -178,10 +209,11 @@ def conditionals(parts: MixtureParts) -> Conditionals | None:
 def metrics_of(parts: MixtureParts, params, batch: Batch) -> dict[str, jax.Array]:
     """Returns log p(x) of each example and, with labels, metrics of p(label | x)."""
     joint = log_joint(parts, params, batch['x'])
-    terms = {'log_prob_nats': jax.nn.logsumexp(joint, -1)}
+    possible = known(parts, joint)
+    terms = {'log_prob_nats': jax.nn.logsumexp(possible, -1)}
     if not parts.is_labelled:
         return terms
-    is_correct = jnp.argmax(joint, -1) == batch['label']
+    is_correct = jnp.argmax(possible, -1) == batch['label']
     return {
         **terms,
         'accuracy': is_correct.astype(jnp.float32),
@@ -193,7 +225,9 @@ def sampled(parts: MixtureParts, params, rng: Rng, condition: Batch | None):
     """Draws a component by its weight, or takes the requested class, and then draws x from it."""
     component_keys = fold_in(rng.keys, COMPONENT_DRAW)
     if parts.is_labelled:
-        component = requested_label(component_keys, condition, parts.spec)
+        component = requested_label(
+            component_keys, condition, parts.spec, log_prior_of(parts, params)
+        )
     else:
         component = jax.vmap(lambda key: jax.random.categorical(key, params['log_weights']))(
             component_keys

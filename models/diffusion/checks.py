@@ -1,5 +1,6 @@
 """Refuses invalid diffusion models before they are compiled."""
 
+from atelier.data.classes import described
 from atelier.data.dataset import Spec
 from atelier.errors import UserError, at_least, share
 from models.diffusion.sampling import Sampling
@@ -21,8 +22,10 @@ def check_label_dropout(label_dropout: float, is_conditional: bool, spec: Spec) 
         )
     if spec.left_out and not label_dropout:
         raise UserError(
-            'config.data.without_classes needs --config.model.label_dropout above 0: examples of '
-            'these classes get the null label, which has to be trained'
+            f'training has no example of the classes '
+            f'{described(spec, spec.left_out)} (config.data.without_classes): set '
+            '--config.model.label_dropout above 0, because other examples of these classes get the '
+            'null label, which has to be trained'
         )
 
 

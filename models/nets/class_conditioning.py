@@ -17,10 +17,18 @@ def requested_class(
 
 
 def requested_label(
-    keys: UInt32[Array, 'batch 2'], condition: Batch | None, spec: Spec
+    keys: UInt32[Array, 'batch 2'],
+    condition: Batch | None,
+    spec: Spec,
+    log_prior: Float[Array, 'classes'] | None = None,
 ) -> Int[Array, 'batch']:
-    """Returns the condition's labels; if there are none, a random training class for each key."""
+    """Returns the condition's labels; if there are none, a random training class for each key.
+
+    `log_prior` is log p(label) of a model that has it; None: training classes are equally likely.
+    """
     label = (condition or {}).get('label')
+    if label is None and log_prior is not None:
+        return jax.vmap(lambda key: jax.random.categorical(key, log_prior))(keys)
     if label is None:
         classes = jnp.asarray(spec.known_classes)
         label = classes[jax.vmap(lambda key: jax.random.randint(key, (), 0, len(classes)))(keys)]

@@ -10,6 +10,7 @@ from jaxtyping import Int
 from atelier.core.abilities import Reconstruct, Sample
 from atelier.core.family import is_class_conditional
 from atelier.core.randomness import Stream, key_for
+from atelier.data.classes import described, index_of
 from atelier.data.dataset import Dataset
 from atelier.data.splits import fixed_order
 from atelier.errors import UserError
@@ -44,28 +45,45 @@ def sampler(run: Run, devices: Sequence[jax.Device]) -> Callable:
     return sample
 
 
-def check_labels(run: Run, labels: Sequence[int]) -> Int[np.ndarray, 'labels']:
-    """Checks the classes requested for samples; returns them as int32.
+def check_labels(run: Run, labels: Sequence[int | str]) -> Int[np.ndarray, 'labels']:
+    """Checks the classes requested for samples, by number or name; returns them as int32.
 
     Raises:
       UserError: they are not classes of the training data, or the family is not class-conditional.
     """
+    _check_conditional(run)
+    spec = run.data.spec
+    labels = [index_of(spec, each) if isinstance(each, str) else each for each in labels]
+    if not len(labels) or not all(label in range(spec.num_classes) for label in labels):
+        raise UserError(f'labels {list(labels)}: give classes of 0..{spec.num_classes - 1}')
+    unseen = sorted({*labels} & {*spec.left_out})
+    if unseen:
+        raise UserError(
+            f'training never saw the class {described(spec, unseen)}: choose of {described(spec)}'
+        )
+    return np.asarray(labels, np.int32)
+
+
+def class_labels(run: Run, names: str) -> list[int]:
+    """Returns the classes in a list with commas, by name or number, such as 'cat,dog' or '0,1'.
+
+    Raises:
+      UserError: the family is not class-conditional, or there is no such class.
+    """
+    _check_conditional(run)
+    spec = run.data.spec
+    if names in spec.class_names:  # a name may hold a comma
+        return [spec.class_names.index(names)]
+    return [index_of(spec, each) for each in names.split(',')]
+
+
+def _check_conditional(run: Run) -> None:
     if not is_class_conditional(run.family):
         raise UserError(
             f'the model of {run.folder} is not class-conditional and cannot sample a given class: '
             'train configs/cvae.py, configs/cgan.py or, with config.model.is_conditional, '
             'configs/diffusion.py or configs/gated_pixelcnn.py'
         )
-    num_classes = run.data.spec.num_classes
-    if not len(labels) or not all(label in range(num_classes) for label in labels):
-        raise UserError(f'labels {list(labels)}: give classes of 0..{num_classes - 1}')
-    unseen = sorted({*labels} & {*run.data.spec.left_out})
-    if unseen:
-        raise UserError(
-            f'labels {list(labels)}: training never saw {", ".join(map(str, unseen))} '
-            '(config.data.without_classes)'
-        )
-    return np.asarray(labels, np.int32)
 
 
 def split_examples(

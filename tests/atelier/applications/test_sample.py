@@ -58,13 +58,13 @@ def test_each_class_has_a_column_of_the_image(run):
 
 @pytest.mark.parametrize('labels', ['10', 'x', '1,', '-1', 'ALL'])
 def test_bad_labels_are_refused(run, complaint, labels):
-    assert 'give classes' in complaint(sample.apply, run, labels=labels)
+    assert 'there is no class' in complaint(sample.apply, run, labels=labels)
 
 
 def test_a_class_left_out_of_training_is_refused(run, complaint):
     data = run.data._replace(spec=run.data.spec._replace(left_out=(9,)))
     without = run._replace(data=data)
-    assert 'training never saw 9' in complaint(sample.apply, without, labels='8,9')
+    assert 'training never saw the class 9' in complaint(sample.apply, without, labels='8,9')
     x = sample.apply(without, num_samples=10, labels='all')
     assert x[:, 0, 0, 0].tolist() == [*range(9), 0]
     assert set(labels_like(without, 'test', 1000)) == set(range(9))
@@ -72,6 +72,20 @@ def test_a_class_left_out_of_training_is_refused(run, complaint):
         without, restore.initial_state(without), jax.devices()[:1], 'test', 1000
     )
     assert len(images) == np.sum(run.data.splits['test']['label'] != 9)
+
+
+def with_names(run, *names):
+    return run._replace(data=run.data._replace(spec=run.data.spec._replace(class_names=names)))
+
+
+def test_classes_may_be_named(run, complaint):
+    """Names that hold a formula or a path harm neither the figure nor the file name."""
+    named = with_names(run, 'cat', 'dog', '$\\frac$', '_a/../b', *'efghij')
+    x = sample.apply(named, num_samples=4, labels='dog,_a/../b')
+    assert x[:, 0, 0, 0].tolist() == [1, 3, 1, 3]
+    assert sample.apply(named, num_samples=1, labels='2')[0, 0, 0, 0] == 2
+    assert len([*(run.folder / 'samples').glob('*.png')]) == 2
+    assert "did you mean 'dog'" in complaint(sample.apply, named, labels='dgo')
 
 
 def test_all_classes_of_data_without_labels_are_refused(tmp_path, complaint):

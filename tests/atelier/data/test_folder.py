@@ -65,7 +65,7 @@ def test_pictures_without_sub_folders_have_no_labels(pictures):
     assert reds(data.splits['train']) != list(range(30))  # shuffled
 
 
-def test_sub_folders_are_labels_in_alphabetical_order(pictures):
+def test_sub_folders_are_labels(pictures):
     """Also for images in deeper folders, in any order of writing the files."""
     path = pictures(
         below('mouse', numbered(3, 20))
@@ -108,9 +108,9 @@ def test_labels_are_numbered_over_all_split_folders(pictures):
         assert split['label'].tolist() == [red // 10 for red in reds(split)]
 
 
-def test_sub_folders_are_labels_unless_all_are_splits(pictures):
+def test_a_setting_says_that_sub_folders_are_labels(pictures):
     path = pictures(below('train', numbered(2, 10)) | below('plane', numbered(2, 0)))
-    data = folder.load(path)
+    data = folder.load(path, splits='none')
     assert list(data.splits) == ['train']
     split = data.splits['train']
     assert split['label'].tolist() == [red // 10 for red in reds(split)]
@@ -400,7 +400,10 @@ def test_the_validation_split_has_several_names(pictures, name):
 def test_folders_that_resemble_splits_are_refused(pictures, complaint, names):
     """Otherwise test images would be in the training split."""
     files = {f'{name}/a/{n}.png': picture(n) for name in names for n in range(3)}
-    assert 'splits are train, valid and test, each once' in complaint(folder.load, pictures(files))
+    path = pictures(files)
+    assert 'config.data.splits=none' in complaint(folder.load, path)
+    line = complaint(folder.load, path, splits='exact')
+    assert 'splits are train, valid and test, each once' in line
 
 
 def test_splits_may_be_in_capitals(pictures):

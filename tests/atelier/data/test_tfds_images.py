@@ -366,3 +366,20 @@ def test_mnist_is_scaled_to_half(root):
     x = data.splits['train']['x'][..., 0].astype(float)
     assert np.corrcoef(x.ravel(), blocks.ravel())[0, 1] > 0.98
     assert abs(x.mean() - blocks.mean()) < 2
+
+
+@pytest.mark.parametrize(
+    ('content', 'names'),
+    [
+        (b'cat\ndog\n', ('cat', 'dog')),
+        (b'cat\n', ()),
+        (b'0\n1\n', ()),
+        (b'cat\ncat\n', ()),
+        (b'\xff\n\xfe\n', ()),
+        (None, ()),
+    ],
+)
+def test_names_of_labels_are_those_that_tfds_stores(tmp_path, content, names):
+    if content is not None:
+        (tmp_path / 'label.labels.txt').write_bytes(content)
+    assert tfds_images._class_names(tmp_path, 2) == names

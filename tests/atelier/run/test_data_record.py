@@ -37,11 +37,14 @@ def of(spec, **arrays) -> Dataset:
 
 LABELLED = of(Spec((2, 2), 3, 4, left_out=(1,)), x=np.zeros((5, 2, 2), np.uint8), label=np.zeros(5))
 
+ANY = {'classes': 'trained'}
+
 
 @pytest.mark.parametrize(
     ('data', 'values'),
     [
         (LABELLED, {'without_classes': [1]}),
+        (LABELLED._replace(spec=LABELLED.spec._replace(class_names=('a', '\n', 'c', 'd'))), ANY),
         (of(Spec((2,), None, None, None, (0.1, -1 / 3), (1e-20, 2.0)), x=np.zeros((5, 2))), {}),
         (of(Spec((), None, None, 7, 0.1, 3.0), x=np.zeros(5)), {'dequantize': 'uniform'}),
         (of(Spec((2,), 3, None, symbols='a\n\U0001f600'), x=np.zeros((9, 2))), {}),
@@ -80,6 +83,7 @@ SPECS = {
     'dequantized_levels': [0, 1.5, 'a'],
     'mean': [None, 'a', [0.0], [[0.0]], True, float('inf'), 10**400],
     'std': [0, 0.0, -1, None, [1.0, 1.0, 1.0], []],
+    'class_names': [None, 'abcd', ['a'], ['a', 'a', 'b', 'c'], ['a', 'b', 'c', ''], [1, 2, 3, 4]],
     'left_out': [None, [4], [-1], ['1'], [], 1],
     'symbols': [1, 'aa', 'a', 'abc', 'ab\ud800'],
     'other': [1],

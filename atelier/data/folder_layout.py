@@ -1,0 +1,233 @@
+"""The layout of a folder of images: which sub-folders are splits, and which are classes.
+
+`config.data.splits` decides it:
+
+| value | meaning |
+|---|---|
+| `auto` | sub-folders are splits if all have a known name (`SPELLINGS`); names alike are refused |
+| `none` | there are no splits: sub-folders are classes |
+| `train=A,valid=B,test=C` | these sub-folders are the splits; the last two are optional |
+| `exact` | the rule of earlier runs, which keep it: few names are known, all others are classes |
+"""
+
+import difflib
+import itertools
+import pathlib
+import re
+import unicodedata
+from collections.abc import Sequence
+
+from atelier.data.classes import natural
+from atelier.errors import UserError
+from atelier.log import listed
+
+EXACT = {
+    'train': 'train',
+    'valid': 'valid',
+    'validation': 'valid',
+    'val': 'valid',
+    'test': 'test',
+}
+SPELLINGS = {  # in any case
+    'train': ('train', 'training', 'trainset'),
+    'valid': ('valid', 'validation', 'val', 'validset', 'valset'),
+    'test': ('test', 'testing', 'testset'),
+}
+KNOWN = {spelling: split for split, names in SPELLINGS.items() for spelling in names}
+# of splits of which only the user knows what they are for
+AMBIGUOUS = (
+    *('dev', 'devset', 'development', 'eval', 'evaluation', 'evalset', 'holdout', 'heldout'),
+    *('unseen', 'validate', 'trainval', 'trainvalid', 'traintest', 'valtest', 'trn', 'tst'),
+    *('trainingset', 'validationset', 'testingset', 'traindata', 'testdata'),
+)
+# what follows the name of a split: testimages, traindir
+CONTENTS = (
+    '(dir|folder|images?|imgs?|pictures?|pics?|photos?|data|set|split|part|files?|examples?)$'
+)
+CLOSE = 0.83  # similarity from which a name is taken for a misspelling
+
+
+def splits_of(root: pathlib.Path, setting: str = 'auto') -> dict[str, pathlib.Path]:
+    """Returns the folder of each existing split; {'train': root} if sub-folders are classes.
+
+    Args:
+      root: the folder of images.
+      setting: `config.data.splits`.
+
+    Raises:
+      UserError: `setting` is invalid or names no folder, or the names of the folders do not tell
+        whether they are splits.
+    """
+    folders = sorted(path.name for path in root.iterdir() if path.is_dir() and path.name[0] != '.')
+    if setting == 'none':
+        return {'train': root}
+    if setting == 'exact':
+        return _exact(root, folders)
+    if setting == 'auto':
+        return _by_names(root, folders)
+    named = _assignments(setting)
+    missing = [name for name in named.values() if name not in folders]
+    if missing:
+        raise UserError(
+            f'config.data.splits={setting}: {root} has no folder {missing[0]}: it has '
+            f'{listed(folders, 20) or "none"}'
+        )
+    return {split: root / name for split, name in named.items()}
+
+
+def _assignments(setting: str) -> dict[str, str]:
+    """Returns {split: name of its folder} of 'train=A,test=B'."""
+    parts = [part.partition('=') for part in setting.split(',')]
+    named = {split.strip(): name.strip() for split, _, name in parts}
+    is_valid = 'train' in named and {*named} <= {*SPELLINGS} and all(named.values())
+    if not is_valid or len(named) < len(parts) or len({*named.values()}) < len(parts):
+        raise UserError(
+            f"config.data.splits={setting!r}: give 'auto', 'none' (sub-folders are classes), or "
+            "the folder of each split, such as 'train=training,test=testing'"
+        )
+    return named
+
+
+def _exact(root: pathlib.Path, folders: list[str]) -> dict[str, pathlib.Path]:
+    named = [name for name in folders if name.lower() in EXACT]
+    if len(named) < 2 and [name.lower() for name in folders] != ['train']:
+        return {'train': root}
+    splits = [EXACT[name.lower()] for name in named]
+    if set(named) != set(folders) or len(set(splits)) < len(splits) or 'train' not in splits:
+        raise UserError(
+            f'{root} has {", ".join(folders)}: splits are train, valid and test, each once, '
+            'with train always there and no other folder beside them'
+        )
+    return dict(zip(splits, (root / name for name in named), strict=True))
+
+
+def _by_names(root: pathlib.Path, folders: list[str]) -> dict[str, pathlib.Path]:
+    """Reads splits from known names; refuses names that may be splits or classes."""
+    known = {name: KNOWN[name.casefold()] for name in folders if name.casefold() in KNOWN}
+    alike = [name for name in folders if name not in known and is_like_a_split(name)]
+    if not known and not alike:
+        return {'train': root}
+    is_whole = len(known) == len(folders) and len({*known.values()}) == len(known)
+    if is_whole and 'train' in known.values():
+        return {split: root / name for name, split in known.items()}
+    doubtful = [*known, *alike]
+    example = ','.join(f'{split}={name}' for name, split in known.items()) or 'train=NAME,test=NAME'
+    if 'train' not in known.values():
+        example = 'train=NAME,test=NAME'
+    raise UserError(
+        f'{root} has {listed(folders, 12)}: {listed(doubtful)} may be splits or classes: set '
+        f'config.data.splits={example} to name the splits, or config.data.splits=none if '
+        'sub-folders are classes'
+    )
+
+
+def plain(name: str, signs: str = r'[\W_]') -> str:
+    """Returns a name without case, accents, and whatever matches `signs`."""
+    letters = unicodedata.normalize('NFKD', name).casefold()
+    return re.sub(signs, '', ''.join(c for c in letters if not unicodedata.combining(c)))
+
+
+def is_like_a_split(name: str) -> bool:
+    """Whether a name of a folder that is not a known split may be meant as one."""
+    word = plain(name)
+    base = re.sub(r'^\d+|\d+$', '', word)  # train2, 1_test
+    if {base, base.removesuffix('s'), re.sub(CONTENTS, '', base)} & {*KNOWN, *AMBIGUOUS}:
+        return True
+    # the first word: test_images, Testing set, x_train; not trainstation
+    parts = [re.sub(r'\d+$', '', part) for part in re.split(r'[\W_]+', name.casefold())]
+    if any(part in KNOWN or part in AMBIGUOUS for part in (parts[0], parts[-1])):
+        return True
+    return len(base) > 3 and any(
+        _is_misspelt(base, spelling) for spelling in KNOWN if len(spelling) > 3
+    )
+
+
+def _is_misspelt(word: str, spelling: str) -> bool:
+    """Whether two words of about the same length differ by a letter, or by two that are swapped."""
+    if abs(len(word) - len(spelling)) > 1 or word[0] != spelling[0]:
+        return False
+    is_swapped = sorted(word) == sorted(spelling)
+    return is_swapped or difflib.SequenceMatcher(None, word, spelling, False).ratio() >= CLOSE
+
+
+def refuse_beside(root: pathlib.Path, bases: dict[str, pathlib.Path], suffixes: set[str]) -> None:
+    """Refuses images that lie beside the folders of the splits.
+
+    Raises:
+      UserError: names the first.
+    """
+    if [*bases.values()] == [root]:
+        return
+    beside = sorted(path for path in root.iterdir() if path.suffix.lower() in suffixes)
+    if beside:
+        raise UserError(f'{beside[0]} lies beside the folder of the training images: move it')
+
+
+def refuse_deeper(bases: dict[str, pathlib.Path], files: dict[str, list[pathlib.Path]]) -> None:
+    """Refuses splits below classes: cat/train/1.png, or a single folder around the splits.
+
+    Args:
+      bases: the folder of each split.
+      files: the images of each split.
+
+    Raises:
+      UserError: names the first such folder.
+    """
+    for split, paths in files.items():
+        for path in paths:
+            parts = path.relative_to(bases[split]).parts[:-1]
+            for depth, name in enumerate(parts[1:], 2):
+                if name.casefold() in KNOWN:
+                    inner = bases[split].joinpath(*parts[:depth])
+                    raise UserError(
+                        f'{inner} may be a split, but it lies below a class: set config.data.path '
+                        'to the folder that holds the splits, or config.data.splits=none if it is '
+                        'none'
+                    )
+
+
+def labels_of(base: pathlib.Path, files: Sequence[pathlib.Path]) -> list[str | None]:
+    """Returns the sub-folder of each file; either all or none have one.
+
+    Raises:
+      UserError: some have one.
+    """
+    parts = [path.relative_to(base).parts for path in files]
+    names = [part[0] if len(part) > 1 else None for part in parts]
+    if None in names and set(names) != {None}:
+        stray = files[names.index(None)]
+        raise UserError(
+            f'{stray} lies beside sub-folders, which are labels: move it into one of them'
+        )
+    return names
+
+
+def classes_of(
+    labelled: dict[str, list[str | None]], is_natural: bool, root: pathlib.Path
+) -> list[str]:
+    """Returns the names of the classes in all splits, in order.
+
+    Args:
+      labelled: names of the sub-folders by split, as of `labels_of`.
+      is_natural: whether names are in natural order (2 before 10), and are compared between splits;
+        else they are in alphabetical order.
+      root: the folder, for the message.
+
+    Raises:
+      UserError: names in two splits differ only by case, spaces or accents.
+    """
+    by_split = [{name for name in split if name is not None} for split in labelled.values()]
+    names = sorted({*itertools.chain(*by_split)})
+    if not is_natural:
+        return names
+    alike: dict[str, list[str]] = {}
+    for name in names:
+        alike.setdefault(plain(name, r'[\s_-]'), []).append(name)
+    for group in alike.values():
+        # a split that has them all, such as letters a and A, tells them apart
+        if len(group) > 1 and not any({*group} <= split for split in by_split):
+            raise UserError(
+                f'{root} has the classes {listed([*map(repr, group)])} in different splits, which '
+                'differ only in case, spaces or accents: give them one name'
+            )
+    return sorted(names, key=natural)

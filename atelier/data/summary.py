@@ -1,0 +1,163 @@
+"""What was understood of a data set, as numbers and as a table: printed before training, and kept.
+
+digits: 8x8x1, 17 levels, training values 0 to 16
+                 train       valid        test
+  examples       1,000         350         447
+  10 classes, with 96 to 104 training examples each
+"""
+
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+
+from atelier.data.classes import MAX_SHOWN, described
+from atelier.data.dataset import EMBEDDED, Dataset
+from atelier.data.spec import Spec
+from atelier.data.splits import SPLITS
+from atelier.log import counted, escaped, listed
+
+MAX_VALUES = 1 << 26  # of the training split whose range is computed; of larger ones, the first
+MAX_COMPARED = 1 << 24  # values of all splits in which copies are counted
+MAX_NAMES_KEPT = 1000  # classes in the file
+COPIES = {
+    'repeated': 'examples that repeat another one of their split',
+    'trained': 'examples that training has too',
+}
+
+Summary = dict[str, Any]
+
+
+def summary_of(data: Dataset) -> Summary:
+    """Returns what was understood of `data`, as JSON holds it.
+
+    Returns:
+      name, description, is_embedded (the data never change), event_shape, levels, splits {name:
+      examples}, split_origin, value_range of training [least, largest], num_values_read for it,
+      constant_columns (of tables), copies (as of `copies`), num_classes, classes [{name, train,
+      valid, test}], without_training_examples (names of classes) and notes.
+    """
+    spec = data.spec
+    x = np.asarray(data.splits['train']['x'])
+    part = x[: max(1, MAX_VALUES // max(1, spec.num_dims))]
+    counts = class_counts(data)
+    return {
+        'name': data.name,
+        'is_embedded': data.name in EMBEDDED and not spec.class_names,
+        'description': data.description,
+        'event_shape': list(spec.event_shape),
+        'levels': spec.levels or spec.dequantized_levels,
+        'splits': {name: data.size(name) for name in SPLITS if name in data.splits},
+        'split_origin': data.split_origin,
+        'value_range': None if spec.symbols else [part.min().item(), part.max().item()],
+        'num_values_read': part.size,
+        'constant_columns': _constant_columns(part),
+        'copies': copies(data),
+        'num_classes': spec.num_classes,
+        'classes': [
+            {'name': spec.class_name(label), **{name: int(n[label]) for name, n in counts.items()}}
+            for label in range(min(spec.num_classes or 0, MAX_NAMES_KEPT))
+        ],
+        'without_training_examples': [
+            spec.class_name(label) for label in spec.left_out[:MAX_NAMES_KEPT]
+        ],
+        'notes': list(data.notes),
+    }
+
+
+def class_counts(data: Dataset) -> dict[str, np.ndarray]:
+    """Returns the number of examples of each class [classes], by split; {} without labels."""
+    if data.spec.num_classes is None:
+        return {}
+    count = lambda split: np.bincount(np.asarray(split['label']), minlength=data.spec.num_classes)
+    return {name: count(split) for name, split in data.splits.items()}
+
+
+def _constant_columns(x: np.ndarray) -> list[int]:
+    """Returns the columns of a table [n, columns] that have one value; [] for other data."""
+    return np.flatnonzero((x == x[:1]).all(0)).tolist() if x.ndim == 2 and len(x) > 1 else []
+
+
+def copies(data: Dataset) -> dict[str, dict[str, int]] | None:
+    """Counts equal examples.
+
+    Returns:
+      {'repeated': {split: examples that repeat an earlier one of their split}, 'trained': {split:
+      examples of other splits that training has too}}; None for text, whose windows repeat, and if
+      the splits have more than `MAX_COMPARED` values.
+    """
+    num_values = sum(part['x'].size for part in data.splits.values())
+    if data.spec.symbols is not None or num_values > MAX_COMPARED:
+        return None
+    rows = {name: _rows(data.splits[name]['x']) for name in SPLITS if name in data.splits}
+    known = {*rows['train']}
+    repeated = {name: len(each) - len({*each}) for name, each in rows.items()}
+    trained = {name: sum(row in known for row in rows[name]) for name in rows if name != 'train'}
+    return {'repeated': repeated, 'trained': trained}
+
+
+def _rows(x: np.ndarray) -> list[bytes]:
+    x = np.ascontiguousarray(x).reshape(len(x), -1)
+    return [row.tobytes() for row in x]
+
+
+def lines_of(summary: Summary, spec: Spec) -> list[str]:
+    """Returns the table of a summary, a line each; names in it are escaped."""
+    return [
+        escaped(line) for line in (_headline(summary), *_table(summary), *_remarks(summary, spec))
+    ]
+
+
+def _headline(summary: Summary) -> str:
+    shape = 'x'.join(map(str, summary['event_shape'])) or 'single values'
+    parts = [f'{summary["name"]}: {shape}']
+    if summary['levels']:
+        parts.append(f'{summary["levels"]} levels')
+    if summary['value_range'] is not None:
+        low, high = summary['value_range']
+        parts.append(f'training values {low:.6g} to {high:.6g}')
+    return ', '.join(parts)
+
+
+def _table(summary: Summary) -> list[str]:
+    """Returns the sizes of the splits and, below them, of each class."""
+    splits = [*summary['splits']]
+    names = [] if summary['is_embedded'] else _occurring(summary)[:MAX_SHOWN]
+    rows = [['', *splits], ['examples', *(f'{summary["splits"][name]:,}' for name in splits)]]
+    rows += [[each['name'], *(f'{each[name]:,}' for name in splits)] for each in names]
+    first = max(len(row[0]) for row in rows)
+    cells = lambda row: ''.join(f'{cell:>12}' for cell in row[1:])
+    return [f'  {row[0]:<{first}}{cells(row)}' for row in rows]
+
+
+def _occurring(summary: Summary) -> list[dict[str, Any]]:
+    """Returns the classes that some split has."""
+    return [each for each in summary['classes'] if any(each[name] for name in summary['splits'])]
+
+
+def _remarks(summary: Summary, spec: Spec) -> Iterable[str]:
+    num_classes = summary['num_classes'] or 0
+    if num_classes and summary['is_embedded']:
+        yield f'  {counted(num_classes, "class")}, {_sizes(summary["classes"])}'
+    elif len(_occurring(summary)) > MAX_SHOWN:
+        yield f'  and {counted(len(_occurring(summary)) - MAX_SHOWN, "more class")}'
+    if summary['split_origin']:
+        yield f'  splits: {summary["split_origin"]}'
+    if spec.left_out:
+        yield f'  classes without training examples: {described(spec, spec.left_out)}'
+    if summary['constant_columns']:
+        columns = listed([*map(str, summary['constant_columns'])], MAX_SHOWN)
+        yield f'  columns with one value: {columns}'
+    if summary['copies'] is None and not spec.symbols:
+        yield '  copies of examples: not counted, because the data are large'
+    for name, title in COPIES.items():
+        counts = (summary['copies'] or {}).get(name, {})
+        found = [f'{n:,} in {split}' for split, n in counts.items() if n]
+        if found:
+            yield f'  {title}: {", ".join(found)}'
+    yield from (f'  {note}' for note in summary['notes'])
+
+
+def _sizes(classes: list[dict[str, Any]]) -> str:
+    counts = [each['train'] for each in classes]
+    return f'with {min(counts):,} to {max(counts):,} training examples each'

@@ -1,0 +1,150 @@
+"""Which sub-folders of a folder of images are splits, and which are classes."""
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from atelier.data import dataset, folder, folder_layout
+from configs.shared import common
+
+pytestmark = pytest.mark.usefixtures('cache')
+
+
+@pytest.fixture
+def tree(tmp_path):
+    """Returns a function that writes an image in each of the folders, and returns the root."""
+
+    def write(*names, count=1):
+        for i, name in enumerate(names):
+            for j in range(count):
+                path = tmp_path / 'root' / name / f'{j}.png'
+                path.parent.mkdir(parents=True, exist_ok=True)
+                Image.fromarray(np.full((2, 2), 20 * i + j, np.uint8)).save(path)
+        return tmp_path / 'root'
+
+    return write
+
+
+def split_names(root, setting='auto'):
+    return {split: path.name for split, path in folder_layout.splits_of(root, setting).items()}
+
+
+@pytest.mark.parametrize(
+    ('names', 'splits'),
+    [
+        (('training', 'testing'), {'train': 'training', 'test': 'testing'}),
+        (('Train', 'VAL', 'test'), {'train': 'Train', 'valid': 'VAL', 'test': 'test'}),
+        (('train', 'validation'), {'train': 'train', 'valid': 'validation'}),
+        (('trainset', 'testset'), {'train': 'trainset', 'test': 'testset'}),
+        (('train',), {'train': 'train'}),
+    ],
+)
+def test_known_spellings_are_splits(tree, names, splits):
+    assert split_names(tree(*(f'{name}/cat' for name in names))) == splits
+
+
+@pytest.mark.parametrize(
+    'names',
+    [
+        ('train', 'Testing set'),
+        ('train', 'dev'),
+        ('train', 'holdout'),
+        ('train', 'train2'),
+        ('train', 'test_images'),
+        ('train', 'tset'),
+        ('cat', 'traindir'),
+        ('cat', 'testimages'),
+        ('cat', 'evals'),
+        ('trainA', 'trainB', 'testA', 'testB'),
+        ('traning', 'testing'),
+        ('train', 'validaton'),
+        ('train', 'cat'),
+        ('test', 'cat', 'dog'),
+        ('cat', 'dog', 'eval'),
+        ('test',),
+        ('val', 'test'),
+        ('train', 'training'),
+        ('x_train', 'x_test'),
+        ('1-train', '2-test'),
+    ],
+)
+def test_names_that_may_be_splits_are_refused_with_the_setting(tree, complaint, names):
+    line = complaint(folder.load, str(tree(*names)))
+    assert 'config.data.splits=train=' in line and 'config.data.splits=none' in line
+    assert names[-1] in line
+
+
+@pytest.mark.parametrize(
+    'names',
+    [
+        ('cat', 'dog'),
+        ('tent', 'text', 'rest', 'contest', 'nest'),
+        ('rain', 'brain', 'strainer', 'trainer'),
+        ('value', 'vase', 'oval', 'valley'),
+        ('0', '1', '10'),
+        ('devil', 'toast', 'evil'),
+    ],
+)
+def test_other_names_are_classes(tree, names):
+    data = folder.load(str(tree(*names)))
+    assert [*data.splits] == ['train'] and {*data.spec.class_names} == {*names}
+
+
+def test_the_setting_answers(tree, complaint):
+    root = tree('a/cat', 'b/cat', 'c/cat')
+    named = {'train': 'b', 'valid': 'c', 'test': 'a'}
+    assert split_names(root, 'train=b,test=a, valid=c') == named
+    assert split_names(root, 'none') == {'train': 'root'}
+    assert folder.load(str(root), splits='train=a,test=b').spec.class_names == ('cat',)
+    for setting in ('train', 'test=a', 'train=a,exam=b', 'train=a,test=a', 'train=', ''):
+        assert 'sub-folders are classes' in complaint(folder.load, str(root), splits=setting)
+    assert 'has no folder d' in complaint(folder.load, str(root), splits='train=d')
+
+
+def test_another_setting_is_not_read_from_the_cache_of_the_first(tree):
+    root = str(tree('train/a', 'test/a'))
+    assert folder.load(root).spec.class_names == ('a',)
+    assert folder.load(root, splits='none').spec.class_names == ('test', 'train')
+    assert [*folder.load(root, splits='train=test,valid=train').splits] == ['train', 'valid']
+
+
+@pytest.mark.parametrize('names', [('cat/train', 'cat/test', 'dog/train'), ('all/train/a',)])
+def test_splits_below_classes_are_refused(tree, complaint, names):
+    line = complaint(folder.load, str(tree(*names)))
+    assert 'may be a split, but it lies below a class' in line and 'config.data.path' in line
+
+
+@pytest.mark.parametrize(
+    'pair', [('Cat', 'cat'), ('caf\u00e9', 'cafe'), ('big cat', 'big_cat'), ('a ', 'a')]
+)
+def test_classes_that_differ_in_case_spaces_or_accents_are_refused(tree, complaint, pair):
+    line = complaint(folder.load, str(tree(f'train/{pair[0]}', f'test/{pair[1]}', 'train/dog')))
+    assert 'differ only in case, spaces or accents' in line
+
+
+def test_a_split_that_has_both_tells_classes_apart(tree):
+    data = folder.load(str(tree('train/a', 'train/A', 'test/a')))
+    assert data.spec.class_names == ('A', 'a')
+
+
+def test_earlier_runs_keep_their_rules(tree):
+    """The folders `training` and `testing` are their labels, in alphabetical order."""
+    data = folder.load(str(tree('training', 'testing', 'dev')), splits='exact', classes='declared')
+    assert data.spec.num_classes == 3 and data.spec.class_names == ()
+    root = tree('2', '10')
+    data = folder.load(str(root), splits='exact', classes='declared')
+    label = {
+        int(x[0, 0, 0]): y
+        for x, y in zip(data.splits['train']['x'], data.splits['train']['label'], strict=True)
+    }
+    assert label[20] < label[0]  # 10 before 2
+
+
+def test_classes_are_in_natural_order(tree):
+    names = [f'{i}' for i in range(12)]
+    config = common.common_config()
+    config.data.update(name='folder', path=str(tree(*names, count=20)))
+    data = dataset.load(config)
+    assert data.spec.class_names == tuple(names)
+    for part in data.splits.values():
+        assert (part['x'][:, 0, 0, 0] // 20 == part['label']).all()

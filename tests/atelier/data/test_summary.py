@@ -1,0 +1,66 @@
+"""The table of what was understood of data: short, complete, and safe to print."""
+
+import numpy as np
+from support import make_run
+
+from atelier.data import summary
+from atelier.data.dataset import Dataset, Spec
+
+
+def table(data: Dataset) -> str:
+    return '\n'.join(summary.lines_of(summary.summary_of(data), data.spec))
+
+
+def splits_of(x, label=None, cuts=(6, 8)):
+    parts = np.split(x, cuts), [None] * 3 if label is None else np.split(np.asarray(label), cuts)
+    return {
+        name: {'x': x} | ({} if label is None else {'label': label})
+        for name, x, label in zip(('train', 'valid', 'test'), *parts, strict=True)
+    }
+
+
+def test_the_table_of_embedded_data_is_short(tmp_path):
+    data = make_run(tmp_path / 'run').data
+    lines = table(data).splitlines()
+    assert len(lines) <= 6
+    assert lines[0] == 'digits: 8x8x1, 17 levels, training values 0 to 16'
+    assert lines[1].split() == ['train', 'valid', 'test']
+    assert lines[2].split() == ['examples', '1,000', '350', '447']
+    assert '10 classes' in lines[3]
+
+
+def test_classes_with_names_and_counts():
+    spec = Spec((2,), 256, 3, left_out=(2,), class_names=('cat', 'a\nerror: b', 'cow'))
+    data = Dataset('mine', spec, splits_of(np.arange(20).reshape(10, 2), [0, 1] * 4 + [2, 0]), '')
+    text = table(data._replace(notes=('2 files were passed over',), split_origin='by content'))
+    rows = [line.split() for line in text.splitlines()]
+    assert ['cat', '3', '1', '1'] in rows and ['cow', '0', '0', '1'] in rows
+    assert r'a\nerror: b' in text and '\nerror' not in text
+    assert 'classes without training examples: cow' in text
+    assert '2 files were passed over' in text and 'splits: by content' in text
+
+
+def test_many_classes_are_counted():
+    label = np.arange(40)
+    spec = Spec((), 256, 60)
+    data = Dataset('mine', spec, splits_of(np.arange(40), label, (30, 35)), '')
+    lines = table(data).splitlines()
+    assert len([line for line in lines if line.split()[:1] and line.split()[0].isdecimal()]) == 20
+    assert '  and 20 more classes' in lines
+
+
+def test_constant_columns_and_copies_are_said():
+    x = np.arange(30, dtype=np.float32).reshape(10, 3)
+    x[:, 1] = 7
+    x[1], x[9], x[8] = x[0], x[2], x[2]
+    text = table(Dataset('mine', Spec((3,), None, None), splits_of(x), ''))
+    assert 'columns with one value: 1' in text
+    assert 'examples that repeat another one of their split: 1 in train, 1 in test' in text
+    assert 'examples that training has too: 2 in test' in text
+    assert 'training values 0 to 17' in text
+
+
+def test_copies_of_large_data_are_not_counted(monkeypatch):
+    monkeypatch.setattr(summary, 'MAX_COMPARED', 10)
+    data = Dataset('mine', Spec((3,), None, None), splits_of(np.zeros((10, 3))), '')
+    assert 'not counted' in table(data)
