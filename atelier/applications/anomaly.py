@@ -23,6 +23,7 @@ from atelier.run.restore import TrainedRun
 
 NEEDS = (LOG_PROB | RECONSTRUCT,)
 MAX_BINS = 60
+TABLE = ('file', 'row', 'label', 'score', 'is_novel')
 
 
 class Comparison(NamedTuple):
@@ -58,7 +59,8 @@ def apply(
 
     Returns:
       score [n] of the test split; index [n] into that split, most anomalous first; is_novel [n],
-      true if the class was left out of training; label [n] if the data have labels. If classes were
+      true if the class was left out of training; label [n] if the data have labels; file [n] and
+      row [n], where each example came from. If classes were
       left out of training: novel_auroc. With another data set: outlier_score [m] and outlier_auroc.
       With a
       picture: picture [*event], picture_score and picture_percentile, the percentage of test
@@ -79,7 +81,9 @@ def apply(
     outliers = pathlib.Path(outliers_path).stem or outliers
     parts = [score, outliers, pathlib.Path(picture).stem]
     file = '-'.join(['anomaly', *(part.replace('/', '-') for part in parts if part)]) + paths
-    path = _common.save(trained, file, arrays, {'score': description, **_headline(arrays)})
+    table = [name for name in TABLE if name in arrays]
+    results = {'score': description, **_headline(arrays)}
+    path = _common.save(trained, file, arrays, results, table)
     _save_figure(run, arrays, _panels(trained, arrays, num_images), description, outliers, path)
     return arrays
 
@@ -127,12 +131,12 @@ def _scores(trained: TrainedRun, data: Dataset, name: str) -> np.ndarray:
 
 def _test_arrays(run: Run, score: np.ndarray) -> dict[str, np.ndarray]:
     arrays = {
+        **_common.sources_of(run),
         'score': score,
         'index': np.argsort(-score, kind='stable'),
         'is_novel': np.zeros(len(score), bool),
     }
-    if 'label' in run.data.splits['test']:
-        arrays['label'] = np.asarray(run.data.splits['test']['label'])
+    if 'label' in arrays:
         arrays['is_novel'] = np.isin(arrays['label'], run.data.spec.left_out)
     return arrays
 
@@ -242,4 +246,4 @@ def _histogram(axes, run: Run, arrays: dict[str, np.ndarray], outliers: str) -> 
     axes.legend()
 
 
-APPLICATION = Application(apply, NEEDS, reads='it scores test examples')
+APPLICATION = Application(apply, NEEDS, reads='it scores test examples', needs_labels=False)

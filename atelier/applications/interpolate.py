@@ -141,4 +141,4 @@ def reads(run: Run, **options: Any) -> str:
     return 'its paths join codes of test examples' if has_encoder else ''
 
 
-APPLICATION = Application(apply, NEEDS, reads=reads)
+APPLICATION = Application(apply, NEEDS, reads=reads, only_test=True)

@@ -172,4 +172,10 @@ def _title(arrays: dict[str, np.ndarray], i: int) -> str:
     return f'test {arrays["index"][i]}: {true}{predicted}'
 
 
-APPLICATION = Application(apply, NEEDS, reads='it explains the classes of test examples')
+APPLICATION = Application(
+    apply,
+    NEEDS,
+    reads='it explains the classes of test examples',
+    only_test=True,
+    needs_labels=False,
+)

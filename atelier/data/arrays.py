@@ -30,6 +30,7 @@ import numpy as np
 
 from atelier.data.dataset import Dataset, Spec
 from atelier.data.moments import moments
+from atelier.data.sources import named, numbered
 from atelier.data.splits import SPLITS, arranged
 from atelier.errors import UserError, reading
 from atelier.paths import user_path
@@ -74,12 +75,14 @@ def load(path: str = '', split_by: str = 'order', held_out_share: float = 0.1) -
         _refuse_unknown(arrays, file)
         splits = {split: _split(arrays, split, file) for split in SPLITS if _has(arrays, split)}
         declared_levels = arrays.get('levels')
+        names = [f'{file.name}:x_{split}' if 'x' not in arrays else file.name for split in splits]
     _check_same_format(splits, file)
     parts = [part['x'] for part in splits.values()]
     levels = _levels(parts, declared_levels, file)
     for part in splits.values():
         part['x'] = part['x'].astype(_dtype_for(levels))
-    splits, split_rule = arranged(splits, split_by == 'content', held_out_share)
+    sources = named(names, [len(x) for x in parts])
+    splits, split_rule = arranged(numbered(splits), split_by == 'content', held_out_share)
     labels = [part['label'] for part in splits.values() if 'label' in part]
     spec = Spec(
         event_shape=parts[0].shape[1:],
@@ -89,7 +92,7 @@ def load(path: str = '', split_by: str = 'order', held_out_share: float = 0.1) -
     kind = 'real values' if levels is None else f'{levels} levels'
     shape = 'x'.join(map(str, spec.event_shape)) or 'single'
     description = f'{file.name}, {shape} with {kind}'
-    return Dataset('arrays', spec, splits, description, split_rule=split_rule)
+    return Dataset('arrays', spec, splits, description, split_rule=split_rule, sources=sources)
 
 
 @contextlib.contextmanager
@@ -294,6 +297,4 @@ def _levels(parts: list[np.ndarray], declared: np.ndarray | None, path: pathlib.
 
 
 def _dtype_for(levels: int | None) -> type:
-    if levels is None:
-        return np.float32
-    return np.uint8 if levels <= 256 else np.int32
+    return np.float32 if levels is None else np.uint8 if levels <= 256 else np.int32

@@ -15,6 +15,7 @@ from collections.abc import Sequence
 
 from atelier.data.dataset import Dataset
 from atelier.data.decoding import ImageSplit, StoredImage, decoded
+from atelier.data.sources import named
 from atelier.errors import UserError, reading
 from atelier.paths import user_path
 
@@ -79,7 +80,9 @@ def load(
     by_content = split_by == 'content'
     kind = 'folder-content' if by_content else 'folder'
     key = '-'.join([kind, *map(str, shape), f'{_fingerprint(root, split_files):08x}'])
-    return decoded(key, open_splits, root.name, shape, held_out_share if by_content else 0.0)
+    share = held_out_share if by_content else 0.0
+    files = [str(file.relative_to(root)) for paths in split_files.values() for file in paths]
+    return decoded(key, open_splits, root.name, shape, share, named(files))
 
 
 def _splits(root: pathlib.Path) -> dict[str, pathlib.Path]:

@@ -14,8 +14,8 @@ Convert = Callable[[Array], Array]
 def converter(source: Spec, target: Spec) -> Convert:
     """Returns f(x [n, *event]) -> x in the units of `target`, for x in the units of `source`.
 
-    Real values stay as they are: the network that reads them normalizes them by its own Spec. Levels
-    stay as they are too, or become every k-th of more levels, such as 0 and 255 of 0 and 1.
+    Real values stay as they are: the network that reads them normalizes them by its own Spec.
+    Levels stay as they are too, or become every k-th of more levels, such as 0 and 255 of 0 and 1.
     Dequantized values become the levels below them.
 
     Raises:
@@ -30,8 +30,8 @@ def converter(source: Spec, target: Spec) -> Convert:
     levels = source.levels or source.dequantized_levels
     if levels is None or target.levels is None or (target.levels - 1) % (levels - 1):
         raise UserError(
-            f'{_units(source)} cannot be converted to {_units(target)}: set config.data.binarize and '
-            'config.data.dequantize of both runs alike, and give both data of the same levels'
+            f'{_units(source)} cannot be converted to {_units(target)}: set config.data.binarize '
+            'and config.data.dequantize of both runs alike, and give both data of the same levels'
         )
     step = (target.levels - 1) // (levels - 1)
     if source.dequantized_levels is not None:
