@@ -61,7 +61,8 @@ def apply(
       score [n] of the test split; index [n] into that split, most anomalous first; is_novel [n],
       true if the class was left out of training; label [n] if the data have labels; file [n] and
       row [n], where each example came from. If classes were
-      left out of training: novel_auroc. With another data set: outlier_score [m] and outlier_auroc.
+      left out of training: novel_auroc. With another data set: outlier_score, outlier_file and
+      outlier_row [m], and outlier_auroc.
       With a
       picture: picture [*event], picture_score and picture_percentile, the percentage of test
       examples of known classes with a lower score. An AUROC is [2], its value and its standard
@@ -106,6 +107,8 @@ def compute(trained: TrainedRun, score: str, comparison: Comparison) -> dict[str
         arrays['novel_auroc'] = _auroc(arrays['score'][novel], known)
     if comparison.outliers is not None:
         arrays['outlier_score'] = _scores(trained, comparison.outliers, score)
+        source = comparison.outliers.source_of('test')
+        arrays |= {f'outlier_{name}': column for name, column in source.items()}
         arrays['outlier_auroc'] = _auroc(arrays['outlier_score'], known)
     if comparison.picture is not None:
         (arrays['picture_score'],) = _scores(trained, comparison.picture, score)
@@ -246,4 +249,6 @@ def _histogram(axes, run: Run, arrays: dict[str, np.ndarray], outliers: str) -> 
     axes.legend()
 
 
-APPLICATION = Application(apply, NEEDS, reads='it scores test examples', needs_labels=False)
+APPLICATION = Application(
+    apply, NEEDS, reads='it scores test examples', only_test=True, needs_labels=False
+)

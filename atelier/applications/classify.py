@@ -13,7 +13,7 @@ from atelier.core.randomness import Stream, key_for
 from atelier.data.dataset import Dataset
 from atelier.errors import UserError, about
 from atelier.evaluation.evaluate import summary
-from atelier.evaluation.examples import calibration
+from atelier.evaluation.examples import calibration, given
 from atelier.evaluation.per_example.over_examples import over_examples
 from atelier.log import log
 from atelier.paths import user_path
@@ -106,6 +106,10 @@ def _open_beside(run: Run, beside: str) -> Run:
         require(APPLICATION, other)
     if other.folder.resolve() == run.folder.resolve():
         raise UserError(f'--beside={beside}: that is the run itself, give another run')
+    if run.data.sources is not None and run.data.sources.suffix:  # not the examples of the run
+        with about(f'--beside={beside}'):
+            test = run.data.splits['test']
+            return given.with_given(other, given.from_arrays(other, test['x'], test.get('label')))
     label, other_label = (each.data.splits['test'].get('label') for each in (run, other))
     if run.data.name != other.data.name or not np.array_equal(label, other_label):
         raise UserError(

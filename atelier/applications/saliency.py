@@ -35,9 +35,10 @@ def apply(run: Run, index: int = 0, num_images: int = 4, label: int = -1) -> dic
       label: class of the logit. Below 0, it is the class predicted for each image.
 
     Returns:
-      index [n]; x [n, *event], preprocessed for the classifier; logits [n, classes]; shown [n], the
-      class whose logit is explained; gradient [n, *event], signed, in logits per unit of x; with
-      feature maps also activation [n, *space], and with labels also label [n].
+      index [n]; file and row [n], where they came from; x [n, *event], preprocessed for the
+      classifier; logits [n, classes]; shown [n], the class whose logit is explained; gradient [n,
+      *event], signed, in logits per unit of x; with feature maps also activation [n, *space], and
+      with labels also label [n].
 
     Raises:
       UserError: a missing checkpoint, no such image or class, or a gradient that is 0
@@ -74,13 +75,12 @@ def compute(trained: TrainedRun, index: np.ndarray, label: int) -> dict[str, np.
     explain = _explainer(run.family.ability(Classify), label)
     apply = over_examples(explain, run.data, run.config.eval.batch_size, trained.devices)
     key = key_for(trained.state.key, Stream.EVALUATE)
-    arrays = {'index': index, **apply(trained.state, key, examples, len(index))}
+    explained = apply(trained.state, key, examples, len(index))
+    arrays = {**_common.sources_of(run, index), 'index': index, **explained}
     if not np.any(arrays['gradient']):
         raise UserError(
             f'the gradient is 0 everywhere: the model of {run.folder} reads x as discrete levels'
         )
-    if 'label' in examples:
-        arrays['label'] = np.asarray(examples['label'])
     return arrays
 
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from atelier.data import dataset, images
 from atelier.data.arrays import open_npz
-from atelier.data.dataset import Dataset, Spec
+from atelier.data.dataset import SOURCES, Dataset, Spec
 from atelier.data.folder import SUFFIXES
 from atelier.data.sources import Sources, named, of_splits
 from atelier.data.splits import SPLITS
@@ -134,11 +134,11 @@ def stored_levels(run: Run) -> int | None:
     config = run.config
     if config.data.binarize == 'none':
         return run.data.spec.levels or run.data.spec.dequantized_levels
-    if config.data.name not in ('arrays', 'shapes'):
-        return LEVELS
+    if config.data.name not in SOURCES or config.data.name == 'folder':
+        return LEVELS  # of pictures
     config = config.copy_and_resolve_references()
     config.data.update(binarize='none', dequantize='none')
-    return dataset.load(config).spec.levels
+    return dataset.load(config).spec.levels  # known to the source alone
 
 
 def _text(run: Run, file: pathlib.Path) -> tuple[dict[str, np.ndarray], Sources]:

@@ -2,6 +2,7 @@
 
 import csv
 
+import jax
 import numpy as np
 import pytest
 from PIL import Image
@@ -11,6 +12,8 @@ from atelier import applications
 from atelier.applications import perform
 from atelier.errors import UserError
 from atelier.evaluation.examples import given
+from atelier.evaluation.samples.sampling import preprocessed
+from atelier.run import restore
 
 pytestmark = pytest.mark.usefixtures('quick_compilation', 'untrained')
 
@@ -151,3 +154,13 @@ def test_examples_of_another_kind_are_refused_in_one_line(vae, tmp_path, x, word
 def test_modes_that_read_no_examples_refuse_them(gan, mine):
     with pytest.raises(UserError, match='reads no examples'):
         perform(applications.load('interpolate'), gan, data=str(mine[0]))
+
+
+def test_levels_are_those_before_binarisation(tmp_path, mine):
+    """The preprocessing of the run binarizes them: 17 levels are halved at 8, not at 127."""
+    run = assembled(tmp_path, 'vae', data__binarize='threshold')
+    assert given.stored_levels(run) == 17
+    run = given.with_given(run, given.read(run, str(mine[0])))
+    state = restore.initial_state(run)
+    x = preprocessed(run, state, jax.devices(), run.data.splits['test']['x'])
+    np.testing.assert_array_equal(x, mine[1] > 8)
