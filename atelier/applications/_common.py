@@ -85,12 +85,12 @@ def random_test_indices(run: Run, n: int, seed: int) -> np.ndarray:
     return np.asarray(jax.random.permutation(key, run.data.size('test')))[:n]
 
 
-def sources_of(run: Run, index: np.ndarray | None = None) -> dict[str, np.ndarray]:
+def origins_of(run: Run, index: np.ndarray | None = None) -> dict[str, np.ndarray]:
     """Returns 'file' [n] and 'row' [n] of the test examples, or of those at `index`.
 
     With them comes their 'label' [n], if the data have labels.
     """
-    columns = run.data.source_of('test', index)
+    columns = run.data.origin_of('test', index)
     if 'label' in run.data.splits['test']:
         label = np.asarray(run.data.splits['test']['label'])
         columns['label'] = label if index is None else label[index]
@@ -157,7 +157,7 @@ def _file_name_part(value: Any) -> str:
 
 def results_path(run: Run, name: str, ending: str) -> pathlib.Path:
     """Returns the path of results, whose name ends with the examples and settings that differ."""
-    examples = run.data.sources.suffix if run.data.sources else ''  # '': those of the test split
+    examples = run.data.origins.suffix if run.data.origins else ''  # '': those of the test split
     return run.folder / 'applications' / f'{name}{examples}{settings_suffix(run)}{ending}'
 
 

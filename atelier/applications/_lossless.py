@@ -122,7 +122,7 @@ def compute(
     _check_same(_decoded_elsewhere(run, path), x, labels)
     log.info('decoded without loss in %.1f seconds', time.perf_counter() - encoded_at)
     arrays = {
-        **_common.sources_of(run, index),
+        **_common.origins_of(run, index),
         'index': index,
         'x': batch['x'],
         'bits': bitstream.bits.reshape(batch['x'].shape).astype(np.float32),

@@ -107,7 +107,7 @@ def compute(trained: TrainedRun, score: str, comparison: Comparison) -> dict[str
         arrays['novel_auroc'] = _auroc(arrays['score'][novel], known)
     if comparison.outliers is not None:
         arrays['outlier_score'] = _scores(trained, comparison.outliers, score)
-        source = comparison.outliers.source_of('test')
+        source = comparison.outliers.origin_of('test')
         arrays |= {f'outlier_{name}': column for name, column in source.items()}
         arrays['outlier_auroc'] = _auroc(arrays['outlier_score'], known)
     if comparison.picture is not None:
@@ -134,7 +134,7 @@ def _scores(trained: TrainedRun, data: Dataset, name: str) -> np.ndarray:
 
 def _test_arrays(run: Run, score: np.ndarray) -> dict[str, np.ndarray]:
     arrays = {
-        **_common.sources_of(run),
+        **_common.origins_of(run),
         'score': score,
         'index': np.argsort(-score, kind='stable'),
         'is_novel': np.zeros(len(score), bool),

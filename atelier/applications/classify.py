@@ -57,7 +57,7 @@ def apply(run: Run, beside: str = '', num_bins: int = 15) -> dict[str, np.ndarra
         )
     runs = [run, _open_beside(run, beside)] if beside else [run]
     trained = [restore.load(trained_run) for trained_run in runs]
-    arrays, metrics = _common.sources_of(run), {}
+    arrays, metrics = _common.origins_of(run), {}
     is_labelled = 'label' in arrays
     for array_name, name, trained_run in zip(LOGITS, _names(runs), trained, strict=False):
         logits = compute(trained_run, ('valid', 'test') if is_labelled else ('test',))
@@ -106,7 +106,7 @@ def _open_beside(run: Run, beside: str) -> Run:
         require(APPLICATION, other)
     if other.folder.resolve() == run.folder.resolve():
         raise UserError(f'--beside={beside}: that is the run itself, give another run')
-    if run.data.sources is not None and run.data.sources.suffix:  # not the examples of the run
+    if run.data.origins is not None and run.data.origins.suffix:  # not the examples of the run
         with about(f'--beside={beside}'):
             test = run.data.splits['test']
             return given.with_given(other, given.from_arrays(other, test['x'], test.get('label')))

@@ -73,7 +73,7 @@ def apply(
     trained = restore.load(run)
     index = _common.random_test_indices(run, num_images, seed)
     arrays = compute(trained, noise, strengths, index, seed)
-    arrays |= _common.sources_of(run)
+    arrays |= _common.origins_of(run)
     results, n = _results(arrays, noise), run.data.size('test')
     log.info(
         '%s with %s noise, denoised by the model of the %s',

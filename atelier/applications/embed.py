@@ -94,7 +94,7 @@ def _encoded(
         arrays[f'{name}_codes'] = latents(run.family, codes)
         if 'label' in split:
             arrays[f'{name}_label'] = np.asarray(split['label'])
-        arrays |= {f'{name}_{key}': a for key, a in run.data.source_of(name).items()}
+        arrays |= {f'{name}_{key}': a for key, a in run.data.origin_of(name).items()}
     return arrays, flat_x
 
 

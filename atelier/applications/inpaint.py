@@ -83,7 +83,7 @@ def apply(
     hidden = hidden_parts(run.data.spec, mask, share, len(order), seed)
     trained, kept = restore.load(run), _common.random_test_indices(run, num_images, seed)
     arrays = compute(trained, hidden, num_completions, seed, kept)
-    arrays |= {**_common.sources_of(whole, order[kept]), 'index': order[kept]}
+    arrays |= {**_common.origins_of(whole, order[kept]), 'index': order[kept]}
     options = {'mask': mask, 'hidden_share': float(hidden.mean()), 'num_examples': len(order)}
     methods = {name: _summary(run, arrays, name) for name in METHODS}
     results = {**options, 'num_completions': num_completions, **methods}

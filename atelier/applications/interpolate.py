@@ -77,7 +77,7 @@ def _ends(trained: TrainedRun, n: int, seed: int) -> tuple[np.ndarray, dict[str,
     index = _common.random_test_indices(run, n, seed)
     examples = {name: array[index] for name, array in run.data.splits['test'].items()}
     codes, x = encoded(run, state, examples, devices)
-    ends = {'index': index, 'ends': x, **_common.sources_of(run, index)}
+    ends = {'index': index, 'ends': x, **_common.origins_of(run, index)}
     return codes, {name: array.reshape(-1, 2, *array.shape[1:]) for name, array in ends.items()}
 
 

@@ -101,7 +101,7 @@ def compute(trained: TrainedRun, num_points: int, label: int) -> dict[str, np.nd
     grid = plane.origin + u[:, None] * plane.axes[0] + v[:, None, None] * plane.axes[1]
     x = decoded(run, trained.state, _full_codes(run, grid, rest.shape[1], label), trained.devices)
     arrays = {'codes': codes, 'plane': projected, **plane._asdict(), 'u': u, 'v': v, 'x': x}
-    return {**arrays, **_common.sources_of(run)}
+    return {**arrays, **_common.origins_of(run)}
 
 
 def _plane(codes: np.ndarray) -> Plane:

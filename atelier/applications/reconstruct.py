@@ -45,7 +45,7 @@ def apply(run: Run, num_images: int = 16, seed: int = 0) -> dict[str, np.ndarray
     x, reconstruction, error = compute(trained)
     index = _common.random_test_indices(run, num_images, seed)
     arrays = {
-        **_common.sources_of(run, index),
+        **_common.origins_of(run, index),
         'index': index,
         'x': x[index],
         'reconstruction': reconstruction[index],

@@ -76,7 +76,7 @@ def compute(trained: TrainedRun, index: np.ndarray, label: int) -> dict[str, np.
     apply = over_examples(explain, run.data, run.config.eval.batch_size, trained.devices)
     key = key_for(trained.state.key, Stream.EVALUATE)
     explained = apply(trained.state, key, examples, len(index))
-    arrays = {**_common.sources_of(run, index), 'index': index, **explained}
+    arrays = {**_common.origins_of(run, index), 'index': index, **explained}
     if not np.any(arrays['gradient']):
         raise UserError(
             f'the gradient is 0 everywhere: the model of {run.folder} reads x as discrete levels'

@@ -40,7 +40,7 @@ def apply(run: Run) -> dict[str, np.ndarray]:
     _common.check_split(run, 'test', 1, 'there is nothing to score')
     trained = restore.load(run)
     values = scores(trained)
-    arrays = {**_common.sources_of(run), **values}
+    arrays = {**_common.origins_of(run), **values}
     results = {
         'num_examples': run.data.size('test'),
         'kinds': _kinds(run, values),

@@ -69,7 +69,7 @@ def apply(
     trained = restore.load(run)
     index = _common.random_test_indices(run, num_examples, seed)
     images, measures = compute(trained, index, num_samples, seed)
-    arrays = {**_common.sources_of(run, index), 'index': index, **_flat(measures)}
+    arrays = {**_common.origins_of(run, index), 'index': index, **_flat(measures)}
     table = [name for name in arrays if name != 'index']
     arrays |= {
         name: images[name][:num_images] for name in ('x', 'low', *FIGURE_METHODS) if name in images

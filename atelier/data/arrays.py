@@ -30,7 +30,7 @@ import numpy as np
 
 from atelier.data.dataset import Dataset, Spec
 from atelier.data.moments import moments
-from atelier.data.sources import named, numbered
+from atelier.data.origins import named, numbered
 from atelier.data.splits import SPLITS, arranged
 from atelier.errors import UserError, reading
 from atelier.paths import user_path
@@ -81,7 +81,7 @@ def load(path: str = '', split_by: str = 'order', held_out_share: float = 0.1) -
     levels = _levels(parts, declared_levels, file)
     for part in splits.values():
         part['x'] = part['x'].astype(_dtype_for(levels))
-    sources = named(names, [len(x) for x in parts])
+    origins = named(names, [len(x) for x in parts])
     splits, split_rule = arranged(numbered(splits), split_by == 'content', held_out_share)
     labels = [part['label'] for part in splits.values() if 'label' in part]
     spec = Spec(
@@ -92,7 +92,7 @@ def load(path: str = '', split_by: str = 'order', held_out_share: float = 0.1) -
     kind = 'real values' if levels is None else f'{levels} levels'
     shape = 'x'.join(map(str, spec.event_shape)) or 'single'
     description = f'{file.name}, {shape} with {kind}'
-    return Dataset('arrays', spec, splits, description, split_rule=split_rule, sources=sources)
+    return Dataset('arrays', spec, splits, description, split_rule=split_rule, origins=origins)
 
 
 @contextlib.contextmanager

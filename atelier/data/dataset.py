@@ -15,7 +15,7 @@ from atelier.data.checksums import checksum
 from atelier.data.left_out import leave_out
 from atelier.data.modes import Modes
 from atelier.data.moments import moments
-from atelier.data.sources import Sources, of_splits, taken_out
+from atelier.data.origins import Origins, of_splits, taken_out
 from atelier.data.splits import check_rule, hold_out
 from atelier.errors import UserError, choose, short_repr
 
@@ -119,7 +119,7 @@ class Dataset(NamedTuple):
     (uint8 if their values fit) and may be memory-mapped. `preprocess` makes the batch that models
     see, on the device, from one key per example: {'x': float32, 'label': int32, ...}. `description`
     describes `x`. `modes` are the modes of the density that the data were drawn from, if known.
-    `split_rule` describes which splits were made by content, and how; '': none. `sources` are the
+    `split_rule` describes which splits were made by content, and how; '': none. `origins` are the
     files and rows of the examples, if they come from files.
     """
 
@@ -133,7 +133,7 @@ class Dataset(NamedTuple):
     factor_names: tuple[str, ...] = ()
     modes: Modes | None = None
     split_rule: str = ''
-    sources: Sources | None = None
+    origins: Origins | None = None
 
     def __repr__(self) -> str:
         """Short, for notebooks: the splits are whole arrays."""
@@ -144,15 +144,15 @@ class Dataset(NamedTuple):
         """Returns the number of examples of a split."""
         return len(self.splits[split]['x'])
 
-    def source_of(self, split: str, index: np.ndarray | None = None) -> dict[str, np.ndarray]:
+    def origin_of(self, split: str, index: np.ndarray | None = None) -> dict[str, np.ndarray]:
         """Returns the 'file' [n] and the 'row' [n] of the examples of a split, or those at `index`.
 
         Examples that are in no file have the name and the split of the data set as their file.
         """
-        sources = self.sources
-        if sources is None or len(sources.rows.get(split, ())) != self.size(split):
-            sources = of_splits(self.name, {split: self.size(split)})
-        return sources.of(split, index)
+        origins = self.origins
+        if origins is None or len(origins.rows.get(split, ())) != self.size(split):
+            origins = of_splits(self.name, {split: self.size(split)})
+        return origins.of(split, index)
 
     def scored_dims(self, split: str) -> float:
         """Returns the mean number of values that the likelihood of an example in a split counts."""
@@ -205,8 +205,8 @@ def load(config) -> Dataset:
     # before classes are left out, so that the fixed draw of an example does not depend on them
     loaded = binarized(loaded, data.binarize)
     loaded = without_classes(loaded, tuple(data.without_classes))
-    splits, sources = taken_out(loaded.splits, loaded.sources)
-    loaded = loaded._replace(splits=splits, sources=sources)
+    splits, origins = taken_out(loaded.splits, loaded.origins)
+    loaded = loaded._replace(splits=splits, origins=origins)
     if loaded.spec.levels is None:
         loaded = loaded._replace(spec=with_moments(loaded.spec, loaded.splits['train']['x']))
     return dequantized(loaded, data.dequantize)

@@ -12,7 +12,7 @@ from tqdm import tqdm
 from atelier.data import images
 from atelier.data.cache import cached, create_array
 from atelier.data.dataset import Dataset, Spec
-from atelier.data.sources import ROW, Sources, named
+from atelier.data.origins import ROW, Origins, named
 from atelier.data.splits import SPLITS, file_digest, fixed_order, hold_out_by_content
 from atelier.errors import UserError, reading
 from atelier.log import escaped
@@ -43,7 +43,7 @@ def decoded(
     name: str,
     image_shape: tuple[int, ...],
     held_out_share: float = 0.0,
-    sources: Sources | None = None,
+    origins: Origins | None = None,
 ) -> Dataset:
     """Returns the Dataset of the images that `open_splits` finds, decoded now or cached before.
 
@@ -55,7 +55,7 @@ def decoded(
         which must be the same for all.
       held_out_share: fraction of the images in each split that is made by the content of their
         files; 0: no split is made.
-      sources: names of the stored images, in the order of the splits that `open_splits` returns; by
+      origins: names of the stored images, in the order of the splits that `open_splits` returns; by
         default the name and the split.
 
     Raises:
@@ -99,8 +99,8 @@ def decoded(
     description = f'{name}, {"x".join(map(str, shape))} with {LEVELS} levels'
     spec = Spec(shape, LEVELS, metadata['num_classes'])
     sizes = metadata.get('sizes')  # caches of earlier versions have none
-    sources = sources or (named([*sizes], [*sizes.values()]) if sizes else None)
-    data = Dataset(name, spec, splits, description, sources=sources)
+    origins = origins or (named([*sizes], [*sizes.values()]) if sizes else None)
+    data = Dataset(name, spec, splits, description, origins=origins)
     if not held_out_share:
         return data
     splits, split_rule = hold_out_by_content(splits, digests['train'], held_out_share)

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 
 from atelier.data.dataset import Dataset
 from atelier.data.decoding import ImageSplit, StoredImage, decoded
-from atelier.data.sources import named
+from atelier.data.origins import named
 from atelier.errors import UserError, reading
 from atelier.paths import user_path
 

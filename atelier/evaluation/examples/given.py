@@ -11,7 +11,7 @@ from atelier.data import dataset, images
 from atelier.data.arrays import open_npz
 from atelier.data.dataset import SOURCES, Dataset, Spec
 from atelier.data.folder import SUFFIXES
-from atelier.data.sources import Sources, named, of_splits
+from atelier.data.origins import Origins, named, of_splits
 from atelier.data.splits import SPLITS
 from atelier.data.stand_in import StandIn, stand_in
 from atelier.data.text import encode, scored_once
@@ -34,13 +34,13 @@ def with_split(run: Run, split: str) -> Run:
     check_option('split', split, SPLITS)
     if split == 'test':
         return run
-    data, old = run.data, run.data.sources
+    data, old = run.data, run.data.origins
     if old is None or split not in old.rows:
         old = of_splits(data.name, {split: data.size(split)})
-    sources = old._replace(rows={'test': old.rows[split]}, suffix=f'-split-{split}')
+    origins = old._replace(rows={'test': old.rows[split]}, suffix=f'-split-{split}')
     splits = {**data.splits, 'test': data.splits[split]}
     description = f'the {split} split of {data.description}'
-    return run._replace(data=data._replace(splits=splits, sources=sources, description=description))
+    return run._replace(data=data._replace(splits=splits, origins=origins, description=description))
 
 
 def with_given(run: Run, given: Dataset) -> Run:
@@ -50,10 +50,10 @@ def with_given(run: Run, given: Dataset) -> Run:
     """
     if isinstance(run.data, StandIn):
         data = stand_in(run.data.name, run.data.spec, run.data.shapes, lambda: given)
-        return run._replace(data=data._replace(sources=given.sources))
+        return run._replace(data=data._replace(origins=given.origins))
     data = run.data._replace(
         splits={**run.data.splits, **given.splits},
-        sources=given.sources,
+        origins=given.origins,
         description=given.description,
     )
     return run._replace(data=data)
@@ -80,14 +80,14 @@ def read(run: Run, path: str, suffix: str = '') -> Dataset:
             raise UserError('there is no such file')
         is_folder = file.is_dir()
     if run.data.spec.symbols is not None:
-        split, sources = _text(run, file)
+        split, origins = _text(run, file)
     elif is_folder:
-        split, sources = _folder(run, file)
+        split, origins = _folder(run, file)
     elif zipfile.is_zipfile(file):
-        split, sources = _arrays(run, file)
+        split, origins = _arrays(run, file)
     else:
-        split, sources = {'x': pictures(run, [file])}, named([file.name])
-    return as_data(run, split, sources._replace(suffix=suffix), file.name)
+        split, origins = {'x': pictures(run, [file])}, named([file.name])
+    return as_data(run, split, origins._replace(suffix=suffix), file.name)
 
 
 def from_arrays(run: Run, x: np.ndarray, label: np.ndarray | None = None) -> Dataset:
@@ -141,7 +141,7 @@ def stored_levels(run: Run) -> int | None:
     return dataset.load(config).spec.levels  # known to the source alone
 
 
-def _text(run: Run, file: pathlib.Path) -> tuple[dict[str, np.ndarray], Sources]:
+def _text(run: Run, file: pathlib.Path) -> tuple[dict[str, np.ndarray], Origins]:
     """Returns windows that together score each character once, as those of the test split."""
     (context,), symbols = run.data.spec.event_shape, run.data.spec.symbols
     with reading(file):
@@ -158,7 +158,7 @@ def _text(run: Run, file: pathlib.Path) -> tuple[dict[str, np.ndarray], Sources]
     return split, named([file.name], [len(split['x'])])
 
 
-def _folder(run: Run, root: pathlib.Path) -> tuple[dict[str, np.ndarray], Sources]:
+def _folder(run: Run, root: pathlib.Path) -> tuple[dict[str, np.ndarray], Origins]:
     every = [pathlib.Path(folder) / name for folder, _, names in os.walk(root) for name in names]
     every = [file for file in every if not any(p[0] == '.' for p in file.relative_to(root).parts)]
     files = sorted(file for file in every if file.suffix.lower() in SUFFIXES)
@@ -179,7 +179,7 @@ def _class_names(spec: Spec) -> Sequence[str]:
     return getattr(spec, 'class_names', ()) or [str(n) for n in range(spec.num_classes or 0)]
 
 
-def _arrays(run: Run, file: pathlib.Path) -> tuple[dict[str, np.ndarray], Sources]:
+def _arrays(run: Run, file: pathlib.Path) -> tuple[dict[str, np.ndarray], Origins]:
     with open_npz(file) as arrays:
         suffixes = [suffix for suffix in ('', *(f'_{s}' for s in SPLITS)) if f'x{suffix}' in arrays]
         if not suffixes:
@@ -225,7 +225,7 @@ def _checked_labels(run: Run, label: np.ndarray, n: int) -> np.ndarray:
     return label.astype(np.int32)
 
 
-def as_data(run: Run, split: dict, sources: Sources, name: str) -> Dataset:
+def as_data(run: Run, split: dict, origins: Origins, name: str) -> Dataset:
     """Returns the examples as a data set, preprocessed like the run's data."""
     config, spec, n = run.config.data, run.data.spec, len(split['x'])
     stored = Spec(spec.event_shape, stored_levels(run), spec.num_classes, symbols=spec.symbols)
@@ -235,7 +235,7 @@ def as_data(run: Run, split: dict, sources: Sources, name: str) -> Dataset:
         stored,
         {'test': split},
         f'{name}, {counted(n, "example")}',
-        sources=sources._replace(rows=rows),
+        origins=origins._replace(rows=rows),
     )
     return dataset.dequantized(dataset.binarized(data, config.binarize), config.dequantize)
 

@@ -8,7 +8,7 @@ from ml_collections import ConfigDict
 
 from atelier.data import dataset
 from atelier.data.dataset import Dataset
-from atelier.data.sources import named
+from atelier.data.origins import named
 from atelier.errors import UserError, about, reading
 from atelier.evaluation.examples.given import as_data, pictures
 from atelier.paths import user_path

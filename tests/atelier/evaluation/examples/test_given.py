@@ -96,7 +96,7 @@ def test_pictures_are_scaled_and_keep_their_names(vae, tmp_path):
         Image.fromarray(np.full((20, 30), 200, np.uint8)).save(file)
     (tmp_path / 'pictures' / 'notes.txt').write_text('none')
     data = given.read(vae, str(tmp_path / 'pictures'))
-    assert data.source_of('test')['file'].tolist() == ['3/a.png', 'b.png']
+    assert data.origin_of('test')['file'].tolist() == ['3/a.png', 'b.png']
     assert data.splits['test']['x'].shape == (2, 8, 8, 1)
     one = given.read(vae, str(tmp_path / 'pictures' / 'b.png'))
     np.testing.assert_array_equal(one.splits['test']['x'], data.splits['test']['x'][1:])

@@ -20,7 +20,7 @@ def test_arrays_know_their_row_in_the_file(tmp_path, rule):
     changes = dict(data__split_by=rule, data__without_classes=(2,))
     data, rows = loaded('arrays', tmp_path / 'mine.npz', **changes), []
     for split in ('train', 'valid', 'test'):
-        source = data.source_of(split)
+        source = data.origin_of(split)
         assert set(source['file']) == {'mine.npz'}
         np.testing.assert_array_equal(x[source['row']], data.splits[split]['x'])
         assert set(data.splits[split]) == {'x', 'label'}
@@ -32,7 +32,7 @@ def test_own_splits_have_rows_of_their_own_array(tmp_path):
     x = np.arange(80, dtype=np.uint8).reshape(20, 2, 2)
     np.savez(tmp_path / 'mine.npz', x_train=x, x_test=x[5:9])
     data = loaded('arrays', tmp_path / 'mine.npz')
-    source = data.source_of('test', np.array([1, 3]))
+    source = data.origin_of('test', np.array([1, 3]))
     assert set(source['file']) == {'mine.npz:x_test'}
     np.testing.assert_array_equal(x[5:9][source['row']], data.splits['test']['x'][[1, 3]])
 
@@ -45,12 +45,12 @@ def test_pictures_know_their_file(tmp_path, cache):
     for _ in range(2):  # decoded now, then from the cache
         data = loaded('folder', tmp_path / 'pictures', data__image_shape=(4, 4, 1))
         for split in ('train', 'valid', 'test'):
-            source, x = data.source_of(split), data.splits[split]['x']
+            source, x = data.origin_of(split), data.splits[split]['x']
             assert not source['row'].any()
             assert [f'{"ab"[v // 8 % 2]}/{v // 8}.png' for v in x[:, 0, 0, 0]] == [*source['file']]
 
 
 def test_embedded_data_have_the_split_and_the_index():
     _, config = recipe_and_config('digits,debug')
-    source = dataset.load(config).source_of('test', np.array([7]))
+    source = dataset.load(config).origin_of('test', np.array([7]))
     assert (*source['file'], *source['row']) == ('digits test', 7)

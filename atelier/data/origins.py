@@ -10,7 +10,7 @@ SEPARATOR = '\0'  # no file name holds it
 ROW = 'row'  # array of a split, while a source arranges it
 
 
-class Sources(NamedTuple):
+class Origins(NamedTuple):
     """The origin of examples. Memory: an integer per example, and the names as one text.
 
     names: of the files or arrays, joined by `SEPARATOR`.
@@ -35,20 +35,20 @@ class Sources(NamedTuple):
         return {'file': names[name], ROW: number - self.starts[name]}
 
 
-def named(names: Sequence[str], sizes: Sequence[int] | None = None) -> Sources:
-    """Returns sources without rows: `sizes` are the rows of each name; None: one row each."""
+def named(names: Sequence[str], sizes: Sequence[int] | None = None) -> Origins:
+    """Returns origins without rows: `sizes` are the rows of each name; None: one row each."""
     starts = None if sizes is None else np.cumsum([0, *sizes[:-1]])
-    return Sources(SEPARATOR.join(names), starts, {})
+    return Origins(SEPARATOR.join(names), starts, {})
 
 
-def of_splits(name: str, sizes: dict[str, int]) -> Sources:
-    """Returns the sources of data whose splits are in no file: 'NAME SPLIT', and the index."""
-    sources, first = named([f'{name} {split}' for split in sizes], [*sizes.values()]), 0
+def of_splits(name: str, sizes: dict[str, int]) -> Origins:
+    """Returns the origins of data whose splits are in no file: 'NAME SPLIT', and the index."""
+    origins, first = named([f'{name} {split}' for split in sizes], [*sizes.values()]), 0
     rows = {}
     for split, size in sizes.items():
         rows[split] = np.arange(first, first + size)
         first += size
-    return sources._replace(rows=rows)
+    return origins._replace(rows=rows)
 
 
 def numbered(splits: dict[str, dict[str, np.ndarray]]) -> dict[str, dict[str, np.ndarray]]:
@@ -58,14 +58,14 @@ def numbered(splits: dict[str, dict[str, np.ndarray]]) -> dict[str, dict[str, np
 
 
 def taken_out(
-    splits: dict[str, dict[str, np.ndarray]], sources: Sources | None
-) -> tuple[dict[str, dict[str, np.ndarray]], Sources | None]:
-    """Returns the splits without `ROW`, and the sources with these rows."""
-    if sources is None or not all(ROW in split for split in splits.values()):
-        return splits, sources
+    splits: dict[str, dict[str, np.ndarray]], origins: Origins | None
+) -> tuple[dict[str, dict[str, np.ndarray]], Origins | None]:
+    """Returns the splits without `ROW`, and the origins with these rows."""
+    if origins is None or not all(ROW in split for split in splits.values()):
+        return splits, origins
     rows = {name: split[ROW] for name, split in splits.items()}
     without = {
         name: {key: array for key, array in split.items() if key != ROW}
         for name, split in splits.items()
     }
-    return without, sources._replace(rows=rows)
+    return without, origins._replace(rows=rows)
