@@ -6,6 +6,7 @@
     run = atelier.load('runs/vae-digits')        # run.config, run.family, run.data, run.state
     x = atelier.sample(run, 16)                  # [16, 8, 8, 1]
     evaluation = atelier.evaluate(run)           # the contents of evaluation.json
+    atelier.score(run, x)['log_prob_nats']       # of examples of your own; also embed, classify
     codes = atelier.over_split(run, run.family.ability(Codes).encode, 'test')
 
     run = atelier.train(config, build, 'runs/mine')   # your own family
@@ -19,16 +20,32 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from atelier.door import (
         TrainedRun,
+        classify,
         common_config,
+        embed,
         evaluate,
         load,
         over_split,
+        reconstruct,
         sample,
+        score,
         train,
     )
 
 __version__ = '0.1.0'
-__all__ = ['TrainedRun', 'common_config', 'evaluate', 'load', 'over_split', 'sample', 'train']
+__all__ = [
+    'TrainedRun',
+    'classify',
+    'common_config',
+    'embed',
+    'evaluate',
+    'load',
+    'over_split',
+    'reconstruct',
+    'sample',
+    'score',
+    'train',
+]
 
 
 def __getattr__(name: str):

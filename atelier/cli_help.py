@@ -129,7 +129,10 @@ def _option_lines(application: 'Application') -> list[str]:
     options = applications.options(application)
     if not options:
         return ['It has no options of its own.']
-    described = _arguments(inspect.getdoc(application.apply) or '')
+    described = {
+        **applications.shared_descriptions(application),
+        **_arguments(inspect.getdoc(application.apply) or ''),
+    }
     rows = {
         f'--{name}={_formatted(option.default)}': described.get(name, '')
         for name, option in options.items()

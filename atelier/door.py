@@ -25,11 +25,24 @@ from atelier.evaluation.codes.prior_draws import (
 )
 from atelier.evaluation.per_example.over_examples import over_examples
 from atelier.evaluation.samples.sampling import check_labels, sampler
+from atelier.on_arrays import classify, embed, reconstruct, score
 from atelier.paths import user_path
 from atelier.run import experiment, restore, run_data, run_folder
 from atelier.run.restore import TrainedRun
 
-__all__ = ['TrainedRun', 'common_config', 'evaluate', 'load', 'over_split', 'sample', 'train']
+__all__ = [
+    'TrainedRun',
+    'classify',
+    'common_config',
+    'embed',
+    'evaluate',
+    'load',
+    'over_split',
+    'reconstruct',
+    'sample',
+    'score',
+    'train',
+]
 
 
 def common_config() -> ConfigDict:

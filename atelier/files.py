@@ -11,6 +11,7 @@ import math
 import os
 import pathlib
 import stat
+import zipfile
 import zlib
 from collections.abc import Iterator, Sequence
 from typing import Any, BinaryIO
@@ -62,8 +63,10 @@ def write_text(path: pathlib.Path, text: str) -> None:
 
 def write_arrays(path: pathlib.Path, arrays: dict[str, np.ndarray]) -> None:
     """Writes an .npz; raises as `whole`."""
-    with whole(path) as file:
-        np.savez_compressed(file, **arrays)
+    with whole(path) as file, zipfile.ZipFile(file, 'w', zipfile.ZIP_DEFLATED) as archive:
+        for name, array in arrays.items():  # numpy.savez takes no array called 'file'
+            with archive.open(f'{name}.npy', 'w', force_zip64=True) as member:
+                np.lib.format.write_array(member, np.asanyarray(array), allow_pickle=False)
 
 
 def write_json(path: pathlib.Path, value: dict[str, Any]) -> None:

@@ -34,7 +34,10 @@ LAYERS = [
     {'atelier.evaluation'},
     {'atelier.training', 'atelier.applications'},
     {'atelier.sweep'},
-    {f'atelier.{name}' for name in ('cli', 'cli_flags', 'cli_help', 'cli_modes', 'door')},
+    {
+        f'atelier.{name}'
+        for name in ('cli', 'cli_flags', 'cli_help', 'cli_modes', 'door', 'on_arrays')
+    },
     {'atelier'},  # the package's __init__, which exports the functions of `door`
 ]
 # BRIDGES load files of the root or of a user by name; MAY_CROSS lists who may import them.

@@ -2,7 +2,15 @@
 
 from typing import TYPE_CHECKING
 
-from atelier.applications._loading import FOLDER, fitting, is_file, load, names, options
+from atelier.applications._loading import (
+    FOLDER,
+    fitting,
+    is_file,
+    load,
+    names,
+    options,
+    shared_descriptions,
+)
 
 if TYPE_CHECKING:
     from atelier.applications._application import Application, Need, needs, perform
@@ -18,6 +26,7 @@ __all__ = [
     'needs',
     'options',
     'perform',
+    'shared_descriptions',
 ]
 
 

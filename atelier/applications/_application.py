@@ -1,10 +1,12 @@
 """`Application`: a function of a trained run, and the abilities that it needs."""
 
+import inspect
 import pathlib
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from atelier import leftovers
+from atelier.applications import _common
 from atelier.core.abilities import (
     BitsBack,
     Classify,
@@ -18,9 +20,11 @@ from atelier.core.abilities import (
     SuperResolve,
     Trajectory,
 )
-from atelier.core.family import Family, codes_of
+from atelier.core.family import Family, codes_of, is_class_conditional
 from atelier.data.dataset import Spec
 from atelier.errors import UserError
+from atelier.evaluation.examples import given
+from atelier.log import log
 from atelier.run import run_data
 from atelier.run.experiment import Run
 
@@ -62,6 +66,16 @@ DECODE = Need('decoder', lambda family: codes_of(family).decode is not None)
 PRIOR = Need('prior', lambda family: codes_of(family).prior is not None)
 
 
+EXAMPLES = {  # option of each application that reads examples: its default and description
+    'split': ('test', 'the split to use: train, valid or test.'),
+    'data': (
+        '',
+        "path of examples to use instead of the run's: an .npz with x and perhaps label, a "
+        'picture, a folder of pictures, or a text for a language model.',
+    ),
+}
+
+
 class Application(NamedTuple):
     """An application of a trained model; each file of this package defines an `APPLICATION`.
 
@@ -72,12 +86,18 @@ class Application(NamedTuple):
       as 'cannot compress: ...', or '' if it is accepted. None: no family is refused.
     reads: why examples of the run's data are read, as in 'it reconstructs test examples', or
       (run, **options) -> this reason. '': none are read, so the application works without the data.
+    takes_examples: whether --split and --data give other examples in place of the test split.
+    only_test: whether it reads no other split, so that the run's data are not needed with --data.
+    needs_labels: whether a class-conditional family gets the class of each example.
     """
 
     apply: Callable[..., Any]
     needs: tuple[Need, ...] = ()
     refusal: Callable[[Family, Spec], str] | None = None
     reads: str | Callable[..., str] = 'an application may read examples'
+    takes_examples: bool = True
+    only_test: bool = False
+    needs_labels: bool = True
 
     @property
     def mode(self) -> str:
@@ -128,14 +148,47 @@ def require(application: Application, run: Run) -> None:
 def perform(application: Application, run: Run, /, **options) -> Any:
     """Applies an application to a run; returns its results.
 
-    The data of a run that was reopened without them are read if the application needs them.
+    The data of a run that was reopened without them are read if the application needs them. The
+    options that `EXAMPLES` describes put other examples in place of the test split.
 
     Raises:
       UserError: the run does not fit, its data are needed and gone, or the application itself
         raises it.
     """
     require(application, run)
+    own = inspect.signature(application.apply).parameters
+    split, path = (
+        options.pop(name, default) if name not in own else default
+        for name, default in (('split', 'test'), ('data', ''))
+    )
     why = application.why_read(run, **options)
-    run = run_data.with_data(run, why) if why else run
+    if why and not (path and application.only_test):
+        run = run_data.with_data(run, why)
+    if path or split != 'test':
+        run = _with_examples(application, run, why, split, path)
     leftovers.remove_files(run.folder)
     return application.apply(run, **options)
+
+
+def _with_examples(application: Application, run: Run, why: str, split: str, path: str) -> Run:
+    """Returns the run with other examples in place of its test split.
+
+    Raises:
+      UserError: the application reads no examples of this run, the examples are not like those of
+        the run, or they have no labels and the family needs them.
+    """
+    flag = f'--data={path}' if path else f'--split={split}'
+    if not why or not application.takes_examples:
+        raise UserError(f'{flag}: --mode={application.mode} reads no examples of {run.folder}')
+    run = given.examples_in_place(run, split, path, _common.path_suffix(data=path))
+    if (
+        application.needs_labels
+        and is_class_conditional(run.family)
+        and 'label' not in run.data.splits['test']
+    ):
+        raise UserError(
+            f'{flag}: the model of {run.folder} needs the class of each example: give label too '
+            '(or folders with the names of the classes)'
+        )
+    log.info('the examples are %s, in place of the test split', run.data.description)
+    return run

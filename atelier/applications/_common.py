@@ -13,6 +13,7 @@ from atelier import files
 from atelier.core.randomness import Stream, key_for
 from atelier.data.dataset import Spec
 from atelier.errors import UserError
+from atelier.evaluation.per_example import example_table
 from atelier.log import counted, log
 from atelier.paths import user_path
 from atelier.report import image_grids
@@ -78,6 +79,18 @@ def random_test_indices(run: Run, n: int, seed: int) -> np.ndarray:
     return np.asarray(jax.random.permutation(key, run.data.size('test')))[:n]
 
 
+def origins_of(run: Run, index: np.ndarray | None = None) -> dict[str, np.ndarray]:
+    """Returns 'file' [n] and 'row' [n] of the test examples, or of those at `index`.
+
+    With them comes their 'label' [n], if the data have labels.
+    """
+    columns = run.data.origin_of('test', index)
+    if 'label' in run.data.splits['test']:
+        label = np.asarray(run.data.splits['test']['label'])
+        columns['label'] = label if index is None else label[index]
+    return columns
+
+
 def changed_options(apply: Callable[..., Any], **options: Any) -> str:
     """Returns the options of `apply` that differ from its defaults, for a file name.
 
@@ -97,8 +110,10 @@ def path_suffix(**paths: str) -> str:
 
 
 def results_path(run: Run, name: str, ending: str) -> pathlib.Path:
-    """Returns the path of results, whose name ends with the settings that were changed."""
-    return run.folder / 'applications' / f'{name}{result_names.settings_suffix(run)}{ending}'
+    """Returns the path of results, whose name ends with the examples and settings that differ."""
+    examples = run.data.origins.suffix if run.data.origins else ''  # '': those of the test split
+    settings = result_names.settings_suffix(run)
+    return run.folder / 'applications' / f'{name}{examples}{settings}{ending}'
 
 
 def save(
@@ -106,11 +121,13 @@ def save(
     name: str,
     arrays: dict[str, np.ndarray],
     results: dict[str, Any] | None = None,
+    table: Sequence[str] = (),
 ) -> pathlib.Path:
     """Writes the arrays to NAME.npz and returns NAME.png, the path for a figure of them.
 
     Settings of `config.eval` that differ from the run's are appended to NAME. The main results,
-    `results`, go to NAME.json, after descriptions of the data and the weights.
+    `results`, go to NAME.json, after descriptions of the data and the weights. The arrays that
+    `table` names go to NAME.csv too, with one line an example; their first axis is the examples.
 
     Raises:
       UserError: a file cannot be written.
@@ -118,6 +135,9 @@ def save(
     path = results_path(trained.run, name, '.npz')
     files.write_arrays(path, arrays)
     log.info('arrays: %s', path)
+    if table:
+        example_table.write(path.with_suffix('.csv'), {name: arrays[name] for name in table})
+        log.info('table: %s', path.with_suffix('.csv'))
     if results is not None:
         source = {'data': trained.run.data.description, 'weights': trained.weights}
         files.write_json(path.with_suffix('.json'), {**source, **results})

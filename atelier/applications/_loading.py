@@ -59,5 +59,29 @@ def fitting(family: 'Family', spec: 'Spec') -> list[str]:
 
 
 def options(application: 'Application') -> dict[str, inspect.Parameter]:
-    """Returns the parameters of the application's `apply`, without the first one, `run`."""
-    return dict(list(inspect.signature(application.apply).parameters.items())[1:])
+    """Returns the parameters of the application's `apply`, without the first one, `run`.
+
+    Those of `EXAMPLES` follow if the application reads examples.
+    """
+    own = dict(list(inspect.signature(application.apply).parameters.items())[1:])
+    return {**own, **{k: v for k, v in shared_options(application).items() if k not in own}}
+
+
+def shared_descriptions(application: 'Application') -> dict[str, str]:
+    """Returns the descriptions of `shared_options`."""
+    from atelier.applications._application import EXAMPLES
+
+    return {name: EXAMPLES[name][1] for name in shared_options(application)}
+
+
+def shared_options(application: 'Application') -> dict[str, inspect.Parameter]:
+    """Returns the options that an application has because it reads examples."""
+    from atelier.applications._application import EXAMPLES
+
+    if not application.reads or not application.takes_examples:
+        return {}
+    kind = inspect.Parameter.KEYWORD_ONLY
+    return {
+        name: inspect.Parameter(name, kind, default=default)
+        for name, (default, _) in EXAMPLES.items()
+    }

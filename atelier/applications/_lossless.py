@@ -28,6 +28,7 @@ from atelier.run.restore import TrainedRun
 
 NAME = 'compress'
 COLUMNS = 12  # of the figure
+TABLE = ('file', 'row', 'label', 'code_bits', 'reported_bits', 'log_prob_bits')
 
 
 def can_code(family: Family) -> bool:
@@ -68,11 +69,11 @@ def apply(run: Run, num_images: int, seed: int, name: str) -> dict[str, np.ndarr
     a model can also compress by its codes.
 
     Returns:
-      index [n] in the test split and x [n, *event]. Costs in bits, computed from the coder's
-      integer frequencies: bits [n, *event] for each value. With bits-back coding also code_bits
-      [n], the cost of z minus the bits that come back. Costs of the whole example in bits:
-      reported_bits [n] by `log_prob`. With bits-back coding, reported_bits is -ELBO and
-      log_prob_bits [n] is by `log_prob`.
+      index [n] in the test split; file and row [n], where they came from; x [n, *event]. Costs in
+      bits, computed from the coder's integer frequencies: bits [n, *event] for each value. With
+      bits-back coding also code_bits [n], the cost of z minus the bits that come back. Costs of the
+      whole example in bits: reported_bits [n] by `log_prob`. With bits-back coding, reported_bits
+      is -ELBO and log_prob_bits [n] is by `log_prob`.
 
     Raises:
       UserError: a missing checkpoint, a bad option, or no test examples.
@@ -93,7 +94,8 @@ def apply(run: Run, num_images: int, seed: int, name: str) -> dict[str, np.ndarr
     _log(run, results, trained.weights)
     if bitstream.code_bits is not None:
         name = name.replace(NAME, f'{NAME}-likelihood', 1)
-    path = _common.save(trained, name, arrays, results)
+    names = [name for name in TABLE if name in arrays]
+    path = _common.save(trained, name, arrays, results, names)
     if image_grids.is_image(spec):
         _save_figure(run, arrays, path)
     return arrays
@@ -120,6 +122,7 @@ def compute(
     _check_same(_decoded_elsewhere(run, path), x, labels)
     log.info('decoded without loss in %.1f seconds', time.perf_counter() - encoded_at)
     arrays = {
+        **_common.origins_of(run, index),
         'index': index,
         'x': batch['x'],
         'bits': bitstream.bits.reshape(batch['x'].shape).astype(np.float32),

@@ -26,6 +26,7 @@ from atelier.run.restore import TrainedRun
 
 NEEDS = (LOG_PROB | RECONSTRUCT,)
 MAX_BINS = 60
+TABLE = ('file', 'row', 'label', 'score', 'is_novel')
 
 
 class Comparison(NamedTuple):
@@ -61,8 +62,10 @@ def apply(
 
     Returns:
       score [n] of the test split; index [n] into that split, most anomalous first; is_novel [n],
-      true if the class was left out of training; label [n] if the data have labels. If classes were
-      left out of training: novel_auroc. With another data set: outlier_score [m] and outlier_auroc.
+      true if the class was left out of training; label [n] if the data have labels; file [n] and
+      row [n], where each example came from. If classes were
+      left out of training: novel_auroc. With another data set: outlier_score, outlier_file and
+      outlier_row [m], and outlier_auroc.
       With a
       picture: picture [*event], picture_score and picture_percentile, the percentage of test
       examples of known classes with a lower score. An AUROC is [2], its value and its standard
@@ -82,7 +85,9 @@ def apply(
     outliers = pathlib.Path(outliers_path).stem or outliers
     parts = [score, outliers, pathlib.Path(picture).stem]
     file = '-'.join(['anomaly', *(part.replace('/', '-') for part in parts if part)]) + paths
-    path = _common.save(trained, file, arrays, {'score': description, **_headline(arrays)})
+    table = [name for name in TABLE if name in arrays]
+    results = {'score': description, **_headline(arrays)}
+    path = _common.save(trained, file, arrays, results, table)
     _save_figure(run, arrays, _panels(trained, arrays, num_images), description, outliers, path)
     return arrays
 
@@ -105,6 +110,8 @@ def compute(trained: TrainedRun, score: str, comparison: Comparison) -> dict[str
         arrays['novel_auroc'] = _auroc(arrays['score'][novel], known)
     if comparison.outliers is not None:
         arrays['outlier_score'] = _scores(trained, comparison.outliers, score)
+        source = comparison.outliers.origin_of('test')
+        arrays |= {f'outlier_{name}': column for name, column in source.items()}
         arrays['outlier_auroc'] = _auroc(arrays['outlier_score'], known)
     if comparison.picture is not None:
         (arrays['picture_score'],) = _scores(trained, comparison.picture, score)
@@ -130,12 +137,12 @@ def _scores(trained: TrainedRun, data: Dataset, name: str) -> np.ndarray:
 
 def _test_arrays(run: Run, score: np.ndarray) -> dict[str, np.ndarray]:
     arrays = {
+        **_common.origins_of(run),
         'score': score,
         'index': np.argsort(-score, kind='stable'),
         'is_novel': np.zeros(len(score), bool),
     }
-    if 'label' in run.data.splits['test']:
-        arrays['label'] = np.asarray(run.data.splits['test']['label'])
+    if 'label' in arrays:
         arrays['is_novel'] = np.isin(arrays['label'], run.data.spec.left_out)
     return arrays
 
@@ -246,4 +253,6 @@ def _histogram(axes, run: Run, arrays: dict[str, np.ndarray], outliers: str) -> 
     axes.legend()
 
 
-APPLICATION = Application(apply, NEEDS, reads='it scores test examples')
+APPLICATION = Application(
+    apply, NEEDS, reads='it scores test examples', only_test=True, needs_labels=False
+)

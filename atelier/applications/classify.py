@@ -1,6 +1,7 @@
 """Classifies the test split; reports accuracy and calibration."""
 
 import pathlib
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ from atelier.core.randomness import Stream, key_for
 from atelier.data.dataset import Dataset, Spec
 from atelier.errors import UserError, about
 from atelier.evaluation.evaluate import summary
-from atelier.evaluation.examples import calibration
+from atelier.evaluation.examples import calibration, given
 from atelier.evaluation.per_example.over_examples import over_examples
 from atelier.log import listed, log
 from atelier.paths import user_path
@@ -23,6 +24,7 @@ from atelier.run.restore import TrainedRun
 
 NEEDS = (CLASSIFY,)
 LOGITS = ('logits', 'beside_logits')  # array names, of the run and of `beside`
+TABLE = ('file', 'row', 'label', 'predicted', 'confidence', 'logits')
 MAX_BINS = 10_000
 MAX_CLASSES = 1000  # whose accuracy is written
 MAX_AREA = 600  # marker area of a bin with all examples
@@ -40,8 +42,9 @@ def apply(run: Run, beside: str = '', num_bins: int = 15) -> dict[str, np.ndarra
       num_bins: number of confidence bins, for the calibration error and the figure.
 
     Returns:
-      label [n], logits [n, classes] without temperature, and beside_logits [n, classes] of the
-      other run.
+      file and row [n], where the examples came from; label [n], if they have labels; logits [n,
+      classes] without temperature, and beside_logits [n, classes] of the other run; predicted [n],
+      the most likely class, and confidence [n], its probability.
 
     Raises:
       UserError: a missing checkpoint, no labels, a bad option, or `beside` classifies
@@ -49,29 +52,39 @@ def apply(run: Run, beside: str = '', num_bins: int = 15) -> dict[str, np.ndarra
     """
     _common.at_least(1, MAX_BINS, num_bins=num_bins)
     _common.check_split(run, 'test', 1, 'there is nothing to classify')
-    if 'label' not in run.data.splits['test']:
+    if run.data.spec.num_classes is None:
         raise UserError(
             f'the examples of {run.data.name} have no labels to classify them by: choose a '
             'run on data with labels'
         )
     runs = [run, _open_beside(run, beside)] if beside else [run]
     trained = [restore.load(trained_run) for trained_run in runs]
-    label = np.asarray(run.data.splits['test']['label'], np.int32)
-    arrays, metrics = {'label': label}, {}
+    arrays, metrics = _common.origins_of(run), {}
+    is_labelled = 'label' in arrays
     for array_name, name, trained_run in zip(LOGITS, _names(runs), trained, strict=False):
-        logits = compute(trained_run)
+        logits = compute(trained_run, ('valid', 'test') if is_labelled else ('test',))
         arrays[array_name] = logits['test']
-        metrics[name] = {'weights': trained_run.weights, **_metrics(run.data, logits, num_bins)}
+        metrics[name] = {'weights': trained_run.weights}
+        if is_labelled:
+            metrics[name] |= _metrics(run.data, logits, num_bins)
+    arrays['predicted'] = arrays['logits'].argmax(1)
+    arrays['confidence'] = np.exp(-calibration.cross_entropy(arrays['logits'], arrays['predicted']))
     changed = _common.changed_options(apply, num_bins=num_bins)
     name = f'classify{_common.path_suffix(beside=beside)}{changed}'
-    path = _common.save(trained[0], name, arrays, {'runs': metrics})
-    _log(metrics)
-    _save_figure(arrays, metrics, num_bins, path)
+    table = [column for column in TABLE if column in arrays]
+    path = _common.save(trained[0], name, arrays, {'runs': metrics}, table)
+    if is_labelled:
+        _log(metrics)
+        _save_figure(arrays, metrics, num_bins, path)
+    else:
+        log.info('the examples have no labels: their classes are predicted, and not compared')
     return arrays
 
 
-def compute(trained: TrainedRun) -> dict[str, np.ndarray]:
-    """Returns valid and test logits [n, classes], computed with an evaluation's random keys."""
+def compute(
+    trained: TrainedRun, splits: Sequence[str] = ('valid', 'test')
+) -> dict[str, np.ndarray]:
+    """Returns logits [n, classes] by split, computed with an evaluation's random keys."""
     run = trained.run
     size = run.config.eval.batch_size
     logits = over_examples(run.family.ability(Classify).logits, run.data, size, trained.devices)
@@ -80,7 +93,7 @@ def compute(trained: TrainedRun) -> dict[str, np.ndarray]:
         split: np.asarray(
             logits(trained.state, key, run.data.splits[split], run.data.size(split)), np.float64
         )
-        for split in ('valid', 'test')
+        for split in splits
     }
 
 
@@ -95,6 +108,10 @@ def _open_beside(run: Run, beside: str) -> Run:
         require(APPLICATION, other)
     if other.folder.resolve() == run.folder.resolve():
         raise UserError(f'--beside={beside}: that is the run itself, give another run')
+    if run.data.origins is not None and run.data.origins.suffix:  # not the examples of the run
+        with about(f'--beside={beside}'):
+            test = run.data.splits['test']
+            return given.with_given(other, given.from_arrays(other, test['x'], test.get('label')))
     label, other_label = (each.data.splits['test'].get('label') for each in (run, other))
     if run.data.name != other.data.name or not np.array_equal(label, other_label):
         raise UserError(
@@ -192,4 +209,4 @@ def _save_figure(
     _common.draw_figure(path, figure)
 
 
-APPLICATION = Application(apply, NEEDS, reads='it classifies the test split')
+APPLICATION = Application(apply, NEEDS, reads='it classifies the test split', needs_labels=False)

@@ -59,8 +59,9 @@ def apply(
 
     Returns:
       levels [levels]; noisy_psnr_db and denoised_psnr_db [levels, n] of the test split and, for
-      images, noisy_ssim and denoised_ssim; index [images] in the test split, x [images, *event],
-      noisy and denoised [levels, images, *event], in the data's units.
+      images, noisy_ssim and denoised_ssim; file and row [n], where the examples came from; index
+      [images] in the test split, x [images, *event], noisy and denoised [levels, images, *event],
+      in the data's units.
 
     Raises:
       UserError: a missing checkpoint, or a bad option.
@@ -73,6 +74,7 @@ def apply(
     trained = restore.load(run)
     index = _common.random_test_indices(run, num_images, seed)
     arrays = compute(trained, noise, strengths, index, seed)
+    arrays |= _common.origins_of(run)
     results, n = _results(arrays, noise), run.data.size('test')
     log.info(
         '%s with %s noise, denoised by the model of the %s',

@@ -22,6 +22,7 @@ from atelier.run.experiment import Run
 from atelier.run.restore import TrainedRun
 
 NEEDS = (ENCODE,)
+TABLE = ('file', 'row', 'label', 'codes')
 MAX_STEPS = 2000  # of the linear probe's fit
 MAX_COUNTED_CLASSES = 20  # above this many classes the figure shows no counts
 
@@ -51,7 +52,8 @@ def apply(run: Run, num_neighbours: int = 5, num_codes: int = 10_000) -> dict[st
       num_codes: largest number of training codes, the first ones, that both classifiers learn from.
 
     Returns:
-      train_codes [n, latent] and test_codes [m, latent]; with labels, train_label [n], test_label
+      train_codes [n, latent] and test_codes [m, latent]; train_file, train_row, test_file and
+      test_row, where the examples came from; with labels, train_label [n], test_label
       [m], and the test predictions neighbours_of_codes, neighbours_of_x, probe_of_codes and
       probe_of_x [m].
 
@@ -77,7 +79,8 @@ def apply(run: Run, num_neighbours: int = 5, num_codes: int = 10_000) -> dict[st
         arrays.update(predictions)
         _log_accuracies(results)
     changed = _common.changed_options(apply, num_neighbours=num_neighbours, num_codes=num_codes)
-    path = _common.save(trained, f'embed{changed}', arrays, results)
+    table = [f'test_{name}' for name in TABLE if f'test_{name}' in arrays]
+    path = _common.save(trained, f'embed{changed}', arrays, results, table)
     if not reason:
         _save_figure(arrays, run.data.spec, path)
     return arrays
@@ -95,6 +98,7 @@ def _encoded(
         arrays[f'{name}_codes'] = latents(run.family, codes)
         if 'label' in split:
             arrays[f'{name}_label'] = np.asarray(split['label'])
+        arrays |= {f'{name}_{key}': a for key, a in run.data.origin_of(name).items()}
     return arrays, flat_x
 
 

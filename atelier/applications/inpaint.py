@@ -67,7 +67,8 @@ def apply(
     Returns:
       For all n examples: completion_psnr_db [n, completions], completions_mean_psnr_db [n] and
       training_mean_psnr_db [n]; for images also the same three names ending in _ssim. For the
-      `num_images` kept examples: index [images], their indices in the test split; x
+      `num_images` kept examples: index [images], their indices in the test split; file and row
+      [images], where they came from; x
       [images, *event] and completions [images, completions, *event] in the data's units; known
       [images, *event], true where x was given.
 
@@ -78,11 +79,12 @@ def apply(
     _common.check_seed(seed)
     num_kept = min(num_images, run.data.size('test'))
     _common.check_outputs(run, factor=num_kept, num_completions=num_completions)
+    whole = run
     run, order = _subset_of_test(run, num_examples, seed)
     hidden = hidden_parts(run.data.spec, mask, share, len(order), seed)
     trained, kept = restore.load(run), _common.random_test_indices(run, num_images, seed)
     arrays = compute(trained, hidden, num_completions, seed, kept)
-    arrays['index'] = order[kept]
+    arrays |= {**_common.origins_of(whole, order[kept]), 'index': order[kept]}
     options = {'mask': mask, 'hidden_share': float(hidden.mean()), 'num_examples': len(order)}
     methods = {name: _summary(run, arrays, name) for name in METHODS}
     results = {**options, 'num_completions': num_completions, **methods}

@@ -42,7 +42,8 @@ def apply(
 
     Returns:
       codes [pairs, 2 paths, points, latent], x [pairs, 2, points, *event] and, with an encoder,
-      index [pairs, 2] in the test split and ends [pairs, 2, *event], the images themselves.
+      index [pairs, 2] in the test split, file and row [pairs, 2], where they came from, and ends
+      [pairs, 2, *event], the images themselves.
 
     Raises:
       UserError: a missing checkpoint, an invalid option, or too few test images.
@@ -76,7 +77,8 @@ def _ends(trained: TrainedRun, n: int, seed: int) -> tuple[np.ndarray, dict[str,
     index = _common.random_test_indices(run, n, seed)
     examples = {name: array[index] for name, array in run.data.splits['test'].items()}
     codes, x = encoded(run, state, examples, devices)
-    return codes, {'index': index.reshape(-1, 2), 'ends': x.reshape(-1, 2, *x.shape[1:])}
+    ends = {'index': index, 'ends': x, **_common.origins_of(run, index)}
+    return codes, {name: array.reshape(-1, 2, *array.shape[1:]) for name, array in ends.items()}
 
 
 def compute(
@@ -141,4 +143,4 @@ def reads(run: Run, **options: Any) -> str:
     return 'its paths join codes of test examples' if has_encoder else ''
 
 
-APPLICATION = Application(apply, NEEDS, reads=reads)
+APPLICATION = Application(apply, NEEDS, reads=reads, only_test=True)

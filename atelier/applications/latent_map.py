@@ -66,7 +66,8 @@ def apply(run: Run, num_points: int = 15, label: int | str = 0) -> dict[str, np.
 
     Returns:
       codes [n, latent], z_1 of the test split as `encode` returns it; plane [n, 2], their
-      coordinates in the plane; label [n] if the data have labels; origin [latent], axes [2, latent]
+      coordinates in the plane; file and row [n], where the examples came from; label [n] if the
+      data have labels; origin [latent], axes [2, latent]
       and shares [2] of the variance; u and v [num_points], coordinates of the grid; and x
       [num_points, num_points, *event] with v along the first axis.
 
@@ -109,9 +110,7 @@ def compute(trained: TrainedRun, num_points: int, label: int) -> dict[str, np.nd
     grid = plane.origin + u[:, None] * plane.axes[0] + v[:, None, None] * plane.axes[1]
     x = decoded(run, trained.state, _full_codes(run, grid, rest.shape[1], label), trained.devices)
     arrays = {'codes': codes, 'plane': projected, **plane._asdict(), 'u': u, 'v': v, 'x': x}
-    if 'label' in split:
-        arrays['label'] = np.asarray(split['label'])
-    return arrays
+    return {**arrays, **_common.origins_of(run)}
 
 
 def _plane(codes: np.ndarray) -> Plane:
@@ -229,4 +228,4 @@ def _scatter(figure, axes, arrays: dict[str, np.ndarray], spec: Spec) -> None:
     axes.legend(title='class', loc='upper left', bbox_to_anchor=(1, 1))
 
 
-APPLICATION = Application(apply, NEEDS, reads='it encodes the test split')
+APPLICATION = Application(apply, NEEDS, reads='it encodes the test split', only_test=True)

@@ -32,7 +32,8 @@ def apply(run: Run, num_images: int = 16, seed: int = 0) -> dict[str, np.ndarray
       seed: seed that selects these images.
 
     Returns:
-      index [images] in the test split, x and reconstruction [images, *event] in the data's units,
+      index [images] in the test split; file and row [images], where they came from, and label
+      [images] if the data have labels; x and reconstruction [images, *event] in the data's units,
       and half_squared_error [images]: 1/2 ||x - reconstruction||^2 on the normalized scale.
 
     Raises:
@@ -45,6 +46,7 @@ def apply(run: Run, num_images: int = 16, seed: int = 0) -> dict[str, np.ndarray
     x, reconstruction, error = compute(trained)
     index = _common.random_test_indices(run, num_images, seed)
     arrays = {
+        **_common.origins_of(run, index),
         'index': index,
         'x': x[index],
         'reconstruction': reconstruction[index],
@@ -86,4 +88,4 @@ def _save_figure(run: Run, arrays: dict[str, np.ndarray], path: pathlib.Path) ->
     _common.draw_grid(path, np.stack(lines, 1), spec, title, names, [''] * columns)
 
 
-APPLICATION = Application(apply, NEEDS, reads='it reconstructs the test split')
+APPLICATION = Application(apply, NEEDS, reads='it reconstructs the test split', only_test=True)

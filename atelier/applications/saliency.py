@@ -39,9 +39,10 @@ def apply(
         image.
 
     Returns:
-      index [n]; x [n, *event], preprocessed for the classifier; logits [n, classes]; shown [n], the
-      class whose logit is explained; gradient [n, *event], signed, in logits per unit of x; with
-      feature maps also activation [n, *space], and with labels also label [n].
+      index [n]; file and row [n], where they came from; x [n, *event], preprocessed for the
+      classifier; logits [n, classes]; shown [n], the class whose logit is explained; gradient [n,
+      *event], signed, in logits per unit of x; with feature maps also activation [n, *space], and
+      with labels also label [n].
 
     Raises:
       UserError: a missing checkpoint, no such image or class, or a gradient that is 0
@@ -79,13 +80,12 @@ def compute(trained: TrainedRun, index: np.ndarray, label: int) -> dict[str, np.
     explain = _explainer(run.family.ability(Classify), label)
     apply = over_examples(explain, run.data, run.config.eval.batch_size, trained.devices)
     key = key_for(trained.state.key, Stream.EVALUATE)
-    arrays = {'index': index, **apply(trained.state, key, examples, len(index))}
+    explained = apply(trained.state, key, examples, len(index))
+    arrays = {**_common.origins_of(run, index), 'index': index, **explained}
     if not np.any(arrays['gradient']):
         raise UserError(
             f'the gradient is 0 everywhere: the model of {run.folder} reads x as discrete levels'
         )
-    if 'label' in examples:
-        arrays['label'] = np.asarray(examples['label'])
     return arrays
 
 
@@ -177,4 +177,10 @@ def _title(arrays: dict[str, np.ndarray], i: int) -> str:
     return f'test {arrays["index"][i]}: {true}{predicted}'
 
 
-APPLICATION = Application(apply, NEEDS, reads='it explains the classes of test examples')
+APPLICATION = Application(
+    apply,
+    NEEDS,
+    reads='it explains the classes of test examples',
+    only_test=True,
+    needs_labels=False,
+)

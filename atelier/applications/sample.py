@@ -130,4 +130,4 @@ def reads(run: Run, **options: Any) -> str:
     return '' if samples_without_data(run.family) else WHY_FITTED
 
 
-APPLICATION = Application(apply, NEEDS, reads=reads)
+APPLICATION = Application(apply, NEEDS, reads=reads, takes_examples=False)

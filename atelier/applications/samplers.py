@@ -172,4 +172,4 @@ def reads(run: Run, measure: bool = True, **options: Any) -> str:
     return why if _is_measured(run, measure) else ''
 
 
-APPLICATION = Application(apply, NEEDS, reads=reads)
+APPLICATION = Application(apply, NEEDS, reads=reads, takes_examples=False)

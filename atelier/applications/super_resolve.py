@@ -55,10 +55,10 @@ def apply(
         order.
 
     Returns:
-      index [n] in the test split; nearest_psnr_db [n], nearest_ssim [n], nearest_consistency_db
-      [n] and so on for bicubic, model and, for a stochastic model, model_mean. Of the first images,
-      in the data's units: x and its enlargements bicubic, model and model_mean [images, *event],
-      and low.
+      index [n] in the test split; file and row [n], where they came from; nearest_psnr_db [n],
+      nearest_ssim [n], nearest_consistency_db [n] and so on for bicubic, model and, for a
+      stochastic model, model_mean. Of the first images, in the data's units: x and its enlargements
+      bicubic, model and model_mean [images, *event], and low.
 
     Raises:
       UserError: a missing checkpoint, or a bad option.
@@ -70,7 +70,8 @@ def apply(
     trained = restore.load(run)
     index = _common.random_test_indices(run, num_examples, seed)
     images, measures = compute(trained, index, num_samples, seed)
-    arrays = {'index': index, **_flat(measures)}
+    arrays = {**_common.origins_of(run, index), 'index': index, **_flat(measures)}
+    table = [name for name in arrays if name != 'index']
     arrays |= {
         name: images[name][:num_images] for name in ('x', 'low', *FIGURE_METHODS) if name in images
     }
@@ -87,7 +88,7 @@ def apply(
         trained.weights,
     )
     changed = _common.changed_options(apply, num_examples=num_examples, num_samples=num_samples)
-    path = _common.save(trained, f'super_resolve-seed-{seed}{changed}', arrays, results)
+    path = _common.save(trained, f'super_resolve-seed-{seed}{changed}', arrays, results, table)
     _log(results)
     if image_grids.is_image(run.data.spec):
         _save_figure(run, arrays, results, path)

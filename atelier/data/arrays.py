@@ -35,6 +35,7 @@ import numpy as np
 from atelier.data.classes import declared_classes
 from atelier.data.dataset import Dataset, Spec
 from atelier.data.moments import moments
+from atelier.data.origins import named, numbered
 from atelier.data.splits import SPLITS, arranged
 from atelier.errors import UserError, choose, reading
 from atelier.paths import user_path
@@ -85,6 +86,7 @@ def load(
         _refuse_unknown(arrays, file)
         splits = {split: _split(arrays, split, file) for split in SPLITS if _has(arrays, split)}
         declared_levels, stored_names = arrays.get('levels'), arrays.get('class_names')
+        names = [f'{file.name}:x_{split}' if 'x' not in arrays else file.name for split in splits]
     _check_same_format(splits, file)
     choose('data.channels', channels, dict.fromkeys(CHANNELS))
     if channels == 'auto':
@@ -93,14 +95,15 @@ def load(
     levels = _levels(parts, declared_levels, file)
     for part in splits.values():
         part['x'] = part['x'].astype(_dtype_for(levels))
-    splits, split_rule = arranged(splits, split_by == 'content', held_out_share)
+    origins = named(names, [len(x) for x in parts])
+    splits, split_rule = arranged(numbered(splits), split_by == 'content', held_out_share)
     labels = [part['label'] for part in splits.values() if 'label' in part]
     num_classes, class_names = declared_classes(labels, stored_names, file)
     spec = Spec(parts[0].shape[1:], levels, num_classes, class_names=class_names)
     kind = 'real values' if levels is None else f'{levels} levels'
     shape = 'x'.join(map(str, spec.event_shape)) or 'single'
     description = f'{file.name}, {shape} with {kind}'
-    return Dataset('arrays', spec, splits, description, split_rule=split_rule)
+    return Dataset('arrays', spec, splits, description, split_rule=split_rule, origins=origins)
 
 
 @contextlib.contextmanager
@@ -295,6 +298,4 @@ def _levels(parts: list[np.ndarray], declared: np.ndarray | None, path: pathlib.
 
 
 def _dtype_for(levels: int | None) -> type:
-    if levels is None:
-        return np.float32
-    return np.uint8 if levels <= 256 else np.int32
+    return np.float32 if levels is None else np.uint8 if levels <= 256 else np.int32

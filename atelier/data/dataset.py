@@ -12,6 +12,7 @@ from atelier.data.checksums import checksum
 from atelier.data.left_out import leave_out
 from atelier.data.modes import Modes
 from atelier.data.moments import moments
+from atelier.data.origins import Origins, of_splits, taken_out
 from atelier.data.sources import EMBEDDED as EMBEDDED
 from atelier.data.sources import POINTS as POINTS  # for configs
 from atelier.data.sources import SOURCES as SOURCES
@@ -36,7 +37,8 @@ class Dataset(NamedTuple):
     describes `x`. `modes` are the modes of the density that the data were drawn from, if known.
     `split_rule` describes which splits were made by content, and how; '': none. `split_origin`
     describes how missing splits were made by any rule; '': the data have all three. `notes` are
-    lines on what was converted or passed over when the data were read.
+    lines on what was converted or passed over when the data were read. `origins` are the files and
+    rows of the examples, if they come from files.
     """
 
     name: str
@@ -51,6 +53,7 @@ class Dataset(NamedTuple):
     split_rule: str = ''
     split_origin: str = ''
     notes: tuple[str, ...] = ()
+    origins: Origins | None = None
 
     def __repr__(self) -> str:
         """Short, for notebooks: the splits are whole arrays."""
@@ -60,6 +63,16 @@ class Dataset(NamedTuple):
     def size(self, split: str) -> int:
         """Returns the number of examples of a split."""
         return len(self.splits[split]['x'])
+
+    def origin_of(self, split: str, index: np.ndarray | None = None) -> dict[str, np.ndarray]:
+        """Returns the 'file' [n] and the 'row' [n] of the examples of a split, or those at `index`.
+
+        Examples that are in no file have the name and the split of the data set as their file.
+        """
+        origins = self.origins
+        if origins is None or len(origins.rows.get(split, ())) != self.size(split):
+            origins = of_splits(self.name, {split: self.size(split)})
+        return origins.of(split, index)
 
     def scored_dims(self, split: str) -> float:
         """Returns the mean number of values that the likelihood of an example in a split counts."""
@@ -117,6 +130,8 @@ def load(config) -> Dataset:
     loaded = binarized(loaded, data.binarize)
     loaded = without_classes(loaded, tuple(data.without_classes))
     loaded = with_classes(loaded, data.classes)
+    splits, origins = taken_out(loaded.splits, loaded.origins)
+    loaded = loaded._replace(splits=splits, origins=origins)
     if loaded.spec.levels is None:
         loaded = loaded._replace(spec=with_moments(loaded.spec, loaded.splits['train']['x']))
     return dequantized(loaded, data.dequantize)

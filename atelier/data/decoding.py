@@ -12,6 +12,7 @@ from tqdm import tqdm
 from atelier.data import images
 from atelier.data.cache import cached, create_array
 from atelier.data.dataset import Dataset, Spec
+from atelier.data.origins import ROW, Origins, named
 from atelier.data.splits import SPLITS, file_digest, fixed_order, hold_out_by_content
 from atelier.errors import UserError, reading
 from atelier.log import escaped
@@ -41,6 +42,7 @@ def decoded(
     name: str,
     image_shape: tuple[int, ...],
     held_out_share: float = 0.0,
+    origins: Origins | None = None,
 ) -> Dataset:
     """Returns the Dataset of the images that `open_splits` finds, decoded now or cached before.
 
@@ -52,6 +54,8 @@ def decoded(
         which must be the same for all.
       held_out_share: fraction of the images in each split that is made by the content of their
         files; 0: no split is made.
+      origins: names of the stored images, in the order of the splits that `open_splits` returns; by
+        default the name and the split.
 
     Raises:
       UserError: names the first image, the split or the setting that cannot be used.
@@ -68,7 +72,8 @@ def decoded(
 
     def build(folder: pathlib.Path) -> dict[str, Any]:
         splits, num_classes = open_splits()
-        shape = image_shape
+        shape, first = image_shape, 0
+        sizes = {f'{name} {split}': part.count for split, part in splits.items()}
         for split, image_split in splits.items():
             if not image_split.count:
                 raise UserError(f'the split {split!r} of {name} is empty')
@@ -77,7 +82,9 @@ def decoded(
             if held_out_share:
                 order = _order_by_content(folder, split, image_split, f'reading {name} {split}')
             _decode(folder, split, image_split, order, shape, bool(image_shape), f'{name} {split}')
-        return {'image_shape': shape, 'num_classes': num_classes}
+            create_array(folder, f'{split}-{ROW}', order.shape, np.int64)[:] = first + order
+            first += image_split.count
+        return {'image_shape': shape, 'num_classes': num_classes, 'sizes': sizes}
 
     metadata, arrays = cached(key, build)
     digests = {split: arrays.pop(f'{split}-digest', None) for split in SPLITS}
@@ -85,11 +92,14 @@ def decoded(
     splits = {}
     for array_name, array in arrays.items():
         split, kind = array_name.split('-')
-        if kind == 'x' or metadata['num_classes']:
+        if kind in ('x', ROW) or metadata['num_classes']:
             splits.setdefault(split, {})[kind] = array
     shape = tuple(metadata['image_shape'])
     description = f'{name}, {"x".join(map(str, shape))} with {images.LEVELS} levels'
-    data = Dataset(name, Spec(shape, images.LEVELS, metadata['num_classes']), splits, description)
+    spec = Spec(shape, images.LEVELS, metadata['num_classes'])
+    sizes = metadata.get('sizes')  # caches of earlier versions have none
+    origins = origins or (named([*sizes], [*sizes.values()]) if sizes else None)
+    data = Dataset(name, spec, splits, description, origins=origins)
     if not held_out_share:
         return data
     splits, split_rule = hold_out_by_content(splits, digests['train'], held_out_share)
@@ -98,7 +108,7 @@ def decoded(
 
 def _check_classes(name: str, num_classes: int, arrays: dict[str, np.ndarray]) -> None:
     """Refuses too many classes for the examples: their number sets the size of parts of a model."""
-    num_examples = sum(len(array) for array in arrays.values()) // 2  # x and label of each
+    num_examples = sum(len(array) for name, array in arrays.items() if name.endswith('-x'))
     if num_classes > max(MAX_CLASSES, num_examples):
         raise UserError(
             f'{name} declares {num_classes:,} classes and has {num_examples:,} examples: correct '

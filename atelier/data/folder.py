@@ -19,6 +19,7 @@ from atelier.data import folder_layout
 from atelier.data.classes import stored_names
 from atelier.data.dataset import Dataset
 from atelier.data.decoding import ImageSplit, StoredImage, decoded
+from atelier.data.origins import named
 from atelier.errors import UserError, reading
 from atelier.log import counted, log
 from atelier.paths import user_path
@@ -90,7 +91,9 @@ def load(
     key = '-'.join([kind, *map(str, shape), f'{_fingerprint(root, split_files):08x}'])
     if is_natural or splits != 'exact':  # the same files with other labels
         key = f'{key}-{_layout_checksum(split_files, names):08x}'
-    data = decoded(key, open_splits, root.name, shape, held_out_share if by_content else 0.0)
+    share = held_out_share if by_content else 0.0
+    files = [str(file.relative_to(root)) for paths in split_files.values() for file in paths]
+    data = decoded(key, open_splits, root.name, shape, share, named(files))
     return data._replace(
         spec=data.spec._replace(class_names=stored_names(names) if is_natural else ())
     )

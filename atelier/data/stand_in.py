@@ -81,6 +81,10 @@ class StandIn(Dataset):
         """Returns the number of examples of a split; that of 'train' is known without reading."""
         return self.shapes['x'].shape[0] if split == 'train' else super().size(split)
 
+    def origin_of(self, split: str, index=None) -> dict:
+        """Returns the files and the rows of the examples of a split, which are read."""
+        return self.read().origin_of(split, index)
+
     def _replace(self, **fields) -> Dataset:
         """Returns the stand-in with other fields; with other splits, it stands in for no data."""
         return self.read()._replace(**fields) if 'splits' in fields else super()._replace(**fields)

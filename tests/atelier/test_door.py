@@ -231,3 +231,24 @@ def test_the_weights_of_the_given_run_are_evaluated(folder):
 def test_a_run_of_a_config_file_cannot_be_trained_from_python(folder, settings):
     with pytest.raises(UserError, match='is the run of configs/vae.py, not of Python'):
         door.train(settings, independent_pixels, folder)
+
+
+def test_examples_of_your_own_are_scored_and_encoded(folder, tmp_path, complaint):
+    """An array, a path and a split; the data of the run are read for a split only."""
+    run, split = door.load(folder), door.load(folder).run.data.read().splits['test']
+    x = np.asarray(split['x'])[:20]
+    np.savez(tmp_path / 'mine.npz', x=x)
+    scores = door.score(run, x)
+    assert {'log_prob_nats', 'half_squared_error'} < set(scores)
+    assert repr(run.data) == "Dataset('digits', not read yet)"
+    again = door.score(run, tmp_path / 'mine.npz')
+    np.testing.assert_array_equal(scores['log_prob_nats'], again['log_prob_nats'])
+    whole = door.score(run)['log_prob_nats']  # the noise of an example depends on its index alone
+    np.testing.assert_allclose(whole[:20], scores['log_prob_nats'], rtol=1e-5)
+    np.testing.assert_array_equal(whole, door.over_split(run, run.family.ability(LogProb)))
+    assert door.embed(run, x).shape == (20, 2)
+    assert door.reconstruct(run, x).shape == x.shape
+    assert len(door.embed(run, split='valid')) == run.data.size('valid')
+    assert 'has not class probabilities' in complaint(door.classify, run, x)
+    assert 'the examples: x is' in complaint(door.score, run, x[..., 0])
+    assert 'split' in complaint(door.score, run, split='tset')

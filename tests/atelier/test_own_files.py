@@ -102,7 +102,7 @@ def own_files(tmp_path_factory):
 
 def test_a_user_application_is_loaded_with_its_options(own_files):
     own = applications.load(str(own_files / 'entropy.py'))
-    assert list(applications.options(own)) == ['times']
+    assert list(applications.options(own)) == ['times', 'split', 'data']
     assert [need.description for need in own.needs] == ['entropy']
     assert own.mode == 'entropy.py'
 

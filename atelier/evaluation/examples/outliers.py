@@ -1,21 +1,18 @@
 """Out-of-distribution inputs in the format of a run's data: another data set or an image file."""
 
 import contextlib
-import pathlib
 import re
 from collections.abc import Iterator
 
-import numpy as np
 from ml_collections import ConfigDict
 
-from atelier.data import dataset, images
-from atelier.data.dataset import Dataset, Spec
+from atelier.data import dataset
+from atelier.data.dataset import Dataset
+from atelier.data.origins import named
 from atelier.errors import UserError, about, reading
+from atelier.evaluation.examples.given import as_data, pictures
 from atelier.paths import user_path
-from atelier.report import image_grids
 from atelier.run.experiment import Run
-
-LEVELS = 256  # levels of a pixel in an image file
 
 
 def another_data_set(run: Run, name: str, path: str, data_dir: str) -> Dataset:
@@ -64,35 +61,8 @@ def image_as_data(run: Run, path: str) -> Dataset:
       UserError: the file cannot be read, or the data are not images with levels.
     """
     with about(f'--picture={path}'):
-        spec, file = run.data.spec, user_path(path)
-        levels = _levels(run)
-        if not image_grids.is_image(spec) or levels is None:
-            raise UserError(
-                f'the data set {run.data.name} does not hold images with discrete levels'
-            )
+        file = user_path(path)
         with reading(file):
             if not file.is_file():
                 raise UserError('there is no such file')
-        x = _pixels(file, spec.image_shape)
-        x = np.round(x.astype(np.float64) * (levels - 1) / (LEVELS - 1)).astype(np.int32)
-        x = x.reshape(1, *spec.event_shape)
-    data_set = Dataset(
-        'picture', Spec(spec.event_shape, levels, None), {'test': {'x': x}}, 'a picture'
-    )
-    data = run.config.data
-    return dataset.dequantized(dataset.binarized(data_set, data.binarize), data.dequantize)
-
-
-def _pixels(file: pathlib.Path, shape: tuple[int, int, int]) -> np.ndarray:
-    """Decodes a file to uint8 of this shape; a grey image is repeated over three channels."""
-    height, width, channels = shape
-    file_channels = min(channels, images.shape_of(file.name, file)[2])
-    x = images.decode(file.name, file, (height, width, file_channels), resize=True)
-    return np.broadcast_to(x, shape)
-
-
-def _levels(run: Run) -> int | None:
-    """Returns an image's number of levels: 256 if it is then binarised, else that of the data."""
-    if run.config.data.binarize != 'none':
-        return LEVELS
-    return run.data.spec.levels or run.data.spec.dequantized_levels
+        return as_data(run, {'x': pictures(run, [file])}, named([file.name]), 'a picture')

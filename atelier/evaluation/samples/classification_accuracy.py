@@ -11,6 +11,7 @@ from atelier.core.abilities import Classify
 from atelier.core.randomness import Stream, key_for
 from atelier.data import preprocess
 from atelier.data.dataset import Dataset
+from atelier.data.units import converter
 from atelier.evaluation.per_example.over_examples import over_examples
 from atelier.evaluation.samples.sampling import sampler
 from atelier.log import counted, log, warnings_only
@@ -68,11 +69,12 @@ def without_classes(data: Dataset, left_out: tuple[int, ...]) -> Dataset:
 
 def sampled_data(run: Run, state, devices, real: Dataset) -> Dataset:
     """Returns `real` with its training and validation examples replaced by samples of `run`."""
-    sample, spec, splits = sampler(run, devices), run.data.spec, dict(real.splits)
+    sample, splits = sampler(run, devices), dict(real.splits)
+    converted = converter(run.data.spec, real.spec)
     for index, name in enumerate(SPLITS):
         label = np.asarray(real.splits[name]['label'], np.int32)
         key = key_for(state.key, Stream.SAMPLE, 1 + index)  # no other samples use this key
-        x = real.spec.denormalize(spec.normalize(sample(state, key, len(label), label)))
+        x = converted(sample(state, key, len(label), label))
         splits[name] = {'x': np.asarray(x), 'label': label}
     return real._replace(splits=splits, preprocess=preprocess.as_float)
 

@@ -11,6 +11,7 @@ from atelier.core.abilities import Classify
 from atelier.core.family import codes_of, is_class_conditional
 from atelier.data import preprocess
 from atelier.data.dataset import Spec
+from atelier.data.units import converter
 from atelier.errors import UserError, about
 from atelier.evaluation.per_example.over_examples import over_examples
 from atelier.log import counted, log
@@ -95,8 +96,8 @@ def classifier_for(run: Run) -> Run:
     """Returns the run that config.eval.classifier names.
 
     Raises:
-      UserError: that run does not exist or is not a classifier, or the event shape or number of
-        classes differs.
+      UserError: that run does not exist or is not a classifier, the event shape or number of
+        classes differs, or samples cannot be converted to the units of its data.
     """
     with about('config.eval.classifier'):
         return _classifier_for(run)
@@ -128,6 +129,8 @@ def _classifier_for(run: Run) -> Run:
             f'{folder} classifies {classifier_spec.event_shape}, but samples of {run.folder} are '
             f'{spec.event_shape}'
         )
+    with about(f'{folder} cannot read samples of {run.folder}'):
+        converter(spec, classifier_spec)
     if (
         None not in (spec.num_classes, classifier_spec.num_classes)
         and spec.num_classes != classifier_spec.num_classes
@@ -152,12 +155,12 @@ def from_classifier(run: Run, devices: Sequence[jax.Device]) -> FeatureFunction:
     classifier = classifier_for(run)
     if classifier.data.name == run.data.name:  # of others, `classifier_for` has warned
         warn_of_leakage(run, classifier.folder, ('test',))
-    family, spec, classifier_spec = classifier.family, run.data.spec, classifier.data.spec
+    family, converted = classifier.family, converter(run.data.spec, classifier.data.spec)
     with about('config.eval.classifier'):
         _, state, description = restore.load(classifier)
 
     def features_of(weights, batch, rng):
-        inputs = {'x': classifier_spec.denormalize(spec.normalize(batch['x']))}
+        inputs = {'x': converted(batch['x'])}
         probs = jax.nn.softmax(family.ability(Classify).logits(weights, inputs, rng))
         return FeatureOutput(codes_of(family).encode(weights, inputs, rng), probs)
 

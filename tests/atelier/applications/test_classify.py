@@ -83,3 +83,13 @@ def test_bad_input_is_refused(runs, tmp_path):
     run_folder.write_config(vae, 1)
     with pytest.raises(UserError, match='has no class probabilities'):
         classify.apply(run, beside=str(vae.folder))
+
+
+def test_another_run_classifies_the_same_given_examples(runs, tmp_path):
+    run, other = runs['naive_bayes'], runs['classifier']
+    x = run.data.splits['valid']['x'][:7]
+    np.savez(tmp_path / 'mine.npz', x=x, label=run.data.splits['valid']['label'][:7])
+    options = dict(data=str(tmp_path / 'mine.npz'), beside=str(other.folder))
+    arrays = perform(classify.APPLICATION, run, **options)
+    assert arrays['beside_logits'].shape == arrays['logits'].shape == (7, 10)
+    assert arrays['row'].tolist() == [*range(7)]

@@ -33,6 +33,7 @@ OPTIONS = {  # as small as possible, for speed
     'reconstruct': dict(num_images=4),
     'saliency': dict(num_images=2),
     'samplers': dict(samplers='ddim:2,heun:2', num_samples=2),
+    'score': {},
     'trajectory': dict(num_samples=2, num_points=2),
 }
 OF_OTHERS = ('decompress', 'super_resolve', 'text')  # they need no encoder and decoder

@@ -61,6 +61,7 @@ def test_a_model_that_repeats_pixels_equals_nearest(vae):
     gain = model['psnr_db']['mean'] - bicubic['psnr_db']['mean']
     np.testing.assert_allclose(model['gain_psnr_db']['mean'], gain, rtol=1e-5)
     assert {path.suffix for path in (vae.folder / 'applications').glob('super_resolve*')} == {
+        '.csv',
         '.npz',
         '.json',
         '.png',

@@ -52,8 +52,8 @@ def test_a_set_without_labels_and_with_a_validation_split(root):
     data = load(root)
     assert data.spec == Spec((4, 5, 3), 256, None)
     assert {name: sorted(split) for name, split in data.splits.items()} == {
-        'train': ['x'],
-        'valid': ['x'],
+        'train': ['row', 'x'],
+        'valid': ['row', 'x'],
     }
     assert data.splits['train']['x'].dtype == np.uint8
     assert sorted(reds(data.splits['train'])) == list(range(90))
@@ -79,7 +79,7 @@ def test_a_text_label_is_ignored(root):
     write_set(root, 'tiny', {'train': rows}, {'image': IMAGE, 'label': TEXT})
     data = load(root)
     assert data.spec.num_classes is None
-    assert sorted(data.splits['train']) == ['x']
+    assert sorted(data.splits['train']) == ['row', 'x']
 
 
 def test_image_shape_scales_and_crops(root):

@@ -6,6 +6,7 @@ import pytest
 from support import assembled
 
 from atelier.evaluation import evaluate
+from atelier.evaluation.codes.encoding import encoded
 from atelier.evaluation.samples import features
 from atelier.evaluation.samples.sample_quality import chosen_features, sample_quality
 from atelier.run import restore, run_folder
@@ -115,3 +116,24 @@ def test_a_classifier_that_was_trained_on_test_examples_is_reported(tmp_path, un
         line = f'{classifier.folder} was trained on other data'
         assert (line in caplog.text) == is_reported
     assert f'of the {run.data.size("test")} test examples of this run' in caplog.text
+
+
+def test_a_classifier_gets_examples_in_its_own_units(tmp_path, untrained):
+    """Both runs standardize by other moments; the classifier's features are of the raw values."""
+    random = np.random.RandomState(0)
+    label = np.arange(200) % 2
+    x = (0.1 + 0.8 * label[:, None, None] + 0.05 * random.rand(200, 8, 8)).astype(np.float32)
+    np.savez(tmp_path / 'both.npz', x=x, label=label)
+    np.savez(tmp_path / 'bright.npz', x=x[label == 1], label=label[label == 1])
+    own = lambda name, config: assembled(
+        tmp_path / f'{name}-run', config, 'arrays,debug', data__path=str(tmp_path / f'{name}.npz')
+    )
+    classifier, run = own('both', 'classifier'), own('bright', 'gan')
+    assert classifier.data.spec.mean < 0.7 < run.data.spec.mean
+    classifier.folder.mkdir()
+    run_folder.write_config(classifier, 1)
+    run.config.eval.classifier = str(classifier.folder)
+    outputs = features.feature_function(run, ONE).apply(x[:9])
+    raw = {'x': x[:9]}
+    codes, _ = encoded(classifier, restore.initial_state(classifier), raw, ONE)
+    np.testing.assert_allclose(outputs.features, codes, rtol=1e-5, atol=1e-6)

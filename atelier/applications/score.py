@@ -1,0 +1,83 @@
+"""Scores each example: log p(x), the reconstruction error, or the predicted class."""
+
+from typing import Any
+
+import numpy as np
+
+from atelier.applications import _common
+from atelier.applications._application import CLASSIFY, LOG_PROB, RECONSTRUCT, Application
+from atelier.core.abilities import LogProb
+from atelier.evaluation.evaluate import likelihood_description, summary
+from atelier.evaluation.examples.anomaly_score import classes_of, description_of
+from atelier.evaluation.examples.scores import has_inputs, scores
+from atelier.log import counted, log
+from atelier.run import restore
+from atelier.run.experiment import Run
+from atelier.run.restore import TrainedRun
+
+NEEDS = (LOG_PROB | RECONSTRUCT | CLASSIFY,)
+
+
+def apply(run: Run) -> dict[str, np.ndarray]:
+    """Scores every example of a split (--split), or of a file of yours (--data).
+
+    The log-likelihood is that of --mode=evaluate for the same examples, with its kind: exact, a
+    lower bound or an estimate. A class-conditional model gives log p(x | label) or, without labels,
+    log p(x) as the mean of p(x | label) over its classes. If the likelihood takes integration
+    steps, its error is the distance to the value with half as many steps.
+
+    Args:
+      run: of a family with `log_prob`, `reconstruct` or `classify`.
+
+    Returns:
+      file and row [n], where each example came from; label [n], if there are labels; and what the
+      family has of: log_prob_nats [n], bits_per_dim [n] (nats_per_character and bits_per_character
+      of text), log_prob_error_nats [n], half_squared_error [n], predicted [n] and confidence [n].
+
+    Raises:
+      UserError: a missing checkpoint, or no examples.
+    """
+    _common.check_split(run, 'test', 1, 'there is nothing to score')
+    trained = restore.load(run)
+    values = scores(trained)
+    arrays = {**_common.origins_of(run), **values}
+    results = {
+        'num_examples': run.data.size('test'),
+        'kinds': _kinds(run, values),
+        'means': {name: summary(value) for name, value in values.items() if name != 'predicted'},
+    }
+    _common.save(trained, 'score', arrays, results, [*arrays])
+    _log(trained, results)
+    return arrays
+
+
+def _kinds(run: Run, values: dict[str, np.ndarray]) -> dict[str, str]:
+    """Returns what kind of number the log-likelihood and the error are."""
+    kinds = {}
+    if 'log_prob_nats' in values and has_inputs(run):
+        kinds['log_prob_nats'] = likelihood_description(run)
+    elif 'log_prob_nats' in values:
+        kind = run.family.ability(LogProb).description
+        kinds['log_prob_nats'] = f'{kind}, averaged over {len(classes_of(run))} classes'
+    if 'half_squared_error' in values:
+        kinds['half_squared_error'] = description_of(run, 'reconstruction')
+    return kinds
+
+
+def _log(trained: TrainedRun, results: dict[str, Any]) -> None:
+    """Logs the mean of each score, with its standard error and kind."""
+    n = counted(results['num_examples'], 'example')
+    log.info('%s, scored by the model of the %s', n, trained.weights)
+    for name, mean in results['means'].items():
+        if mean['mean'] is None:
+            log.warning('%s is not finite for some examples', name)
+            continue
+        error = mean['standard_error']
+        spread = '' if error is None else f' +- {error:.4f}'
+        kind = results['kinds'].get(name, '')
+        log.info('  %-22s %12.4f%s%s', name, mean['mean'], spread, kind and f'  ({kind})')
+
+
+APPLICATION = Application(
+    apply, NEEDS, reads='it scores examples', only_test=True, needs_labels=False
+)

@@ -1,0 +1,254 @@
+"""Examples in place of a run's test split: another split, a file or folder of yours, or arrays."""
+
+import os
+import pathlib
+import zipfile
+from collections.abc import Sequence
+
+import numpy as np
+
+from atelier.data import dataset, images
+from atelier.data.arrays import open_npz
+from atelier.data.dataset import SOURCES, Dataset, Spec
+from atelier.data.folder import SUFFIXES
+from atelier.data.origins import Origins, named, of_splits
+from atelier.data.splits import SPLITS
+from atelier.data.stand_in import StandIn, stand_in
+from atelier.data.text import encode, scored_once
+from atelier.errors import UserError, about, check_option, reading
+from atelier.log import counted, log
+from atelier.paths import user_path
+from atelier.report import image_grids
+from atelier.run.experiment import Run
+
+LEVELS = 256  # levels of a pixel in an image file
+FROM_ARRAYS = 'array'  # the file of an example that was given as an array
+
+
+def with_split(run: Run, split: str) -> Run:
+    """Returns the run with a split in place of its test split.
+
+    Raises:
+      UserError: there is no such split.
+    """
+    check_option('split', split, SPLITS)
+    if split == 'test':
+        return run
+    data, old = run.data, run.data.origins
+    if old is None or split not in old.rows:
+        old = of_splits(data.name, {split: data.size(split)})
+    origins = old._replace(rows={'test': old.rows[split]}, suffix=f'-split-{split}')
+    splits = {**data.splits, 'test': data.splits[split]}
+    description = f'the {split} split of {data.description}'
+    return run._replace(data=data._replace(splits=splits, origins=origins, description=description))
+
+
+def with_given(run: Run, given: Dataset) -> Run:
+    """Returns the run with the examples of `read` or `from_arrays` in place of its test split.
+
+    If its data were not read, they still are not, and there are no other splits.
+    """
+    if isinstance(run.data, StandIn):
+        data = stand_in(run.data.name, run.data.spec, run.data.shapes, lambda: given)
+        return run._replace(data=data._replace(origins=given.origins))
+    data = run.data._replace(
+        splits={**run.data.splits, **given.splits},
+        origins=given.origins,
+        description=given.description,
+    )
+    return run._replace(data=data)
+
+
+def read(run: Run, path: str, suffix: str = '') -> Dataset:
+    """Returns the examples at `path` as a data set with the split 'test' alone, in their order.
+
+    The run's Spec decides what is read: a text for symbols; otherwise an .npz with x and perhaps
+    label (or x_train, ...), a picture, or a folder of pictures. Pictures are cropped and scaled to
+    the run's shape. Folders in it are classes, if the run has classes of these names.
+
+    Args:
+      run: its Spec and its preprocessing are those of the examples.
+      path: of a file or a folder.
+      suffix: of the names of results.
+
+    Raises:
+      UserError: there is no such file, or its examples are not like those of the run.
+    """
+    file = user_path(path)
+    with reading(file):
+        if not file.exists():
+            raise UserError('there is no such file')
+        is_folder = file.is_dir()
+    if run.data.spec.symbols is not None:
+        split, origins = _text(run, file)
+    elif is_folder:
+        split, origins = _folder(run, file)
+    elif zipfile.is_zipfile(file):
+        split, origins = _arrays(run, file)
+    else:
+        split, origins = {'x': pictures(run, [file])}, named([file.name])
+    return as_data(run, split, origins._replace(suffix=suffix), file.name)
+
+
+def from_arrays(run: Run, x: np.ndarray, label: np.ndarray | None = None) -> Dataset:
+    """Returns examples x [n, *event], in the units of the stored data, as `read` does.
+
+    Raises:
+      UserError: x or label is not like those of the run.
+    """
+    split = {'x': _checked(run, np.asarray(x))}
+    if label is not None:
+        split['label'] = _checked_labels(run, np.asarray(label), len(split['x']))
+    return as_data(run, split, named([FROM_ARRAYS], [len(split['x'])]), FROM_ARRAYS)
+
+
+def pictures(run: Run, files: Sequence[pathlib.Path]) -> np.ndarray:
+    """Decodes pictures to x [n, *event], in the levels that the run's data have when stored.
+
+    The largest centred crop with the data's aspect ratio is resized to the data's image size, and
+    its 256 levels are rescaled to the data's levels. Light and dark stay as they are.
+
+    Raises:
+      UserError: a file cannot be read, or the data are not images with levels.
+    """
+    spec, levels = run.data.spec, stored_levels(run)
+    if not image_grids.is_image(spec) or levels is None:
+        raise UserError(f'the data set {run.data.name} does not hold images with discrete levels')
+    x = np.empty((len(files), *spec.image_shape), np.int32)
+    for i, file in enumerate(files):
+        pixels = _pixels(file, spec.image_shape).astype(np.float64)
+        x[i] = np.round(pixels * (levels - 1) / (LEVELS - 1))
+    return x.reshape(-1, *spec.event_shape)
+
+
+def _pixels(file: pathlib.Path, shape: tuple[int, int, int]) -> np.ndarray:
+    """Decodes a file to uint8 of this shape; a grey image is repeated over three channels."""
+    height, width, channels = shape
+    file_channels = min(channels, images.shape_of(file.name, file)[2])
+    x = images.decode(file.name, file, (height, width, file_channels), resize=True)
+    return np.broadcast_to(x, shape)
+
+
+def stored_levels(run: Run) -> int | None:
+    """Returns the levels of the run's data before binarisation and dequantisation; None: reals."""
+    config = run.config
+    if config.data.binarize == 'none':
+        return run.data.spec.levels or run.data.spec.dequantized_levels
+    if config.data.name not in SOURCES or config.data.name == 'folder':
+        return LEVELS  # of pictures
+    config = config.copy_and_resolve_references()
+    config.data.update(binarize='none', dequantize='none')
+    return dataset.load(config).spec.levels  # known to the source alone
+
+
+def _text(run: Run, file: pathlib.Path) -> tuple[dict[str, np.ndarray], Origins]:
+    """Returns windows that together score each character once, as those of the test split."""
+    (context,), symbols = run.data.spec.event_shape, run.data.spec.symbols
+    with reading(file):
+        if not file.is_file():
+            raise UserError('give a text file')
+        raw = file.read_bytes()
+    try:
+        text = raw.decode('utf-8-sig')
+    except UnicodeDecodeError as error:
+        raise UserError(f'it is not UTF-8 text (byte {error.start:,})') from error
+    if len(text) < context:
+        raise UserError(f'it has {counted(len(text), "character")}, fewer than a window: {context}')
+    split = scored_once(encode(text, symbols), context, context // 2)
+    return split, named([file.name], [len(split['x'])])
+
+
+def _folder(run: Run, root: pathlib.Path) -> tuple[dict[str, np.ndarray], Origins]:
+    every = [pathlib.Path(folder) / name for folder, _, names in os.walk(root) for name in names]
+    every = [file for file in every if not any(p[0] == '.' for p in file.relative_to(root).parts)]
+    files = sorted(file for file in every if file.suffix.lower() in SUFFIXES)
+    if not files:
+        raise UserError(f'it has no images ({", ".join(sorted(SUFFIXES))})')
+    if len(files) < len(every):
+        log.warning('%s passed over: no images', counted(len(every) - len(files), 'file'))
+    split = {'x': pictures(run, files)}
+    classes = {name: index for index, name in enumerate(_class_names(run.data.spec))}
+    names = [file.relative_to(root).parts[0] for file in files]
+    if classes and all(name in classes for name in names):
+        split['label'] = np.array([classes[name] for name in names], np.int32)
+    return split, named([str(file.relative_to(root)) for file in files])
+
+
+def _class_names(spec: Spec) -> Sequence[str]:
+    """Returns the names of the classes, which are their numbers unless the Spec knows others."""
+    return spec.class_names or [str(n) for n in range(spec.num_classes or 0)]
+
+
+def _arrays(run: Run, file: pathlib.Path) -> tuple[dict[str, np.ndarray], Origins]:
+    with open_npz(file) as arrays:
+        suffixes = [suffix for suffix in ('', *(f'_{s}' for s in SPLITS)) if f'x{suffix}' in arrays]
+        if not suffixes:
+            raise UserError(f'it has no x: it has {", ".join(arrays) or "nothing"}')
+        parts = [_checked(run, arrays[f'x{suffix}']) for suffix in suffixes]
+        labels = [arrays[f'label{suffix}'] for suffix in suffixes if f'label{suffix}' in arrays]
+    split, sizes = {'x': np.concatenate(parts)}, [len(part) for part in parts]
+    if len(labels) == len(parts):
+        split['label'] = _checked_labels(run, np.concatenate(labels), sum(sizes))
+    names = [f'{file.name}:x{suffix}' if suffix else file.name for suffix in suffixes]
+    return split, named(names, sizes)
+
+
+def _checked(run: Run, x: np.ndarray) -> np.ndarray:
+    """Returns x in the type of stored data.
+
+    Raises:
+      UserError: x has another shape or other levels than the run's data.
+    """
+    event, levels = run.data.spec.event_shape, stored_levels(run)
+    if x.shape[1:] != event or x.ndim != 1 + len(event) or not len(x) or x.dtype.kind not in 'biuf':
+        raise UserError(f'x is {x.dtype} {x.shape}: give numbers [n, {", ".join(map(str, event))}]')
+    if not np.isfinite(x).all():
+        raise UserError(f'x has {np.sum(~np.isfinite(x)):,} values that are not finite')
+    if levels is None:
+        return x.astype(np.float32)
+    if (x != np.floor(x)).any() or x.min() < 0 or x.max() >= levels:
+        raise UserError(
+            f'x goes from {x.min():g} to {x.max():g}: {run.data.name} has the {levels} levels 0 to '
+            f'{levels - 1}, as integers'
+        )
+    return x.astype(np.uint8 if levels <= 256 else np.int32)
+
+
+def _checked_labels(run: Run, label: np.ndarray, n: int) -> np.ndarray:
+    num_classes = run.data.spec.num_classes or 2**31
+    if label.shape != (n,) or label.dtype.kind not in 'iu':
+        raise UserError(f'label is {label.dtype} {label.shape}: give integers [{n}]')
+    if not 0 <= label.min() <= label.max() < num_classes:
+        raise UserError(
+            f'labels go from {label.min()} to {label.max()}: classes are 0 to {num_classes - 1}'
+        )
+    return label.astype(np.int32)
+
+
+def as_data(run: Run, split: dict, origins: Origins, name: str) -> Dataset:
+    """Returns the examples as a data set, preprocessed like the run's data."""
+    config, spec, n = run.config.data, run.data.spec, len(split['x'])
+    stored = Spec(spec.event_shape, stored_levels(run), spec.num_classes, symbols=spec.symbols)
+    rows = {'test': np.arange(n)}
+    data = Dataset(
+        run.data.name,
+        stored,
+        {'test': split},
+        f'{name}, {counted(n, "example")}',
+        origins=origins._replace(rows=rows),
+    )
+    return dataset.dequantized(dataset.binarized(data, config.binarize), config.dequantize)
+
+
+def examples_in_place(run: Run, split: str, path: str, suffix: str = '') -> Run:
+    """Returns the run whose test split is another split, or the examples at `path` if it is given.
+
+    Raises:
+      UserError: as `read` and `with_split`, or both are given.
+    """
+    if not path:
+        return with_split(run, split)
+    if split != 'test':
+        raise UserError(f'--split={split} --data={path}: give one of them')
+    with about(f'--data={path}'):
+        return with_given(run, read(run, path, suffix))

@@ -1,0 +1,89 @@
+"""Scores of each example: whatever a family has of log p(x), reconstruction error and class."""
+
+from collections.abc import Callable
+
+import jax
+import numpy as np
+
+from atelier.core.abilities import Classify, LogProb, Reconstruct
+from atelier.core.family import Family, is_class_conditional
+from atelier.core.randomness import Stream, key_for
+from atelier.evaluation.examples.anomaly_score import scorer
+from atelier.evaluation.per_example.over_examples import over_examples, per_dimension
+from atelier.run.experiment import Run
+from atelier.run.restore import TrainedRun
+
+
+def can_score(family: Family) -> bool:
+    """Whether the family has any of the scores."""
+    return any(family.ability(ability) for ability in (LogProb, Reconstruct, Classify))
+
+
+def scores(trained: TrainedRun) -> dict[str, np.ndarray]:
+    """Returns the scores [n] of the test split, by name, as --mode=score describes them."""
+    if has_inputs(trained.run):
+        values = _over_test(trained, _scores_of(trained.run))
+    else:
+        values = _without_labels(trained)
+    if 'log_prob_nats' in values:
+        nll = -np.asarray(values['log_prob_nats'], np.float64)
+        values |= per_dimension(trained.run.data, 'test', nll)
+    return {name: np.asarray(value) for name, value in values.items()}
+
+
+def has_inputs(run: Run) -> bool:
+    """Whether every example has what the family reads: a label, if it is class-conditional."""
+    return not is_class_conditional(run.family) or 'label' in run.data.splits['test']
+
+
+def _without_labels(trained: TrainedRun) -> dict[str, np.ndarray]:
+    """Returns the scores of a class-conditional family over all of its classes."""
+    run, values = trained.run, {}
+    x = run.data.splits['test']['x']
+    if run.family.ability(LogProb) is not None:
+        values['log_prob_nats'] = -scorer(run, run.data, 'nll', trained.devices)(trained.state, x)
+    if run.family.ability(Reconstruct) is not None:
+        error = scorer(run, run.data, 'reconstruction', trained.devices)
+        values['half_squared_error'] = error(trained.state, x)
+    if run.family.ability(Classify) is not None:
+        values |= _over_test(trained, _predicted(run))
+    return values
+
+
+def _over_test(trained: TrainedRun, function: Callable) -> dict[str, np.ndarray]:
+    run, key = trained.run, key_for(trained.state.key, Stream.EVALUATE)
+    apply = over_examples(function, run.data, run.config.eval.batch_size, trained.devices)
+    return apply(trained.state, key, run.data.splits['test'], run.data.size('test'))
+
+
+def _scores_of(run: Run) -> Callable:
+    """Returns f(weights, batch, rng) -> the scores [local] of a batch, by name."""
+    family, spec = run.family, run.data.spec
+
+    def scores_of(weights, batch, rng):
+        values, log_prob = {}, family.ability(LogProb)
+        if log_prob is not None:
+            values['log_prob_nats'] = log_prob.nats(weights, batch, rng)
+            if log_prob.coarser is not None:
+                coarser = log_prob.coarser(weights, batch, rng)
+                values['log_prob_error_nats'] = abs(values['log_prob_nats'] - coarser)
+        if family.ability(Reconstruct) is not None:
+            mean = family.ability(Reconstruct).mean(weights, batch, rng)
+            difference = spec.normalize(batch['x']) - spec.normalize(mean)
+            squares = (difference**2).reshape(len(difference), -1)
+            values['half_squared_error'] = 0.5 * squares.sum(1)
+        if family.ability(Classify) is not None:
+            values |= _predicted(run)(weights, batch, rng)
+        return values
+
+    return scores_of
+
+
+def _predicted(run: Run) -> Callable:
+    """Returns f(weights, batch, rng) -> {'predicted' [local], 'confidence' [local]}."""
+
+    def predicted(weights, batch, rng):
+        probs = jax.nn.softmax(run.family.ability(Classify).logits(weights, batch, rng))
+        return {'predicted': probs.argmax(-1), 'confidence': probs.max(-1)}
+
+    return predicted

@@ -1,0 +1,131 @@
+"""The functions of `import atelier` for examples of your own: score, embed, classify, reconstruct.
+
+    run = atelier.load('runs/vae-digits')
+    atelier.score(run, x)['log_prob_nats']       # x [n, *event], in the units of the stored data
+    atelier.embed(run, 'mine.npz')               # or any PATH that --data takes
+
+They compute what the modes of these names do, and write nothing.
+"""
+
+import pathlib
+from collections.abc import Callable
+
+import jax
+import numpy as np
+
+from atelier.core.abilities import Classify, Codes, Reconstruct
+from atelier.core.family import is_class_conditional
+from atelier.core.randomness import Stream, key_for
+from atelier.errors import UserError, about
+from atelier.evaluation.codes.encoding import encoded, latents
+from atelier.evaluation.examples import given
+from atelier.evaluation.examples.scores import can_score, scores
+from atelier.evaluation.per_example.over_examples import over_examples
+from atelier.run import run_data
+from atelier.run.restore import TrainedRun
+
+__all__ = ['classify', 'embed', 'reconstruct', 'score']
+
+Examples = np.ndarray | str | pathlib.Path | None
+
+
+def score(
+    trained: TrainedRun,
+    x: Examples = None,
+    label: np.ndarray | None = None,
+    split: str = 'test',
+) -> dict[str, np.ndarray]:
+    """Returns what --mode=score computes of each example, by name, each [n].
+
+    Args:
+      trained: the run.
+      x: examples [n, *event], in the units of the stored data; or the path of a file or folder.
+        None: those of `split`.
+      label: [n], classes of x, for a class-conditional family.
+      split: 'train', 'valid' or 'test'.
+
+    Raises:
+      UserError: the examples are not like those of the run, or the family has no such ability.
+    """
+    trained = _with_examples(trained, x, label, split, needs_labels=False)
+    if not can_score(trained.run.family):
+        raise _lacking(trained, 'a likelihood, a reconstruction or class probabilities')
+    return scores(trained)
+
+
+def embed(
+    trained: TrainedRun,
+    x: Examples = None,
+    label: np.ndarray | None = None,
+    split: str = 'test',
+) -> np.ndarray:
+    """Returns the codes [n, latent] of the examples. Arguments and errors: those of `score`."""
+    trained = _with_examples(trained, x, label, split)
+    codes = trained.run.family.ability(Codes)
+    if codes is None or codes.encode is None:
+        raise _lacking(trained, 'an encoder')
+    inputs = trained.run.data.splits['test']
+    values, _ = encoded(trained.run, trained.state, inputs, jax.devices())
+    return latents(trained.run.family, values)
+
+
+def classify(
+    trained: TrainedRun,
+    x: Examples = None,
+    split: str = 'test',
+) -> np.ndarray:
+    """Returns p(label | x) [n, classes]. Arguments and errors: those of `score`."""
+    trained = _with_examples(trained, x, None, split, needs_labels=False)
+    ability = trained.run.family.ability(Classify)
+    if ability is None:
+        raise _lacking(trained, 'class probabilities')
+    return _over(trained, lambda *inputs: jax.nn.softmax(ability.logits(*inputs)))
+
+
+def reconstruct(
+    trained: TrainedRun,
+    x: Examples = None,
+    label: np.ndarray | None = None,
+    split: str = 'test',
+) -> np.ndarray:
+    """Returns reconstructions [n, *event]. Arguments and errors: those of `score`."""
+    trained = _with_examples(trained, x, label, split)
+    ability = trained.run.family.ability(Reconstruct)
+    if ability is None:
+        raise _lacking(trained, 'a reconstruction')
+    return _over(trained, ability.mean)
+
+
+def _over(trained: TrainedRun, function: Callable) -> np.ndarray:
+    run, key = trained.run, key_for(trained.state.key, Stream.EVALUATE)
+    apply = over_examples(function, run.data, run.config.eval.batch_size, jax.devices())
+    return apply(trained.state, key, run.data.splits['test'], run.data.size('test'))
+
+
+def _with_examples(
+    trained: TrainedRun, x: Examples, label, split: str, needs_labels: bool = True
+) -> TrainedRun:
+    """Returns the run whose test split are the examples.
+
+    Raises:
+      UserError: as `score`, or labels are needed and missing.
+    """
+    if not isinstance(trained, TrainedRun):
+        raise UserError(f'{trained!r} is not a loaded run: pass atelier.load(FOLDER)')
+    run = trained.run
+    if x is None:
+        run = given.with_split(run_data.with_data(run, f'the {split} split is read'), split)
+    elif isinstance(x, str | pathlib.Path):
+        run = given.examples_in_place(run, 'test', str(x))
+    else:
+        with about('the examples'):
+            run = given.with_given(run, given.from_arrays(run, x, label))
+    has_labels = 'label' in run.data.splits['test']
+    if needs_labels and not has_labels and is_class_conditional(run.family):
+        raise UserError(f'the model of {run.folder} needs the class of each example: give label')
+    return trained._replace(run=run)
+
+
+def _lacking(trained: TrainedRun, what: str) -> UserError:
+    run = trained.run
+    return UserError(f'the model of {run.folder} has not {what}; it has {run.family.ability_names}')

@@ -1,0 +1,166 @@
+"""--data and --split put other examples in place of the test split, in every application."""
+
+import csv
+
+import jax
+import numpy as np
+import pytest
+from PIL import Image
+from support import assembled
+
+from atelier import applications
+from atelier.applications import perform
+from atelier.errors import UserError
+from atelier.evaluation.examples import given
+from atelier.evaluation.samples.sampling import preprocessed
+from atelier.run import restore
+
+pytestmark = pytest.mark.usefixtures('quick_compilation', 'untrained')
+
+
+def table_of(run, name):
+    (path,) = (run.folder / 'applications').glob(name)
+    return list(csv.DictReader(path.open()))
+
+
+@pytest.fixture
+def mine(tmp_path):
+    x = np.random.RandomState(0).randint(0, 17, (6, 8, 8, 1)).astype(np.uint8)
+    np.savez(tmp_path / 'mine.npz', x=x, label=np.arange(6))
+    return tmp_path / 'mine.npz', x
+
+
+def test_every_application_that_reads_examples_has_the_options():
+    for name in applications.names():
+        application = applications.load(name)
+        takes = bool(application.reads) and application.takes_examples
+        assert ({'split', 'data'} <= set(applications.options(application))) == takes, name
+
+
+def test_scores_carry_the_file_and_the_row(vae, mine):
+    path, x = mine
+    score = applications.load('score')
+    arrays = perform(score, vae, data=str(path))
+    assert arrays['file'].tolist() == ['mine.npz'] * 6 and arrays['row'].tolist() == [*range(6)]
+    assert {'log_prob_nats', 'bits_per_dim', 'half_squared_error'} < set(arrays)
+    rows = table_of(vae, 'score-data-????????.csv')
+    assert [row['label'] for row in rows] == [str(i) for i in range(6)]
+    values = [float(row['log_prob_nats']) for row in rows]
+    np.testing.assert_allclose(values, arrays['log_prob_nats'], rtol=1e-6)
+    by_python = given.with_given(vae, given.from_arrays(vae, x))
+    again = perform(score, by_python)
+    np.testing.assert_array_equal(again['log_prob_nats'], arrays['log_prob_nats'])
+
+
+def test_any_split_can_be_asked_for(vae):
+    arrays = perform(applications.load('score'), vae, split='valid')
+    assert len(arrays['row']) == vae.data.size('valid')
+    assert set(arrays['file']) == {'digits valid'}
+    assert (vae.folder / 'applications' / 'score-split-valid.npz').exists()
+    with pytest.raises(UserError, match='split'):
+        perform(applications.load('score'), vae, split='tset')
+    with pytest.raises(UserError, match='give one of them'):
+        perform(applications.load('score'), vae, split='valid', data='x.npz')
+
+
+@pytest.mark.parametrize(
+    ('mode', 'options'),
+    [
+        ('reconstruct', {}),
+        ('interpolate', {'num_pairs': 2, 'num_points': 2}),
+        ('denoise', {'levels': '0.1'}),
+        ('anomaly', {}),
+        ('embed', {'num_codes': 50}),
+        ('latent_map', {'num_points': 2}),
+        ('concept', {'num_images': 2, 'num_codes': 60, 'num_steps': 2}),
+        ('inpaint', {'num_completions': 1}),
+    ],
+)
+def test_applications_use_the_given_examples(vae, mine, mode, options):
+    path, x = mine
+    arrays = perform(applications.load(mode), vae, data=str(path), **options)
+    if mode == 'reconstruct':
+        np.testing.assert_array_equal(arrays['x'], x[arrays['index']])
+        assert arrays['row'].tolist() == arrays['index'].tolist()
+    if mode == 'anomaly':
+        assert len(arrays['score']) == 6 == len(table_of(vae, 'anomaly-*-data-????????.csv'))
+    if mode == 'embed':
+        assert len(arrays['test_codes']) == 6
+        assert table_of(vae, 'embed*-data-????????.csv')[5]['test_row'] == '5'
+
+
+def test_pictures_are_scaled_and_keep_their_names(vae, tmp_path):
+    for name in ('b.png', '3/a.png'):
+        file = tmp_path / 'pictures' / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(np.full((20, 30), 200, np.uint8)).save(file)
+    (tmp_path / 'pictures' / 'notes.txt').write_text('none')
+    data = given.read(vae, str(tmp_path / 'pictures'))
+    assert data.origin_of('test')['file'].tolist() == ['3/a.png', 'b.png']
+    assert data.splits['test']['x'].shape == (2, 8, 8, 1)
+    one = given.read(vae, str(tmp_path / 'pictures' / 'b.png'))
+    np.testing.assert_array_equal(one.splits['test']['x'], data.splits['test']['x'][1:])
+    labelled = given.read(vae, str(tmp_path / 'pictures' / '3'))
+    assert 'label' not in labelled.splits['test']
+
+
+def test_classes_are_predicted_without_labels(tmp_path, mine):
+    run = assembled(tmp_path, 'classifier')
+    np.savez(tmp_path / 'unlabelled.npz', x=mine[1])
+    for mode in ('classify', 'saliency', 'score'):
+        arrays = perform(applications.load(mode), run, data=str(tmp_path / 'unlabelled.npz'))
+        assert 'label' not in arrays
+    rows = table_of(run, 'classify-data-????????.csv')
+    assert len(rows) == 6 and 'logits_9' in rows[0] and 0 < float(rows[0]['confidence']) <= 1
+
+
+def test_a_conditional_model_needs_labels_where_it_reads_them(tmp_path, mine):
+    run = assembled(tmp_path, 'cvae')
+    np.savez(tmp_path / 'unlabelled.npz', x=mine[1])
+    options = {'data': str(tmp_path / 'unlabelled.npz')}
+    with pytest.raises(UserError, match='needs the class of each example'):
+        perform(applications.load('reconstruct'), run, **options)
+    scores = perform(applications.load('score'), run, **options)
+    assert np.isfinite(scores['log_prob_nats']).all()
+
+
+def test_a_text_is_scored_window_by_window(tmp_path):
+    run = assembled(tmp_path, 'markov', 'text,debug')
+    (tmp_path / 'mine.txt').write_text('the same line\n' * 200)
+    arrays = perform(applications.load('score'), run, data=str(tmp_path / 'mine.txt'))
+    assert {'nats_per_character', 'bits_per_character'} < set(arrays)
+    assert arrays['file'][0] == 'mine.txt'
+    (tmp_path / 'short.txt').write_text('x')
+    with pytest.raises(UserError, match='fewer than a window'):
+        perform(applications.load('score'), run, data=str(tmp_path / 'short.txt'))
+
+
+@pytest.mark.parametrize(
+    ('x', 'words'),
+    [
+        (np.zeros((3, 9, 9, 1), np.uint8), 'x is uint8'),
+        (np.full((3, 8, 8, 1), 300), 'x goes from 300 to 300'),
+        (np.full((3, 8, 8, 1), 0.5), 'as integers'),
+        (np.zeros((0, 8, 8, 1)), 'give numbers'),
+    ],
+)
+def test_examples_of_another_kind_are_refused_in_one_line(vae, tmp_path, x, words):
+    np.savez(tmp_path / 'other.npz', x=x)
+    with pytest.raises(UserError, match=words) as error:
+        perform(applications.load('score'), vae, data=str(tmp_path / 'other.npz'))
+    assert '--data=' in str(error.value) and '\n' not in str(error.value)
+
+
+def test_modes_that_read_no_examples_refuse_them(gan, mine):
+    with pytest.raises(UserError, match='reads no examples'):
+        perform(applications.load('interpolate'), gan, data=str(mine[0]))
+
+
+def test_levels_are_those_before_binarisation(tmp_path, mine):
+    """The preprocessing of the run binarizes them: 17 levels are halved at 8, not at 127."""
+    run = assembled(tmp_path, 'vae', data__binarize='threshold')
+    assert given.stored_levels(run) == 17
+    run = given.with_given(run, given.read(run, str(mine[0])))
+    state = restore.initial_state(run)
+    x = preprocessed(run, state, jax.devices(), run.data.splits['test']['x'])
+    np.testing.assert_array_equal(x, mine[1] > 8)
