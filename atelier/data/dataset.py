@@ -10,8 +10,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, UInt32
 
-from atelier.data import preprocess
-from atelier.data.checksums import checksum
+from atelier.data import fingerprints, preprocess
+from atelier.data.content import WAYS
 from atelier.data.left_out import leave_out
 from atelier.data.modes import Modes
 from atelier.data.moments import moments
@@ -20,7 +20,7 @@ from atelier.errors import UserError, choose, short_repr
 
 POINTS = ('ring', 'grid', 'eight_gaussians', 'moons', 'checkerboard')  # sources of toy points
 SOURCES = ('digits', 'static_mnist', 'shapes', 'arrays', 'folder', 'text', *POINTS)
-SETTINGS = ('data_dir', 'path', 'image_shape')  # fields of config.data that some sources read
+SETTINGS = ('data_dir', 'path', 'image_shape', 'strict')  # fields that only some sources read
 
 
 class Spec(NamedTuple):
@@ -156,10 +156,7 @@ class Dataset(NamedTuple):
         if self.split_rule and not splits:
             fingerprint['split_rule'] = self.split_rule
         for name in sorted(splits or self.splits):
-            total = 0
-            for _, array in sorted(self.splits[name].items()):
-                total = checksum(array, total)
-            fingerprint[name] = f'{self.size(name)} examples, checksum {total:08x}'
+            fingerprint[name] = fingerprints.of_split(self.splits[name])
         return fingerprint
 
 
@@ -173,6 +170,7 @@ def load(config) -> Dataset:
     # checked before the source spends time decoding
     choose('data.binarize', data.binarize, preprocess.BINARIZATIONS)
     choose('data.dequantize', data.dequantize, preprocess.DEQUANTIZATIONS)
+    choose('data.verify', data.verify, dict.fromkeys(WAYS))
     accepted = settings_of(data.name)
     check_rule(data, 'split_by' in accepted)
     settings = {name: data[name] for name in SETTINGS}

@@ -8,17 +8,16 @@
     pictures/train/..., pictures/test/...     your own splits (train, valid, test), each as above
 """
 
-import os
 import pathlib
-import zlib
 from collections.abc import Sequence
 
+from atelier.data import content, picture_files
 from atelier.data.dataset import Dataset
 from atelier.data.decoding import ImageSplit, StoredImage, decoded
+from atelier.data.picture_files import SUFFIXES
 from atelier.errors import UserError, reading
 from atelier.paths import user_path
 
-SUFFIXES = {'.png', '.jpg', '.jpeg', '.bmp', '.gif', '.webp', '.tif', '.tiff', '.ppm', '.pgm'}
 SPLITS = {
     'train': 'train',
     'valid': 'valid',
@@ -33,16 +32,21 @@ def load(
     image_shape: tuple[int, ...] = (),
     split_by: str = 'order',
     held_out_share: float = 0.1,
+    strict: bool = False,
+    verify: str = 'content',
 ) -> Dataset:
     """Loads the images below `path`, decoded once and cached until one of them changes.
 
     Args:
       path: the folder.
       image_shape: (height, width, 1 or 3): each image's largest centred crop of this aspect ratio
-        is scaled to it. Empty: images keep their shape, which must be the same for all.
+        is scaled to it. Empty: images keep their size, which must be the same for all, and have the
+        channels of most of them.
       split_by: 'content': missing splits are made by the digests of the files, and the images are
         sorted by them. 'order': they are in the fixed random order, and no split is made.
       held_out_share: of the images, in each split that is made by content.
+      strict: whether files that are no pictures, and pictures that would be converted, are refused.
+      verify: how changes are noticed: 'content' or 'times' (`content.key_of`).
 
     Raises:
       UserError: there are no images, or one of them cannot be used.
@@ -54,10 +58,14 @@ def load(
         if not root.is_dir():
             raise UserError(f'config.data.path: there is no folder {root}')
         bases = _splits(root)
-        split_files = {split: _below(base) for split, base in bases.items()}
+        found = {split: picture_files.below(base) for split, base in bases.items()}
+    split_files = {
+        split: [bases[split] / name for name in each.pictures] for split, each in found.items()
+    }
     for split, files in split_files.items():
         if not files:
             raise UserError(f'{bases[split]} has no images ({", ".join(sorted(SUFFIXES))})')
+    picture_files.say_passed_over(root, found.values(), strict)
     labelled = {split: _labels(bases[split], files) for split, files in split_files.items()}
     classes = sorted({name for names in labelled.values() for name in names if name is not None})
     for split, names in labelled.items():
@@ -78,8 +86,14 @@ def load(
     shape = tuple(image_shape)
     by_content = split_by == 'content'
     kind = 'folder-content' if by_content else 'folder'
-    key = '-'.join([kind, *map(str, shape), f'{_fingerprint(root, split_files):08x}'])
-    return decoded(key, open_splits, root.name, shape, held_out_share if by_content else 0.0)
+    names = [
+        f'{bases[split].relative_to(root)}/{name}'
+        for split, each in found.items()
+        for name in each.pictures
+    ]
+    key = content.key_of(root, names, verify, (kind, shape, *bases, *classes))
+    share = held_out_share if by_content else 0.0
+    return decoded(f'{kind}-{key}', open_splits, root.name, shape, share, strict)
 
 
 def _splits(root: pathlib.Path) -> dict[str, pathlib.Path]:
@@ -100,21 +114,6 @@ def _splits(root: pathlib.Path) -> dict[str, pathlib.Path]:
     return dict(zip(splits, (root / name for name in named), strict=True))
 
 
-def _below(base: pathlib.Path) -> list[pathlib.Path]:
-    """Returns all images below `base`, following links but visiting each folder once."""
-    files, visited = [], set()
-    for name, folders, names in os.walk(base, followlinks=True):
-        folder = pathlib.Path(name)
-        if folder.resolve() in visited:
-            folders.clear()
-            continue
-        visited.add(folder.resolve())
-        folders[:] = sorted(below for below in folders if not below.startswith('.'))
-        paths = [folder / name for name in names if not name.startswith('.')]
-        files += [path for path in paths if path.suffix.lower() in SUFFIXES and path.is_file()]
-    return sorted(files)
-
-
 def _labels(base: pathlib.Path, files: list[pathlib.Path]) -> list[str | None]:
     """Returns the sub-folder of each file; either all or none have one."""
     parts = [path.relative_to(base).parts for path in files]
@@ -132,14 +131,3 @@ def _image_split(files: list[pathlib.Path], labels: list[int | None]) -> ImageSp
         return [StoredImage(str(files[i]), files[i], labels[i]) for i in indices]
 
     return ImageSplit(len(files), read)
-
-
-def _fingerprint(root: pathlib.Path, split_files: dict[str, list[pathlib.Path]]) -> int:
-    """Returns a checksum of file names, sizes and modification times."""
-    total = 0
-    for files in split_files.values():
-        for path in files:
-            stat = path.stat()
-            line = f'{path.relative_to(root)} {stat.st_size} {stat.st_mtime_ns}'
-            total = zlib.crc32(line.encode(errors='surrogateescape'), total)
-    return total

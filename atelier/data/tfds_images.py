@@ -15,9 +15,9 @@ import socket
 import subprocess
 import sys
 import urllib.request
-import zlib
 from collections.abc import Iterator, Sequence
 
+from atelier.data import content
 from atelier.data.dataset import SOURCES, Dataset
 from atelier.data.decoding import ImageSplit, StoredImage, decoded
 from atelier.errors import UserError, about, did_you_mean, shortened
@@ -29,6 +29,7 @@ from atelier.paths import user_path
 OWN_FEATURE = re.compile(r'tensorflow_datasets\.core\.features(\.[A-Za-z]\w*)+')
 CLASS_KEYS = ('pythonClassName', 'python_class_name', 'type')  # in today's and older files
 VERSION = re.compile(r'\d+\.\d+\.\d+')
+METADATA = ('dataset_info.json', 'features.json')
 SPLITS = {'train': 'train', 'validation': 'valid', 'valid': 'valid', 'test': 'test'}
 # suggested for a misspelt name, prepared or not
 POPULAR = ('mnist', 'fashion_mnist', 'emnist', 'cifar10', 'celeb_a', 'omniglot')
@@ -39,13 +40,21 @@ PREPARE = (
 )
 
 
-def load(name: str, data_dir: str = '', image_shape: tuple[int, ...] = ()) -> Dataset:
+def load(
+    name: str,
+    data_dir: str = '',
+    image_shape: tuple[int, ...] = (),
+    strict: bool = False,
+    verify: str = 'content',
+) -> Dataset:
     """Loads the newest prepared version of data set `name`, such as 'mnist' or 'emnist/letters'.
 
     Args:
       name: its name in TFDS.
       data_dir: the folder of TFDS data sets; empty: `TFDS_DATA_DIR`, or ~/tensorflow_datasets.
       image_shape: (height, width, channels) to scale and crop to; empty: images keep their shape.
+      strict: whether images that would be converted are refused.
+      verify: how changes of the files are noticed: 'content' or 'times' (`content.key_of`).
 
     Raises:
       UserError: the data set is not prepared and cannot be prepared here, or has no images.
@@ -59,7 +68,8 @@ def load(name: str, data_dir: str = '', image_shape: tuple[int, ...] = ()) -> Da
         if folder is None:
             raise UserError(f'TFDS prepared {name!r}, but not in {root}')
     shape = tuple(image_shape)
-    return decoded(_key(folder, name, shape), lambda: _open(folder, name), name, shape)
+    key = _key(folder, name, shape, verify)
+    return decoded(key, lambda: _open(folder, name), name, shape, strict=strict)
 
 
 def _prepared(root: pathlib.Path, name: str) -> pathlib.Path | None:
@@ -109,13 +119,15 @@ def _has_network() -> bool:
     return True
 
 
-def _key(folder: pathlib.Path, name: str, image_shape: tuple[int, ...]) -> str:
-    """Returns the cache key: data set, version, image shape and a checksum of TFDS's metadata."""
-    for path in folder.iterdir():
-        refuse_special(path)
+def _key(folder: pathlib.Path, name: str, image_shape: tuple[int, ...], verify: str) -> str:
+    """Returns the cache key: data set, version, image shape and a key of all files."""
+    names = sorted(path.name for path in folder.iterdir())
+    for file in names:
+        refuse_special(folder / file)
     try:
-        files = [(folder / file).read_bytes() for file in ('dataset_info.json', 'features.json')]
-        kind = json.loads(files[0]).get('fileFormat', 'tfrecord')
+        for file in METADATA:
+            (folder / file).read_bytes()
+        kind = json.loads((folder / METADATA[0]).read_text()).get('fileFormat', 'tfrecord')
     except (OSError, ValueError, AttributeError) as error:
         raise UserError(f'{folder} is not a whole TFDS set: {error}') from error
     if kind != 'array_record':
@@ -123,8 +135,9 @@ def _key(folder: pathlib.Path, name: str, image_shape: tuple[int, ...]) -> str:
             f'{folder} is prepared as {kind}, which only TensorFlow reads: prepare it again with '
             '--file_format=array_record'
         )
-    parts = ['tfds', *name.split('/'), folder.name, *map(str, image_shape)]
-    return f'{"-".join(parts)}-{zlib.crc32(b"".join(files)):08x}'
+    names = [file for file in names if (folder / file).is_file()]
+    key = content.key_of(folder, names, verify, (name, folder.name, image_shape))
+    return '-'.join(['tfds', *name.split('/'), folder.name, key])
 
 
 def _open(folder: pathlib.Path, name: str) -> tuple[dict[str, ImageSplit], int | None]:

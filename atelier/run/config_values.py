@@ -15,12 +15,15 @@ from atelier.log import log
 from atelier.paths import user_path
 from atelier.run import stored_values
 
-MAY_MOVE = ('data.path', 'data.data_dir', 'data.placement')  # location of the data, not content
+# location of the data and checks of them, not content
+MAY_MOVE = ('data.path', 'data.data_dir', 'data.placement', 'data.verify', 'data.strict')
 # fields added later, and the values that older runs had
 LATER = {
     'data.without_classes': [],
     'data.split_by': 'order',
     'data.held_out_share': 0.1,
+    'data.strict': False,
+    'data.verify': 'content',
     'train.optimizer': 'adam',
 }
 # the last part of the name of a field that holds a path, and fields from before this rule

@@ -21,6 +21,7 @@ from ml_collections import ConfigDict
 
 from atelier import files, leftovers
 from atelier.checkout import ConfigFile, has_moved, recorded
+from atelier.data import fingerprints
 from atelier.errors import A_RUN, UserError, opened_from_python, reading, shortened, writing
 from atelier.log import counted, log
 from atelier.paths import user_path
@@ -187,6 +188,8 @@ def write_config(run: Run, num_devices: int, data: dict[str, str] | None = None)
     exists = (run.folder / 'config.json').exists()
     if exists and has_begun(run.folder):
         record = load(run.folder)
+        if data_difference(record['data'], data):
+            data = fingerprints.like(run.data, record['data'])
         difference = data_difference(record['data'], data)
         if difference:
             raise UserError(

@@ -37,6 +37,10 @@ def common_config() -> ConfigDict:
             data_dir='',  # folder of the source's files; '': the source's default
             path='',  # path of the user's own file or folder, for sources that take one
             image_shape=(),  # (height, width, channels) to scale and crop images to; (): unchanged
+            strict=False,  # whether pictures that would be converted or passed over are refused
+            # way to tell whether files have changed since they were cached: content | times (names,
+            # sizes, times and place, for slow network drives)
+            verify='content',
             # rule that makes the splits that arrays and folders lack: content | order
             split_by='content',
             held_out_share=0.1,  # fraction of the examples in each split that is made by content
