@@ -29,6 +29,7 @@ from collections.abc import Iterator, Mapping
 import numpy as np
 
 from atelier.data.dataset import Dataset, Spec
+from atelier.data.large_arrays import as_type, pieces
 from atelier.data.moments import moments
 from atelier.data.splits import SPLITS, arranged
 from atelier.errors import UserError, reading
@@ -78,7 +79,7 @@ def load(path: str = '', split_by: str = 'order', held_out_share: float = 0.1) -
     parts = [part['x'] for part in splits.values()]
     levels = _levels(parts, declared_levels, file)
     for part in splits.values():
-        part['x'] = part['x'].astype(_dtype_for(levels))
+        part['x'] = as_type(part['x'], _dtype_for(levels))
     splits, split_rule = arranged(splits, split_by == 'content', held_out_share)
     labels = [part['label'] for part in splits.values() if 'label' in part]
     spec = Spec(
@@ -218,10 +219,10 @@ def _valid_values(x: object, name: str) -> np.ndarray:
 
 
 def _as_float32(x: np.ndarray, name: str) -> np.ndarray:
-    if not np.isfinite(x).all():
-        count = np.sum(~np.isfinite(x))
+    count = sum(int(np.sum(~np.isfinite(piece))) for piece in pieces(x))
+    if count:
         raise UserError(f'{name} has values that are not finite: {count:,} of {x.size:,}')
-    largest = np.abs(x).max()
+    largest = max(x.max(), -x.min())
     if largest > np.finfo(np.float32).max:
         raise UserError(f'{name} goes up to {largest:.3g}, more than float32 holds: scale it')
     for mean, std in zip(*moments(x), strict=True):
@@ -232,7 +233,7 @@ def _as_float32(x: np.ndarray, name: str) -> np.ndarray:
                 f'{name} varies by {std:.3g} around {mean:.3g}, too little for float32: subtract '
                 'an offset'
             )
-    return x.astype(np.float32)
+    return as_type(x, np.float32)
 
 
 def _check_same_format(splits: dict, path: pathlib.Path) -> None:

@@ -62,9 +62,8 @@ def _states(root: pathlib.Path, names: Sequence[str], state) -> list[bytes]:
 
     states = []
     pool = concurrent.futures.ThreadPoolExecutor(min(MAX_THREADS, os.cpu_count() or 1))
-    title = 'checking files'
     try:
-        with tqdm(total=len(names), desc=title, unit='file', delay=SECONDS, leave=False) as bar:
+        with tqdm(total=len(names), desc='checking', unit='file', delay=SECONDS) as bar:
             for some in pool.map(of_chunk, range(0, len(names), CHUNK)):
                 states += some
                 bar.update(len(some))

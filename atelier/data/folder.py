@@ -9,6 +9,7 @@
 """
 
 import pathlib
+import sys
 from collections.abc import Sequence
 
 from atelier.data import content, picture_files
@@ -59,9 +60,7 @@ def load(
             raise UserError(f'config.data.path: there is no folder {root}')
         bases = _splits(root)
         found = {split: picture_files.below(base) for split, base in bases.items()}
-    split_files = {
-        split: [bases[split] / name for name in each.pictures] for split, each in found.items()
-    }
+    split_files = {split: each.pictures for split, each in found.items()}
     for split, files in split_files.items():
         if not files:
             raise UserError(f'{bases[split]} has no images ({", ".join(sorted(SUFFIXES))})')
@@ -70,15 +69,17 @@ def load(
     classes = sorted({name for names in labelled.values() for name in names if name is not None})
     for split, names in labelled.items():
         if classes and None in names:
+            stray = bases[split] / split_files[split][0]
             raise UserError(
-                f'{split_files[split][0]} is in no sub-folder, unlike those of other splits: '
-                'move it into one'
+                f'{stray} is in no sub-folder, unlike those of other splits: move it into one'
             )
 
     def open_splits():
         class_index = {name: index for index, name in enumerate(classes)}
         splits = {
-            split: _image_split(files, [class_index.get(name) for name in labelled[split]])
+            split: _image_split(
+                bases[split], files, [class_index.get(name) for name in labelled[split]]
+            )
             for split, files in split_files.items()
         }
         return splits, len(classes) or None
@@ -87,9 +88,9 @@ def load(
     by_content = split_by == 'content'
     kind = 'folder-content' if by_content else 'folder'
     names = [
-        f'{bases[split].relative_to(root)}/{name}'
-        for split, each in found.items()
-        for name in each.pictures
+        name
+        for split, files in split_files.items()
+        for name in _with_prefix(bases[split].relative_to(root).as_posix(), files)
     ]
     key = content.key_of(root, names, verify, (kind, shape, *bases, *classes))
     share = held_out_share if by_content else 0.0
@@ -114,20 +115,27 @@ def _splits(root: pathlib.Path) -> dict[str, pathlib.Path]:
     return dict(zip(splits, (root / name for name in named), strict=True))
 
 
-def _labels(base: pathlib.Path, files: list[pathlib.Path]) -> list[str | None]:
-    """Returns the sub-folder of each file; either all or none have one."""
-    parts = [path.relative_to(base).parts for path in files]
-    names = [part[0] if len(part) > 1 else None for part in parts]
+def _with_prefix(folder: str, files: list[str]) -> list[str]:
+    return files if folder == '.' else [f'{folder}/{name}' for name in files]
+
+
+def _labels(base: pathlib.Path, files: list[str]) -> list[str | None]:
+    """Returns the sub-folder of each file, a path below `base`; either all or none have one."""
+    parts = (name.partition('/') for name in files)
+    names = [sys.intern(first) if slash else None for first, slash, _ in parts]
     if None in names and set(names) != {None}:
-        stray = files[names.index(None)]
+        stray = base / files[names.index(None)]
         raise UserError(
             f'{stray} lies beside sub-folders, which are labels: move it into one of them'
         )
     return names
 
 
-def _image_split(files: list[pathlib.Path], labels: list[int | None]) -> ImageSplit:
+def _image_split(base: pathlib.Path, files: list[str], labels: list[int | None]) -> ImageSplit:
     def read(indices: Sequence[int]) -> list[StoredImage]:
-        return [StoredImage(str(files[i]), files[i], labels[i]) for i in indices]
+        paths = [base / files[i] for i in indices]
+        return [
+            StoredImage(str(path), path, labels[i]) for i, path in zip(indices, paths, strict=True)
+        ]
 
     return ImageSplit(len(files), read)

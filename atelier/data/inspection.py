@@ -183,8 +183,8 @@ def common_shape(
     image, size = splits[split].read([index])[0], inspected[split].shapes[index, :2]
     raise UserError(
         f'{image.name} is {"x".join(map(str, size))} and others are '
-        f'{height}x{width} ({counted(sizes.total() - usual, "picture")} of {sizes.total():,} '
-        f'differ): set config.data.image_shape={height},{width},{most} to scale all to one shape'
+        f'{height}x{width} ({sizes.total() - usual:,} of {sizes.total():,} pictures have another '
+        f'size): set config.data.image_shape={height},{width},{most} to scale all to one shape'
     )
 
 

@@ -23,7 +23,7 @@ class Found(NamedTuple):
     """The files below a folder.
 
     pictures: their paths relative to the folder, sorted by their parts.
-    passed_over: the first path of each kind of other file, and how many there are, by kind.
+    passed_over: the first file of each kind of others, and how many there are, by kind.
     """
 
     pictures: list[str]
@@ -47,7 +47,7 @@ def below(base: pathlib.Path) -> Found:
         if kind == 'picture':
             pictures.append(prefix + name)
         elif kind != 'folder':
-            others[kind].append(prefix + name)
+            others[kind].append(f'{folder}/{name}')
         else:
             path = f'{folder}/{name}' if name else folder
             inside = f'{prefix}{name}/' if name else ''
@@ -97,7 +97,7 @@ def say_passed_over(root: pathlib.Path, found: Iterable[Found], strict: bool) ->
             counts[kind] += count
             if strict and kind != 'hidden':
                 raise UserError(
-                    f'{first} below {root} is not a picture ({counted(count, "such file")}), and '
+                    f'{first} is not a picture ({counted(count, "such file")}), and '
                     'config.data.strict=True: remove it, or set config.data.strict=False'
                 )
     if counts:
