@@ -9,8 +9,8 @@ from jaxtyping import Bool
 
 from atelier.applications import _common
 from atelier.core.randomness import Stream, key_for, rng_for
-from atelier.data.arrays import UNREADABLE
 from atelier.data.dataset import Spec
+from atelier.data.npz_files import UNREADABLE
 from atelier.errors import UserError, check_option, reading
 from atelier.paths import user_path
 from atelier.report import image_grids

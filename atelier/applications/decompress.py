@@ -76,7 +76,8 @@ def compute(
         x, labels = bits_back.decoded(run, state, words, n)
     else:
         x, labels = range_coder.decoded(run, state, words, n, header.batch_size)
-    if file_format.checksum_of(header, x, labels) != header.examples:
+    checksums = (file_format.checksum_of(header, x, labels, rule) for rule in file_format.RULES)
+    if header.examples not in checksums:
         raise ValueError('the decoded examples differ from the coded ones')
     dtype = np.uint8 if header.levels <= 256 else np.uint16
     arrays = {'x': x.astype(dtype).reshape(-1, *header.event_shape)}
@@ -142,7 +143,8 @@ def _check_source(path: pathlib.Path, header: file_format.Header, trained: Train
     Raises:
       UserError: it was written with other weights, another version of JAX or on another device.
     """
-    if header.weights != file_format.checksum_of_weights(trained.state):
+    rules = file_format.RULES
+    if header.weights not in (file_format.checksum_of_weights(trained.state, r) for r in rules):
         raise UserError(
             f'{path} was coded with other weights than the {trained.weights}: give --workdir and '
             '--config.eval.weights of the run that coded it, or another --file'

@@ -20,45 +20,23 @@ standardized (zero mean, unit standard deviation): per column in a table [n, col
 over all values.
 """
 
-import contextlib
-import lzma
-import math
-import os
 import pathlib
-import tokenize
-import zipfile
-import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 
 import numpy as np
 
 from atelier.data.classes import declared_classes
 from atelier.data.dataset import Dataset, Spec
+from atelier.data.large_arrays import as_type, pieces
 from atelier.data.moments import moments
+from atelier.data.npz_files import open_npz
 from atelier.data.origins import named, numbered
 from atelier.data.splits import SPLITS, arranged
-from atelier.errors import UserError, choose, reading
+from atelier.errors import UserError, choose
 from atelier.paths import user_path
 
 CHANNELS = ('auto', 'last')
-ENCRYPTED = 1  # bit of the flags of a zip member
-HEADERS = {
-    (1, 0): np.lib.format.read_array_header_1_0,
-    (2, 0): np.lib.format.read_array_header_2_0,
-}
 SMALL = 1e-30  # float32 holds a standard deviation this small, and its inverse
-UNREADABLE = (
-    ValueError,
-    EOFError,
-    MemoryError,  # a header that declares an impossible size
-    NotImplementedError,  # an unsupported compression
-    tokenize.TokenError,
-    SyntaxError,  # a header that is no Python literal
-    RecursionError,  # a header that is nested too deeply
-    lzma.LZMAError,
-    zipfile.BadZipFile,
-    zlib.error,
-)
 
 
 def load(
@@ -94,7 +72,7 @@ def load(
     parts = [part['x'] for part in splits.values()]
     levels = _levels(parts, declared_levels, file)
     for part in splits.values():
-        part['x'] = part['x'].astype(_dtype_for(levels))
+        part['x'] = as_type(part['x'], _dtype_for(levels))
     origins = named(names, [len(x) for x in parts])
     splits, split_rule = arranged(numbered(splits), split_by == 'content', held_out_share)
     labels = [part['label'] for part in splits.values() if 'label' in part]
@@ -104,75 +82,6 @@ def load(
     shape = 'x'.join(map(str, spec.event_shape)) or 'single'
     description = f'{file.name}, {shape} with {kind}'
     return Dataset('arrays', spec, splits, description, split_rule=split_rule, origins=origins)
-
-
-@contextlib.contextmanager
-def open_npz(path: pathlib.Path) -> Iterator[Mapping[str, np.ndarray]]:
-    """Opens an .npz, never a pickle, and reads each array when it is accessed.
-
-    Raises:
-      UserError: the file is missing or damaged, or an array holds objects.
-    """
-    with reading(path):
-        if not path.is_file():
-            raise UserError(f'config.data.path: there is no file {path}')
-        if not zipfile.is_zipfile(path):
-            with path.open('rb') as file:
-                is_array = file.read(6) == b'\x93NUMPY'
-            kind = 'one array: save it with numpy.savez(path, x=x)' if is_array else 'not an .npz'
-            raise UserError(f'{path} is {kind}')
-    try:
-        with reading(path):
-            check_members(path)
-        with reading(path), np.load(path, allow_pickle=False) as arrays:
-            yield arrays
-    except UNREADABLE as error:
-        if 'allow_pickle' in str(error):
-            reason = 'it holds Python objects, which could run code: save plain numbers'
-        else:
-            reason = ' '.join(str(error).split()) or type(error).__name__
-        raise UserError(f'cannot read {path}: {reason}') from error
-
-
-def check_members(path: pathlib.Path) -> None:
-    """Checks the sizes that the members of an .npz declare, before memory is allocated for them.
-
-    Raises:
-      UserError: the file is encrypted, larger than memory when it is unpacked, or a member declares
-        more bytes than it has.
-      Exception: one of `UNREADABLE`.
-    """
-    with zipfile.ZipFile(path) as archive:
-        members = archive.infolist()
-        if any(member.flag_bits & ENCRYPTED for member in members):
-            raise UserError(f'{path} is encrypted: save it without a password')
-        total = sum(member.file_size for member in members)
-        memory = os.sysconf('SC_PAGE_SIZE') * os.sysconf('SC_PHYS_PAGES')
-        if total > memory:
-            raise UserError(
-                f'{path} is {total / 1e9:,.1f} GB when unpacked, and there are {memory / 1e9:,.1f} '
-                'GB of memory'
-            )
-        for member in members:
-            if member.filename.endswith('.npy'):
-                with archive.open(member) as file:
-                    _check_header(file, member, path)
-
-
-def _check_header(file: zipfile.ZipExtFile, member: zipfile.ZipInfo, path: pathlib.Path) -> None:
-    version = np.lib.format.read_magic(file)
-    if version not in HEADERS:  # numpy writes version 3 only for structured types
-        raise UserError(
-            f'cannot read {path}: {member.filename} is in version {version[0]} of the .npy format, '
-            'which arrays of numbers do not need'
-        )
-    shape, _, dtype = HEADERS[version](file)
-    declared = math.prod(shape) * dtype.itemsize
-    if not dtype.hasobject and declared > member.file_size:
-        raise UserError(
-            f'cannot read {path}: {member.filename} declares {declared:,} bytes and has '
-            f'{member.file_size:,}'
-        )
 
 
 def _has(arrays: Mapping, split: str) -> bool:
@@ -232,10 +141,10 @@ def _valid_values(x: object, name: str) -> np.ndarray:
 
 
 def _as_float32(x: np.ndarray, name: str) -> np.ndarray:
-    if not np.isfinite(x).all():
-        count = np.sum(~np.isfinite(x))
+    count = sum(int(np.sum(~np.isfinite(piece))) for piece in pieces(x))
+    if count:
         raise UserError(f'{name} has values that are not finite: {count:,} of {x.size:,}')
-    largest = np.abs(x).max()
+    largest = max(x.max(), -x.min())
     if largest > np.finfo(np.float32).max:
         raise UserError(f'{name} goes up to {largest:.3g}, more than float32 holds: scale it')
     for mean, std in zip(*moments(x), strict=True):
@@ -246,7 +155,7 @@ def _as_float32(x: np.ndarray, name: str) -> np.ndarray:
                 f'{name} varies by {std:.3g} around {mean:.3g}, too little for float32: subtract '
                 'an offset'
             )
-    return x.astype(np.float32)
+    return as_type(x, np.float32)
 
 
 def _check_same_format(splits: dict, path: pathlib.Path) -> None:

@@ -24,7 +24,7 @@ from atelier.log import log
 from atelier.paths import cache_folder
 
 CHUNK = 1 << 24  # bytes
-FORMAT = 1  # version of the entry's format; part of the key
+FORMAT = 2  # version of the entry's format; part of the key
 LEFTOVER_SECONDS = 24 * 3600
 DAMAGE = (
     FileNotFoundError,

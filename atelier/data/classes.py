@@ -51,6 +51,12 @@ def stored_names(names: Sequence[str]) -> tuple[str, ...]:
     return stored if are_names(stored) else ()
 
 
+def with_names(spec: Spec, names: Sequence[str]) -> Spec:
+    """Returns a Spec whose classes have these names, unless they are the numbers of the classes."""
+    is_named = len(names) == spec.num_classes and [*names] != [*map(str, range(len(names)))]
+    return spec._replace(class_names=stored_names(names) if is_named else ())
+
+
 def without_training_examples(label: np.ndarray, num_classes: int) -> tuple[int, ...]:
     """Returns the classes that have no example in the labels [n] of the training split."""
     counts = np.bincount(np.asarray(label), minlength=num_classes)

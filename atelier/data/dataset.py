@@ -7,8 +7,8 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Array, UInt32
 
-from atelier.data import classes, preprocess
-from atelier.data.checksums import checksum
+from atelier.data import classes, fingerprints, preprocess
+from atelier.data.content import WAYS
 from atelier.data.left_out import leave_out
 from atelier.data.modes import Modes
 from atelier.data.moments import moments
@@ -22,8 +22,8 @@ from atelier.data.splits import check_rule, hold_out
 from atelier.errors import UserError, choose
 
 # fields of config.data that some sources read
-SETTINGS = ('data_dir', 'path', 'image_shape', 'splits', 'channels')
-UNSET = ('', (), 'auto', 'exact', 'last')  # values of SETTINGS that any source may have
+SETTINGS = ('data_dir', 'path', 'image_shape', 'splits', 'channels', 'strict')
+UNSET = ('', (), 'auto', 'exact', 'last', False)  # values of SETTINGS that any source may have
 
 
 class Dataset(NamedTuple):
@@ -89,10 +89,7 @@ class Dataset(NamedTuple):
         if self.split_rule and not splits:
             fingerprint['split_rule'] = self.split_rule
         for name in sorted(splits or self.splits):
-            total = 0
-            for _, array in sorted(self.splits[name].items()):
-                total = checksum(array, total)
-            fingerprint[name] = f'{self.size(name)} examples, checksum {total:08x}'
+            fingerprint[name] = fingerprints.of_split(self.splits[name])
         return fingerprint
 
 
@@ -106,6 +103,7 @@ def load(config) -> Dataset:
     # checked before the source spends time decoding
     choose('data.binarize', data.binarize, preprocess.BINARIZATIONS)
     choose('data.dequantize', data.dequantize, preprocess.DEQUANTIZATIONS)
+    choose('data.verify', data.verify, dict.fromkeys(WAYS))
     accepted = settings_of(data.name)
     choose('data.classes', data.classes, dict.fromkeys(classes.RULES))
     check_rule(data, 'split_by' in accepted)

@@ -1,39 +1,22 @@
 """Decodes splits of images into a Dataset: on all cores, with a progress bar, and cached."""
 
-import concurrent.futures
-import os
+import functools
 import pathlib
-from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
-from tqdm import tqdm
 
-from atelier.data import images
+from atelier.data import images, inspection
 from atelier.data.cache import cached, create_array
 from atelier.data.dataset import Dataset, Spec
+from atelier.data.inspection import ImageSplit, StoredImage
 from atelier.data.origins import ROW, Origins, named
-from atelier.data.splits import SPLITS, file_digest, fixed_order, hold_out_by_content
-from atelier.errors import UserError, reading
-from atelier.log import escaped
+from atelier.data.splits import SPLITS, Digests, fixed_order, hold_out_by_content
+from atelier.errors import UserError
 
-CHUNK = 64  # images per task
+__all__ = ['ImageSplit', 'StoredImage', 'decoded']
 MAX_CLASSES = 1000  # limit on the number of classes, unless there are more examples
-
-
-class StoredImage(NamedTuple):
-    """One image as stored; the error message gives `name` if the image cannot be used."""
-
-    name: str
-    raw: bytes | pathlib.Path
-    label: int | None
-
-
-class ImageSplit(NamedTuple):
-    """A split before decoding: `read(indices)` returns the images at these indices."""
-
-    count: int
-    read: Callable[[Sequence[int]], list[StoredImage]]
 
 
 def decoded(
@@ -42,6 +25,7 @@ def decoded(
     name: str,
     image_shape: tuple[int, ...],
     held_out_share: float = 0.0,
+    strict: bool = False,
     origins: Origins | None = None,
 ) -> Dataset:
     """Returns the Dataset of the images that `open_splits` finds, decoded now or cached before.
@@ -50,16 +34,52 @@ def decoded(
       key: key of the cache entry.
       open_splits: returns the splits and the number of classes (None without labels).
       name: name of the data set.
-      image_shape: (height, width, channels) to scale and crop to; empty: images keep their shape,
-        which must be the same for all.
+      image_shape: (height, width, channels) to scale and crop to; empty: images keep their size,
+        which must be the same for all, and get the channels of most of them.
       held_out_share: fraction of the images in each split that is made by the content of their
         files; 0: no split is made.
+      strict: whether images that would be converted are refused.
       origins: names of the stored images, in the order of the splits that `open_splits` returns; by
         default the name and the split.
 
     Raises:
-      UserError: names the first image, the split or the setting that cannot be used.
+      UserError: names the images, the split or the setting that cannot be used.
     """
+    _check_shape(image_shape)
+
+    def build(folder: pathlib.Path) -> dict[str, Any]:
+        splits, num_classes = open_splits()
+        for split, image_split in splits.items():
+            if not image_split.count:
+                raise UserError(f'the split {split!r} of {name} is empty')
+        inspected = inspection.inspect(splits, name, not image_shape, bool(held_out_share))
+        shape = image_shape or inspection.common_shape(splits, inspected)
+        changes, problems, first = inspection.Changes(), inspection.Problems(), 0
+        for split, image_split in splits.items():
+            order = fixed_order(image_split.count)
+            if held_out_share:
+                order = _order_by_content(folder, split, inspected[split].digests)
+            decode = functools.partial(images.picture, shape=shape, resize=bool(image_shape))
+            _decode(folder, split, image_split, order, shape, decode, name, changes, problems)
+            create_array(folder, f'{split}-{ROW}', order.shape, np.int64)[:] = first + order
+            first += image_split.count
+        problems.refuse()
+        return {
+            'image_shape': shape,
+            'num_classes': num_classes,
+            'changes': changes.metadata(),
+            'sizes': {f'{name} {split}': each.count for split, each in splits.items()},
+        }
+
+    metadata, arrays = cached(key, build)
+    notes = inspection.say_changes(name, metadata['changes'], open_splits if strict else None)
+    sizes = metadata['sizes']
+    origins = origins or named([*sizes], [*sizes.values()])
+    data = _dataset(name, metadata, arrays, held_out_share)
+    return data._replace(origins=origins, notes=notes)
+
+
+def _check_shape(image_shape: tuple[int, ...]) -> None:
     if image_shape and not (
         len(image_shape) == 3
         and all(isinstance(size, int) and size >= 1 for size in image_shape)
@@ -70,23 +90,11 @@ def decoded(
             f'config.data.image_shape={image_shape}: it must be height,width,1 or height,width,3'
         )
 
-    def build(folder: pathlib.Path) -> dict[str, Any]:
-        splits, num_classes = open_splits()
-        shape, first = image_shape, 0
-        sizes = {f'{name} {split}': part.count for split, part in splits.items()}
-        for split, image_split in splits.items():
-            if not image_split.count:
-                raise UserError(f'the split {split!r} of {name} is empty')
-            shape = shape or images.shape_of(*image_split.read([0])[0][:2])
-            order = fixed_order(image_split.count)
-            if held_out_share:
-                order = _order_by_content(folder, split, image_split, f'reading {name} {split}')
-            _decode(folder, split, image_split, order, shape, bool(image_shape), f'{name} {split}')
-            create_array(folder, f'{split}-{ROW}', order.shape, np.int64)[:] = first + order
-            first += image_split.count
-        return {'image_shape': shape, 'num_classes': num_classes, 'sizes': sizes}
 
-    metadata, arrays = cached(key, build)
+def _dataset(
+    name: str, metadata: dict[str, Any], arrays: dict[str, np.ndarray], held_out_share: float
+) -> Dataset:
+    """Returns the Dataset of a cache entry, in which missing splits are made."""
     digests = {split: arrays.pop(f'{split}-digest', None) for split in SPLITS}
     _check_classes(name, metadata['num_classes'] or 0, arrays)
     splits = {}
@@ -97,9 +105,7 @@ def decoded(
     shape = tuple(metadata['image_shape'])
     description = f'{name}, {"x".join(map(str, shape))} with {images.LEVELS} levels'
     spec = Spec(shape, images.LEVELS, metadata['num_classes'])
-    sizes = metadata.get('sizes')  # caches of earlier versions have none
-    origins = origins or (named([*sizes], [*sizes.values()]) if sizes else None)
-    data = Dataset(name, spec, splits, description, origins=origins)
+    data = Dataset(name, spec, splits, description)
     if not held_out_share:
         return data
     splits, split_rule = hold_out_by_content(splits, digests['train'], held_out_share)
@@ -122,54 +128,33 @@ def _decode(
     image_split: ImageSplit,
     order: np.ndarray,
     shape: tuple[int, int, int],
-    resize: bool,
-    title: str,
+    decode: Callable[[str, bytes | pathlib.Path], images.Picture],
+    name: str,
+    changes: inspection.Changes,
+    problems: inspection.Problems,
 ) -> None:
-    """Writes 'SPLIT-x' and 'SPLIT-label' into `folder`, in the order of these indices."""
+    """Writes 'SPLIT-x' and 'SPLIT-label' into `folder`, in the order of these indices.
+
+    What is converted is counted in `changes`; what cannot be used is added to `problems`.
+    """
     n, order = image_split.count, order.tolist()
     x = create_array(folder, f'{split}-x', (n, *shape), np.uint8)
     labels = create_array(folder, f'{split}-label', (n,), np.int32)
 
     def decode_chunk(start: int) -> int:
-        rows = range(start, min(start + CHUNK, n))
+        rows = range(start, min(start + inspection.CHUNK, n))
         for row, image in zip(rows, image_split.read([order[row] for row in rows]), strict=True):
-            x[row] = images.decode(image.name, image.raw, shape, resize)
+            with problems.noted(split, order[row]):
+                x[row], found = decode(image.name, image.raw)
+                changes.add(found, split, order[row])
             labels[row] = -1 if image.label is None else image.label
         return len(rows)
 
-    _in_chunks(decode_chunk, n, f'decoding {title}')
+    inspection.in_chunks(decode_chunk, n, f'decoding {name} {split}')
 
 
-def _order_by_content(
-    folder: pathlib.Path, split: str, image_split: ImageSplit, title: str
-) -> np.ndarray:
-    """Returns the order of the digests of the stored images; writes them as 'SPLIT-digest'.
-
-    The bytes of a file are compared, not its pixels: another version of a decoder may round pixels
-    differently, and `image_shape` changes them.
-    """
-    n = image_split.count
-    digests = np.empty(n, np.uint64)
-
-    def digest_chunk(start: int) -> int:
-        rows = range(start, min(start + CHUNK, n))
-        for row, image in zip(rows, image_split.read(rows), strict=True):
-            with reading(image.name):
-                digests[row] = file_digest(image.raw)
-        return len(rows)
-
-    _in_chunks(digest_chunk, n, title)
+def _order_by_content(folder: pathlib.Path, split: str, digests: Digests) -> np.ndarray:
+    """Returns the order of the digests of stored images; writes them as 'SPLIT-digest'."""
     order = np.argsort(digests, kind='stable')
-    create_array(folder, f'{split}-digest', (n,), np.uint64)[:] = digests[order]
+    create_array(folder, f'{split}-digest', digests.shape, np.uint64)[:] = digests[order]
     return order
-
-
-def _in_chunks(process: Callable[[int], int], n: int, title: str) -> None:
-    """Calls process(start), which returns how many images it did, on all cores, with a bar."""
-    pool = concurrent.futures.ThreadPoolExecutor(os.cpu_count())
-    try:
-        with tqdm(total=n, desc=escaped(title), unit='image', dynamic_ncols=True) as bar:
-            for done in pool.map(process, range(0, n, CHUNK)):
-                bar.update(done)
-    finally:
-        pool.shutdown(cancel_futures=True)

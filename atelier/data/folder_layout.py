@@ -14,6 +14,7 @@ import difflib
 import itertools
 import pathlib
 import re
+import sys
 import unicodedata
 from collections.abc import Sequence
 
@@ -163,21 +164,21 @@ def refuse_beside(root: pathlib.Path, bases: dict[str, pathlib.Path], suffixes: 
         raise UserError(f'{beside[0]} lies beside the folder of the training images: move it')
 
 
-def refuse_deeper(bases: dict[str, pathlib.Path], files: dict[str, list[pathlib.Path]]) -> None:
+def refuse_deeper(bases: dict[str, pathlib.Path], files: dict[str, list[str]]) -> None:
     """Refuses splits below classes: cat/train/1.png, or a single folder around the splits.
 
     Args:
       bases: the folder of each split.
-      files: the images of each split.
+      files: the images of each split, as paths below its folder.
 
     Raises:
       UserError: names the first such folder.
     """
-    for split, paths in files.items():
-        for path in paths:
-            parts = path.relative_to(bases[split]).parts[:-1]
-            for depth, name in enumerate(parts[1:], 2):
-                if name.casefold() in KNOWN:
+    for split, names in files.items():
+        for folder in sorted({name.rpartition('/')[0] for name in names}):
+            parts = folder.split('/')
+            for depth, part in enumerate(parts[1:], 2):
+                if part.casefold() in KNOWN:
                     inner = bases[split].joinpath(*parts[:depth])
                     raise UserError(
                         f'{inner} may be a split, but it lies below a class: set config.data.path '
@@ -186,20 +187,38 @@ def refuse_deeper(bases: dict[str, pathlib.Path], files: dict[str, list[pathlib.
                     )
 
 
-def labels_of(base: pathlib.Path, files: Sequence[pathlib.Path]) -> list[str | None]:
-    """Returns the sub-folder of each file; either all or none have one.
+def labels_of(base: pathlib.Path, files: Sequence[str]) -> list[str | None]:
+    """Returns the sub-folder of each file, a path below `base`; either all or none have one.
 
     Raises:
       UserError: some have one.
     """
-    parts = [path.relative_to(base).parts for path in files]
-    names = [part[0] if len(part) > 1 else None for part in parts]
-    if None in names and set(names) != {None}:
-        stray = files[names.index(None)]
+    parts = (name.partition('/') for name in files)
+    names = [sys.intern(first) if slash else None for first, slash, _ in parts]
+    if None in names and {*names} != {None}:
+        stray = base / files[names.index(None)]
         raise UserError(
             f'{stray} lies beside sub-folders, which are labels: move it into one of them'
         )
     return names
+
+
+def labels_of_splits(
+    bases: dict[str, pathlib.Path], files: dict[str, list[str]]
+) -> dict[str, list[str | None]]:
+    """Returns `labels_of` by split; either all splits or none have labels.
+
+    Raises:
+      UserError: as in `labels_of`, or only some splits have labels.
+    """
+    labelled = {split: labels_of(bases[split], names) for split, names in files.items()}
+    without = [split for split, labels in labelled.items() if None in labels]
+    if without and len(without) < len(labelled):
+        stray = bases[without[0]] / files[without[0]][0]
+        raise UserError(
+            f'{stray} is in no sub-folder, unlike those of other splits: move it into one'
+        )
+    return labelled
 
 
 def classes_of(

@@ -5,7 +5,7 @@ import pathlib
 import numpy as np
 
 from atelier.data.cache import cached, create_array
-from atelier.data.checksums import checksum
+from atelier.data.checksums import digest
 from atelier.errors import UserError
 
 SHRINK = ('train', 'valid')  # 'test' stays whole
@@ -56,5 +56,5 @@ def _rows(split: Split, index: np.ndarray, key_prefix: str) -> Split:
             for start in range(0, len(index), CHUNK):
                 kept[start : start + CHUNK] = array[index[start : start + CHUNK]]
 
-    sums = [f'{checksum(array):08x}' for _, array in sorted(split.items())]
-    return cached('-'.join([key_prefix, str(len(index)), *sums]), build)[1]
+    digests = [digest(array).hex() for _, array in sorted(split.items())]
+    return cached('-'.join([key_prefix, *digests]), build)[1]

@@ -18,6 +18,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Int
 
+from atelier.data.classes import with_names
 from atelier.data.dataset import Dataset
 from atelier.data.decoding import ImageSplit, StoredImage, decoded
 from atelier.data.original.digests import digest_of
@@ -67,14 +68,16 @@ def load(
     if not files:
         raise UserError(f'config.data.path: there is no parquet file in {root}')
 
+    parts = read(files)
+
     def open_splits() -> tuple[dict[str, ImageSplit], int | None]:
-        parts = read(files)
         return {split: part.images for split, part in parts.items()}, _num_classes(parts, root)
 
     shape, by_content = tuple(image_shape), split_by == 'content'
     kind = 'parquet-content' if by_content else 'parquet'
     key = '-'.join([kind, *map(str, shape), digest_of(files)])
-    return decoded(key, open_splits, root.stem, shape, held_out_share if by_content else 0.0)
+    data = decoded(key, open_splits, root.stem, shape, held_out_share if by_content else 0.0)
+    return data._replace(spec=with_names(data.spec, parts['train'].class_names))
 
 
 def find(location: pathlib.Path) -> tuple[pathlib.Path, ...]:

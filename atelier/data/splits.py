@@ -19,6 +19,7 @@ import pathlib
 import numpy as np
 from jaxtyping import UInt64
 
+from atelier.data.large_arrays import reordered
 from atelier.errors import UserError, at_least, choose
 from atelier.log import counted, log
 
@@ -63,6 +64,8 @@ def arranged(
 ) -> tuple[dict[str, dict[str, np.ndarray]], str]:
     """Returns arrays in an order without meaning and, by content, all three splits.
 
+    Large arrays are overwritten.
+
     Args:
       splits: at least 'train', as stored.
       by_content: whether to sort by digests and hold out by them, or to use `fixed_order`.
@@ -75,7 +78,7 @@ def arranged(
             order = np.argsort(digests[name], kind='stable')
         else:
             order = fixed_order(len(part['x']))
-        ordered[name] = {key: array[order] for key, array in part.items()}
+        ordered[name] = {key: reordered(array, order) for key, array in part.items()}
     if not by_content:
         return ordered, ''
     return hold_out_by_content(ordered, np.sort(digests['train']), held_out_share)

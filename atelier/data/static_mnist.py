@@ -4,8 +4,8 @@ import pathlib
 
 import numpy as np
 
-from atelier.data.arrays import open_npz
 from atelier.data.dataset import Dataset, Spec
+from atelier.data.npz_files import open_npz
 from atelier.data.splits import SPLITS, fixed_order
 from atelier.errors import UserError, reading
 from atelier.paths import user_path

@@ -18,6 +18,8 @@ advance by half a context and score the last half, given at least half a context
 first window is scored completely; the last ends with the part and scores the remaining symbols.
 """
 
+from collections.abc import Iterator
+
 import numpy as np
 from jaxtyping import Integer
 
@@ -29,7 +31,9 @@ from atelier.paths import user_path
 TRAIN_SHARE = 0.9
 VALID_SHARE = 0.05  # of the training part
 Symbols = Integer[np.ndarray, 'length']  # indices into the vocabulary
-NEWLINE = ord('\n')
+NEWLINE = '\n'
+NUM_POINTS = 0x110000  # of Unicode
+PIECE = 2**20  # symbols; affects only memory use
 
 
 def load(
@@ -174,17 +178,30 @@ def _end_of_training(length: int) -> int:
 
 def _tokenized(text: str, name: str) -> tuple[Symbols, str]:
     """Returns the text as vocabulary indices, and the vocabulary."""
-    points = np.frombuffer(text.encode('utf-32-le'), np.uint32)
-    known = np.unique(points[: _end_of_training(len(points))])
+    is_known = np.zeros(NUM_POINTS, bool)
+    for _, points in _points(text[: _end_of_training(len(text))]):
+        is_known[points] = True
+    known = np.flatnonzero(is_known)
     if len(known) < 2:
         raise UserError(f'the first nine tenths of {name} repeat one character')
-    tokens = np.minimum(np.searchsorted(known, points), len(known) - 1)
-    unknown = np.flatnonzero(known[tokens] != points)
-    if len(unknown):
-        line = 1 + int(np.sum(points[: unknown[0]] == NEWLINE))
-        raise UserError(
-            f'{name}: {chr(points[unknown[0]])!r} (line {line}) is outside the vocabulary, which '
-            'comes from the first nine tenths: remove it, or add it there too'
-        )
     dtype = np.uint8 if len(known) <= 256 else np.int32
-    return tokens.astype(dtype), ''.join(map(chr, known))
+    index_of, tokens = np.zeros(NUM_POINTS, dtype), np.empty(len(text), dtype)
+    index_of[known] = np.arange(len(known))
+    for start, points in _points(text):
+        unknown = np.flatnonzero(~is_known[points])
+        if len(unknown):
+            first = start + int(unknown[0])
+            raise UserError(
+                f'{name}: {text[first]!r} (line {1 + text.count(NEWLINE, 0, first)}) is outside '
+                'the vocabulary, which comes from the first nine tenths: remove it, or add it '
+                'there too'
+            )
+        tokens[start : start + len(points)] = index_of[points]
+    return tokens, ''.join(map(chr, known))
+
+
+def _points(text: str) -> Iterator[tuple[int, np.ndarray]]:
+    """Yields the code points of a text in pieces, each with the position of its first symbol."""
+    for start in range(0, len(text), PIECE):
+        piece = text[start : start + PIECE].encode('utf-32-le')
+        yield start, np.frombuffer(piece, np.uint32)

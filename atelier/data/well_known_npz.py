@@ -5,7 +5,7 @@
 
 import pathlib
 
-from atelier.data.arrays import open_npz
+from atelier.data.npz_files import open_npz
 from atelier.data.original.known import Known
 from atelier.data.original.pictures import Pictures, checked
 from atelier.errors import UserError

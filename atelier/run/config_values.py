@@ -15,7 +15,8 @@ from atelier.log import log
 from atelier.paths import user_path
 from atelier.run import stored_values
 
-MAY_MOVE = ('data.path', 'data.data_dir', 'data.placement')  # location of the data, not content
+# location of the data and checks of them, not content
+MAY_MOVE = ('data.path', 'data.data_dir', 'data.placement', 'data.verify', 'data.strict')
 # fields added later, and the values that older runs had
 LATER = {
     'data.without_classes': [],
@@ -24,6 +25,8 @@ LATER = {
     'data.splits': 'exact',
     'data.classes': 'declared',
     'data.held_out_share': 0.1,
+    'data.strict': False,
+    'data.verify': 'content',
     'train.optimizer': 'adam',
 }
 # rules of config.data that a run keeps, and the values for which it does; (): all

@@ -9,7 +9,7 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from atelier import checkout
-from atelier.data import dataset
+from atelier.data import dataset, fingerprints
 from atelier.data.dataset import Dataset
 from atelier.data.splits import array_digests
 from atelier.errors import UserError
@@ -27,12 +27,12 @@ def warn_of_leakage(run: Run, folder: pathlib.Path, splits: Sequence[str] = HELD
     The same holds for the run with whose weights that one began, and so on. Nothing is logged if
     the checksums show that no example was trained on, or if both runs split by content alike.
     """
-    now = run.data.fingerprint()
     for source, record in _with_sources(folder):
         if record is None:
             log.warning('%s cannot be read: what its weights were trained on is unknown', source)
             continue
         then, then_config = record['data'] or {}, record['values']['data']
+        now = fingerprints.like(run.data, then)
         doubtful = _doubtful(run, now, then, then_config, splits)
         if not doubtful:
             continue
@@ -96,7 +96,8 @@ def _begins_with(data: Dataset, then: dict[str, str]) -> bool:
         return False
     n = int(match[1])
     start = {name: array[:n] for name, array in data.splits['train'].items()}
-    return data._replace(splits={'train': start}).fingerprint('train')['train'] == then['train']
+    start = data._replace(splits={'train': start})
+    return fingerprints.like(start, then, 'train')['train'] == then['train']
 
 
 def _num_common(
@@ -116,7 +117,7 @@ def _num_common(
         trained, here = _as_stored(then_config), _as_stored(run.config.data.to_dict())
     except UserError:
         return None
-    if trained.fingerprint('train')['train'] != then.get('train'):
+    if fingerprints.like(trained, then, 'train')['train'] != then.get('train'):
         return None
     if trained.spec.event_shape != here.spec.event_shape:
         return None

@@ -7,6 +7,7 @@ import subprocess
 from typing import Any
 
 from atelier.checkout import ROOT, ConfigFile
+from atelier.data import fingerprints
 from atelier.data.dataset import Dataset
 from atelier.errors import UserError
 from atelier.log import Lines, counted, listed, log
@@ -84,7 +85,8 @@ def warn_if_data_changed(folder: pathlib.Path, data: Dataset, record: dict[str, 
     Raises:
       UserError: they have another shape or kind, for which the weights are meaningless.
     """
-    then, now = record['data'], data.fingerprint()
+    then = record['data']
+    now = fingerprints.like(data, then)
     difference = data_difference(then, now)
     if then and then.get('x') != now.get('x'):
         raise UserError(f'the data of {folder} no longer fit its model: {difference}')

@@ -22,6 +22,7 @@ from ml_collections import ConfigDict
 
 from atelier import files, leftovers
 from atelier.checkout import ConfigFile, has_moved, recorded
+from atelier.data import fingerprints
 from atelier.data.dataset import Dataset
 from atelier.errors import A_RUN, UserError, opened_from_python, reading, shortened, writing
 from atelier.log import counted, log
@@ -38,11 +39,7 @@ from atelier.run.config_values import (
 )
 from atelier.run.data_record import DataRecord
 from atelier.run.experiment import Build, Run, assemble
-from atelier.run.provenance import (
-    data_difference,
-    git_hash,
-    warn_if_code_changed,
-)
+from atelier.run.provenance import data_difference, git_hash, warn_if_code_changed
 from atelier.run.run_path import check_run_path
 
 LOCK = '.lock'  # its lock is held by the process that trains the run
@@ -194,6 +191,8 @@ def write_config(run: Run, num_devices: int, data: dict[str, str] | None = None)
     exists = (run.folder / 'config.json').exists()
     if exists and has_begun(run.folder):
         record = load(run.folder)
+        if data_difference(record['data'], data):
+            data = fingerprints.like(run.data, record['data'])
         difference = data_difference(record['data'], data)
         if difference:
             raise UserError(

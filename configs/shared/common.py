@@ -42,6 +42,10 @@ def common_config() -> ConfigDict:
             # folders of the splits of a folder: auto (by their names) | none (all are classes) |
             # train=NAME,valid=NAME,test=NAME
             splits='auto',
+            strict=False,  # whether pictures that would be converted or passed over are refused
+            # way to tell whether files have changed since they were cached: content | times (names,
+            # sizes, times and place, for slow network drives)
+            verify='content',
             # rule that makes the splits that arrays and folders lack: content | order
             split_by='content',
             held_out_share=0.1,  # fraction of the examples in each split that is made by content

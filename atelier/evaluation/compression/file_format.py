@@ -5,6 +5,7 @@ import json
 import math
 import pathlib
 import zlib
+from collections.abc import Callable
 from typing import Literal, NamedTuple
 
 import jax
@@ -12,11 +13,13 @@ import numpy as np
 
 from atelier import files
 from atelier.core import game
-from atelier.data.checksums import checksum
+from atelier.data.checksums import checksum, earlier_checksum
 from atelier.data.dataset import Spec
 from atelier.errors import UserError, reading
 from atelier.evaluation.compression.range_coder import Words
 
+Rule = Callable[[np.ndarray, int], int]  # of a checksum
+RULES = checksum, earlier_checksum  # of files of this version, and of those before
 MAGIC = {'range': b'atelier3', 'bits back': b'atelier4'}  # a new format gets a new number
 
 
@@ -107,22 +110,24 @@ def damaged(path: pathlib.Path) -> UserError:
     )
 
 
-def checksum_of(header: Header, x: np.ndarray, labels: np.ndarray | None) -> int:
+def checksum_of(
+    header: Header, x: np.ndarray, labels: np.ndarray | None, rule: Rule = checksum
+) -> int:
     """Returns a checksum of examples, their labels if coded, and the other fields of the header."""
     total = zlib.crc32(json.dumps(_fields(header._replace(examples=0))).encode())
     for array in (x,) if labels is None else (x, labels):
-        total = checksum(np.ascontiguousarray(array), total)
+        total = rule(np.ascontiguousarray(array), total)
     return total
 
 
-def checksum_of_weights(state: game.State) -> int:
+def checksum_of_weights(state: game.State, rule: Rule = checksum) -> int:
     """Returns a checksum of all weights that probabilities depend on, and of their names."""
     total = 0
     # must stay a plain tuple: its key paths are part of the checksums in existing files
     weights = state.ema, state.extra
     for path, leaf in jax.tree_util.tree_leaves_with_path(weights):
         name = jax.tree_util.keystr(path).encode()
-        total = checksum(np.atleast_1d(leaf), zlib.crc32(name, total))
+        total = rule(np.atleast_1d(leaf), zlib.crc32(name, total))
     return total
 
 

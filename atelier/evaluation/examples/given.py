@@ -8,9 +8,9 @@ from collections.abc import Sequence
 import numpy as np
 
 from atelier.data import dataset, images
-from atelier.data.arrays import open_npz
 from atelier.data.dataset import SOURCES, Dataset, Spec
 from atelier.data.folder import SUFFIXES
+from atelier.data.npz_files import open_npz
 from atelier.data.origins import Origins, named, of_splits
 from atelier.data.splits import SPLITS
 from atelier.data.stand_in import StandIn, stand_in

@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import Float
 
 from atelier import files
-from atelier.data.arrays import check_members
+from atelier.data.npz_files import check_members
 from atelier.log import log
 
 NAME = 'evaluation.npz'

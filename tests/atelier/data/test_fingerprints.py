@@ -1,8 +1,10 @@
 """The data format that a run records; the record may be a stranger's."""
 
+import numpy as np
 import pytest
 
-from atelier.data.dataset import Spec
+from atelier.data import checksums, fingerprints
+from atelier.data.dataset import Dataset, Spec
 from atelier.data.fingerprints import symbols_of
 from atelier.errors import UserError
 
@@ -20,3 +22,21 @@ def test_recorded_symbols_that_are_not_a_string_are_refused(text):
     """Only a literal is evaluated."""
     with pytest.raises(UserError, match='symbols of its text'):
         symbols_of({'x': f'levels 2, symbols {text}'})
+
+
+def test_the_checksum_of_an_earlier_version_is_compared_by_its_rule(monkeypatch):
+    """Small arrays have one checksum; large ones had that of some rows."""
+    x = np.arange(60, dtype=np.uint8).reshape(20, 3)
+    data = Dataset('rows', Spec((3,), 256, None), {'train': {'x': x}, 'test': {'x': x[:2]}}, '')
+    small = data.fingerprint()
+    assert fingerprints.like(data, small) == fingerprints.like(data, None) == small
+    monkeypatch.setattr(checksums, 'LARGE', 40)
+    split = data.splits['train']
+    then = {**small, 'train': fingerprints.of_split(split, checksums.earlier_checksum)}
+    now = data.fingerprint()
+    assert now['test'] == small['test']
+    assert len({now['train'], then['train'], small['train']}) == 3
+    assert fingerprints.like(data, then) == then
+    assert fingerprints.like(data, now) == now
+    split['x'][0, 0] += 1  # a row that both rules read
+    assert fingerprints.like(data, then)['train'] not in (then['train'], now['train'])

@@ -175,6 +175,23 @@ def test_a_run_from_before_a_field_continues_without_it(tmp_path, complaint):
         assert 'data.without_classes (the run: [], now: [9])' in line
 
 
+def test_a_run_from_before_the_checks_of_files_continues_and_may_change_them(tmp_path):
+    """How files are checked changes no data, so it may change between starts."""
+    config_file, config = recipe_and_config('digits,debug', train__steps=5)
+    run = experiment.assemble(tmp_path / 'run', config_file, config)
+    begin(run)
+    path = run.folder / 'config.json'
+    record = files.read_json(path)
+    del record['values']['data']['verify'], record['values']['data']['strict']
+    path.write_text(json.dumps(record))
+    opened = run_folder.reopen(run.folder, {'data.verify': 'times'})
+    assert (opened.config.data.verify, opened.config.data.strict) == ('times', False)
+    run_folder.check_same(run.folder, config_file, config)
+    other = config.copy_and_resolve_references()
+    other.data.verify = 'times'
+    run_folder.check_same(run.folder, config_file, other)
+
+
 def predate_the_split_rule(path):
     """Removes from config.json or sweep.json the fields that chose how data are split."""
     record = files.read_json(path)

@@ -9,6 +9,7 @@ import json
 import os
 import pathlib
 import re
+import shutil
 import socket
 import sys
 import urllib.request
@@ -143,6 +144,26 @@ def test_a_set_that_is_prepared_again_is_decoded_again(root):
     folder.rmdir()
     write_tiny(root, count=4)
     assert load(root).size('train') == 4
+
+
+@pytest.mark.parametrize('verify', ['content', 'times'])
+def test_other_pictures_with_the_same_metadata_are_decoded_again(root, verify):
+    """In the key, the metadata are not enough: they have the number of examples only."""
+    for first in (0, 100):
+        shutil.rmtree(root, ignore_errors=True)
+        write_set(root, 'tiny', {'train': pictures(3, first)}, {'image': IMAGE})
+        data = tfds_images.load('tiny', str(root), verify=verify)
+        assert sorted(reds(data.splits['train'])) == [first, first + 1, first + 2]
+
+
+def test_grey_and_coloured_pictures_are_counted_or_refused(root, caplog, complaint):
+    caplog.set_level('INFO', 'atelier')
+    grey = {'image': png(np.full((4, 5), 99))}
+    write_set(root, 'tiny', {'train': [grey, *pictures(3)]}, {'image': IMAGE})
+    assert load(root).spec.event_shape == (4, 5, 3)
+    assert 'tiny: pictures were converted: 1 grey (made colour)' in caplog.text
+    line = complaint(tfds_images.load, 'tiny', str(root), strict=True)
+    assert 'tiny train 0 is grey' in line
 
 
 # Sets that cannot be read
