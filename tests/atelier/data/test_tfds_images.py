@@ -18,7 +18,9 @@ import numpy as np
 import pytest
 
 from atelier.data import tfds_images
+from atelier.data.classes import with_names
 from atelier.data.dataset import Spec
+from atelier.data.spec import Spec
 from benchmarks.tfds_files import IMAGE, LABEL, TEXT, pictures, png, write_set
 
 REAL = pathlib.Path(__file__).resolve().parents[4] / 'shared' / 'data' / 'tfds'
@@ -403,4 +405,5 @@ def test_mnist_is_scaled_to_half(root):
 def test_names_of_labels_are_those_that_tfds_stores(tmp_path, content, names):
     if content is not None:
         (tmp_path / 'label.labels.txt').write_bytes(content)
-    assert tfds_images._class_names(tmp_path, 2) == names
+    spec = Spec((2,), 256, 2)
+    assert with_names(spec, tfds_images._class_names(tmp_path)).class_names == names
