@@ -9,7 +9,7 @@ from atelier import files
 from atelier.applications import _common
 from atelier.applications._application import BITS_BACK, CONDITIONALS, Application
 from atelier.core.abilities import Conditionals
-from atelier.errors import UserError
+from atelier.errors import UserError, shortened_text
 from atelier.evaluation.compression import bits_back, file_format, range_coder
 from atelier.log import counted, log
 from atelier.paths import user_path
@@ -147,10 +147,10 @@ def _check_source(path: pathlib.Path, header: file_format.Header, trained: Train
             f'{path} was coded with other weights than the {trained.weights}: give --workdir and '
             '--config.eval.weights of the run that coded it, or another --file'
         )
-    version = file_format.software_version()
-    if header.software_version != version:
+    version, then = file_format.software_version(), header.software_version
+    if then != version:
         raise UserError(
-            f'{path} was coded with {header.software_version} and this is {version}, '
+            f'{path} was coded with {shortened_text(str(then))} and this is {version}, '
             'which rounds probabilities differently: decode it where it was coded'
         )
 
