@@ -108,12 +108,12 @@ def read_object(path: pathlib.Path, most: int = MAX_BYTES) -> dict[str, Any]:
         return parsed(file.read(most + 1), most)
 
 
-def parsed(raw: bytes, most: int = MAX_BYTES) -> dict[str, Any]:
+def parsed(raw: bytes, most: int = MAX_BYTES, max_depth: int = MAX_DEPTH) -> dict[str, Any]:
     """Returns the object of a JSON text.
 
     Raises:
       ValueError: the text is not a JSON object, or it is longer than `most` bytes or deeper than
-        `MAX_DEPTH`.
+        `max_depth`.
     """
     if len(raw) > most:
         raise ValueError(f'it is larger than {most:,} bytes')
@@ -123,8 +123,8 @@ def parsed(raw: bytes, most: int = MAX_BYTES) -> dict[str, Any]:
         raise ValueError('it is nested too deeply') from error
     if not isinstance(value, dict):
         raise ValueError('it holds no object')
-    if not _is_shallow(value, MAX_DEPTH):
-        raise ValueError(f'it is nested more than {MAX_DEPTH} deep')
+    if not _is_shallow(value, max_depth):
+        raise ValueError(f'it is nested more than {max_depth} deep')
     return value
 
 
