@@ -116,7 +116,10 @@ def define() -> flags.FlagValues:
     flags.DEFINE_string('mode', 'train', 'mode: what the command does', **kwargs)
     flags.DEFINE_string('workdir', None, 'folder of the run; runs/CONFIG-DATA by default', **kwargs)
     flags.DEFINE_multi_string(
-        'trust', [], 'config files that runs may name, and folders that they may link to', **kwargs
+        'trust',
+        [],
+        'paths of configs that runs may name, and of folders that they link to',
+        **kwargs,
     )
     flags.DEFINE_string(
         'init_from', None, 'folder of a run whose weights a new run starts with', **kwargs
