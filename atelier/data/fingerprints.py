@@ -1,6 +1,7 @@
 """What a run records about its data, and comparisons with it."""
 
 import ast
+import re
 from collections.abc import Callable
 
 import numpy as np
@@ -52,3 +53,9 @@ def like(data, then: dict[str, str] | None, *splits: str) -> dict[str, str]:
         if may_agree and of_split(arrays, earlier_checksum) == recorded:
             now[name] = recorded
     return now
+
+
+def size_of(fingerprint: dict[str, str], split: str) -> int | None:
+    """Returns the size of a split in a `Dataset.fingerprint`, or None if it is not recorded."""
+    match = re.match(r'(\d{1,15}) examples, ', fingerprint.get(split, ''), re.ASCII)
+    return int(match[1]) if match else None

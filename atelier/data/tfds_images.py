@@ -7,7 +7,6 @@ TFDS.
 
 import contextlib
 import importlib.util
-import json
 import os
 import pathlib
 import re
@@ -17,12 +16,12 @@ import sys
 import urllib.request
 from collections.abc import Iterator, Sequence
 
+from atelier import files
 from atelier.data import content
 from atelier.data.classes import with_names
 from atelier.data.dataset import SOURCES, Dataset
 from atelier.data.decoding import ImageSplit, StoredImage, decoded
-from atelier.errors import UserError, about, did_you_mean, shortened
-from atelier.files import check_entry
+from atelier.errors import UserError, about, did_you_mean, shortened, shortened_text
 from atelier.log import log
 from atelier.paths import user_path
 
@@ -30,6 +29,7 @@ from atelier.paths import user_path
 OWN_FEATURE = re.compile(r'tensorflow_datasets\.core\.features(\.[A-Za-z]\w*)+')
 CLASS_KEYS = ('pythonClassName', 'python_class_name', 'type')  # in today's and older files
 MAX_LABEL_FILE = 1 << 22  # characters of the file with the names of labels
+MAX_DEPTH = 32  # of the lists and objects in these files: features may be nested
 VERSION = re.compile(r'\d+\.\d+\.\d+')
 METADATA = ('dataset_info.json', 'features.json')
 SPLITS = {'train': 'train', 'validation': 'valid', 'valid': 'valid', 'test': 'test'}
@@ -154,21 +154,26 @@ def _key(folder: pathlib.Path, name: str, image_shape: tuple[int, ...], verify: 
     """Returns the cache key: data set, version, image shape and a key of all files."""
     names = sorted(path.name for path in folder.iterdir())
     for file in names:
-        check_entry(folder / file, may_be_link=True)
+        files.check_entry(folder / file, may_be_link=True)
     try:
-        for file in METADATA:
-            (folder / file).read_bytes()
-        kind = json.loads((folder / METADATA[0]).read_text()).get('fileFormat', 'tfrecord')
-    except (OSError, ValueError, AttributeError) as error:
+        info, _ = (_read(folder / file) for file in METADATA)
+        kind = files.parsed(info, max_depth=MAX_DEPTH).get('fileFormat', 'tfrecord')
+    except (OSError, ValueError) as error:
         raise UserError(f'{folder} is not a whole TFDS set: {error}') from error
     if kind != 'array_record':
         raise UserError(
-            f'{folder} is prepared as {kind}, which only TensorFlow reads: prepare it again with '
-            '--file_format=array_record'
+            f'{folder} is prepared as {shortened_text(str(kind))}, which only TensorFlow reads: '
+            'prepare it again with --file_format=array_record'
         )
     names = [file for file in names if (folder / file).is_file()]
     key = content.key_of(folder, names, verify, (name, folder.name, image_shape))
     return '-'.join(['tfds', *name.split('/'), folder.name, key])
+
+
+def _read(path: pathlib.Path) -> bytes:
+    """Returns the bytes of a description; one byte more than allowed if it is too large."""
+    with files.open_regular(path) as file:
+        return file.read(files.MAX_BYTES + 1)
 
 
 def _open(folder: pathlib.Path, name: str) -> tuple[dict[str, ImageSplit], int | None]:
@@ -176,7 +181,7 @@ def _open(folder: pathlib.Path, name: str) -> tuple[dict[str, ImageSplit], int |
     import tensorflow_datasets as tfds
 
     with _reporting_damage(folder):
-        content = json.loads((folder / 'features.json').read_text())
+        content = files.parsed(_read(folder / 'features.json'), max_depth=MAX_DEPTH)
     with about(str(folder)):
         _check_features(content)
     with _reporting_damage(folder):
@@ -220,7 +225,9 @@ def _check_features(content) -> None:
         for key in CLASS_KEYS:
             name = content.get(key, '')
             if isinstance(name, str) and name and not OWN_FEATURE.fullmatch(name):
-                raise UserError(f'features.json names the class {name!r}, which is not of TFDS')
+                raise UserError(
+                    f'features.json names the class {shortened(name)}, which is not of TFDS'
+                )
     if isinstance(content, dict | list):
         for part in content.values() if isinstance(content, dict) else content:
             _check_features(part)

@@ -50,8 +50,8 @@ class MetricsLog:
         for name in values:
             if len(name) > MAX_NAME:
                 raise UserError(
-                    f'the name of the metric {shortened(name)} has {len(name):,} characters: give '
-                    f'it at most {MAX_NAME}'
+                    f'the name of the metric {shortened(name)} has '
+                    f'{counted(len(name), "character")}: give it at most {MAX_NAME}'
                 )
         row = files.with_null({'step': step, **self.progress(step), **values})
         with writing(self._path):

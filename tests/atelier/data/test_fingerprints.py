@@ -5,7 +5,7 @@ import pytest
 
 from atelier.data import checksums, fingerprints
 from atelier.data.dataset import Dataset, Spec
-from atelier.data.fingerprints import symbols_of
+from atelier.data.fingerprints import of_split, size_of, symbols_of
 from atelier.errors import UserError
 
 
@@ -40,3 +40,11 @@ def test_the_checksum_of_an_earlier_version_is_compared_by_its_rule(monkeypatch)
     assert fingerprints.like(data, now) == now
     split['x'][0, 0] += 1  # a row that both rules read
     assert fingerprints.like(data, then)['train'] not in (then['train'], now['train'])
+
+
+def test_the_size_of_a_split():
+    """Untrusted text gives no size."""
+    assert size_of({'train': of_split({'x': np.zeros(60_000, np.uint8)})}, 'train') == 60_000
+    for text in ('', '6', 'examples', '-6 examples, ', f'{10**20} examples, ', '\u0663 examples, '):
+        assert size_of({'train': text}, 'train') is None
+    assert size_of({}, 'train') is None

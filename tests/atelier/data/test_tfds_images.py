@@ -20,7 +20,6 @@ import pytest
 from atelier.data import tfds_images
 from atelier.data.classes import with_names
 from atelier.data.dataset import Spec
-from atelier.data.spec import Spec
 from benchmarks.tfds_files import IMAGE, LABEL, TEXT, pictures, png, write_set
 
 REAL = pathlib.Path(__file__).resolve().parents[4] / 'shared' / 'data' / 'tfds'
@@ -225,6 +224,25 @@ def test_a_damaged_set_is_refused(root, complaint, damage):
     folder = write_tiny(root)
     damage(folder)
     assert 'tiny' in complaint(load, root)
+
+
+@pytest.mark.parametrize('name', ['dataset_info.json', 'features.json'])
+@pytest.mark.parametrize(
+    ('text', 'reason'),
+    [
+        (
+            b'{"fileFormat": "array_record"' + b' ' * (1 << 24) + b'}',
+            'larger than 16,777,216 bytes',
+        ),
+        (b'{"a":' * 40 + b'1' + b'}' * 40, 'nested more than 32 deep'),
+        (b'{"a":' * 10**5 + b'1' + b'}' * 10**5, 'nested too deeply'),
+    ],
+)
+def test_a_huge_or_deep_description_is_refused(root, complaint, name, text, reason):
+    """Before it is parsed, or before it is used."""
+    folder = write_tiny(root)
+    (folder / name).write_bytes(text)
+    assert reason in complaint(load, root)
 
 
 @pytest.mark.parametrize('key', ['pythonClassName', 'python_class_name', 'type'])
