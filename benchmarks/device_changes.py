@@ -23,7 +23,7 @@ from absl import app, flags
 
 from benchmarks import fault_injection, page_rows
 from benchmarks.fault_injection import Fault, ProcessResult
-from benchmarks.kills import MOMENT, PATIENCE, TRAIN, VAE
+from benchmarks.small_training import MOMENT, PATIENCE, TRAIN, VAE
 
 flags.DEFINE_integer('pairs', 12, 'pairs of different numbers of devices, in random order')
 flags.DEFINE_integer('tries_per_pair', 4, 'kills of each pair')

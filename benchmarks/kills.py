@@ -23,6 +23,7 @@ from PIL import Image
 
 from benchmarks import fault_injection, file_digests, page_rows
 from benchmarks.fault_injection import Fault, ProcessResult
+from benchmarks.small_training import MOMENT, PATIENCE, TRAIN, VAE
 
 flags.DEFINE_float('minutes', 30.0, 'minutes for all commands; each has at least one try')
 flags.DEFINE_string('commands', '', 'which commands, separated by commas; all by default')
@@ -30,14 +31,6 @@ flags.DEFINE_integer('tries', 0, 'tries of each command; 0: every change in all 
 flags.DEFINE_integer('kill_seed', 0, 'seed of the order of tries and of the delays')
 
 WAYS = ('kill', 'moment', 'full disk')
-PATIENCE = 300.0  # seconds that one command may take
-MOMENT = 0.03  # longest delay of a kill, in seconds; a save of these runs takes about as long
-VAE = '--config=configs/vae.py:digits,debug'
-TRAIN = (
-    *('--config.train.steps=20', '--config.train.evaluate_every=10'),
-    *('--config.train.checkpoint_every=5', '--config.train.steps_per_dispatch=5'),
-    '--config.hypers.ema_half_life=0.0',
-)
 SWEEP = (VAE, '--mode=sweep', '--sweep=seed=0,1', '--workdir=RUN')
 FEW = (*TRAIN[:1], '--config.train.evaluate_every=20')
 
