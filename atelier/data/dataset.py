@@ -149,8 +149,7 @@ class Dataset(NamedTuple):
     def fingerprint(self, *splits: str) -> dict[str, str]:
         """Returns what identifies the data: the format of x, and each split's size and checksum.
 
-        Covers all splits and the rule that made them, or those that are named: large ones take a
-        while.
+        Covers the named splits, or all and the rule that made them. Large ones take a while.
         """
         fingerprint = {'x': self.spec.format}
         if self.split_rule and not splits:
@@ -163,8 +162,10 @@ class Dataset(NamedTuple):
         return fingerprint
 
 
-def load(config) -> Dataset:
+def load(config, may_prepare: bool = False) -> Dataset:
     """Loads the data set that `config.data` names, with all three splits and its preprocessing.
+
+    With `may_prepare`, TFDS may download it: only if the user names it now, not if a record does.
 
     Raises:
       UserError: a setting is invalid, or the source raises it.
@@ -175,17 +176,16 @@ def load(config) -> Dataset:
     choose('data.dequantize', data.dequantize, preprocess.DEQUANTIZATIONS)
     accepted = settings_of(data.name)
     check_rule(data, 'split_by' in accepted)
-    settings = {name: data[name] for name in SETTINGS}
-    for name, value in settings.items():
-        if value and name not in accepted:
-            raise UserError(f'config.data.{name}={value!r}: {data.name} does not read it: omit it')
+    for name in SETTINGS:
+        if data[name] and name not in accepted:
+            setting = f'config.data.{name}={data[name]!r}'
+            raise UserError(f'{setting}: {data.name} does not read it: omit it')
     missing = [name for name, needed in accepted.items() if needed and name not in data]
     if missing:
-        raise UserError(
-            f'{data.name} needs config.data.{missing[0]}, which this config lacks: choose a config '
-            'for such data'
-        )
-    loaded = _source(data.name)(**{name: data[name] for name in accepted if name in data})
+        lacking = f'config.data.{missing[0]}, which this config lacks'
+        raise UserError(f'{data.name} needs {lacking}: choose a config for such data')
+    source = _source(data.name, may_prepare)
+    loaded = source(**{name: data[name] for name in accepted if name in data})
     loaded = loaded._replace(splits=hold_out(loaded.splits, data.num_valid))
     if loaded.split_rule:
         loaded = loaded._replace(description=f'{loaded.description}, split by content')
@@ -203,7 +203,7 @@ def settings_of(name: str) -> dict[str, bool]:
     return {field: parameter.default is parameter.empty for field, parameter in parameters.items()}
 
 
-def _source(name: str) -> Callable[..., Dataset]:
+def _source(name: str, may_prepare: bool = False) -> Callable[..., Dataset]:
     """Returns the `load` of a source, imported here because its imports may be heavy."""
     match name:
         case 'digits':
@@ -220,7 +220,9 @@ def _source(name: str) -> Callable[..., Dataset]:
             from atelier.data.text import load
         case _ if name in POINTS:
             from atelier.data.toy import load
-        case _:  # any other name is a TFDS data set
+        case _ if may_prepare:  # any other name is a TFDS data set
+            from atelier.data.tfds_images import prepare_and_load as load
+        case _:
             from atelier.data.tfds_images import load
     return load
 
@@ -260,9 +262,8 @@ def binarized(data: Dataset, method: str) -> Dataset:
         return data
     top, splits = data.spec.levels - 1, dict(data.splits)
     if rule is preprocess.stochastic:
-        for name in ('valid', 'test'):
-            if name in splits:
-                splits[name] = {**splits[name], 'x': preprocess.fixed_draw(splits[name]['x'], top)}
+        for name in {'valid', 'test'} & {*splits}:
+            splits[name] = {**splits[name], 'x': preprocess.fixed_draw(splits[name]['x'], top)}
     return data._replace(
         spec=data.spec._replace(levels=2),
         splits=splits,

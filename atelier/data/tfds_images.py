@@ -1,7 +1,8 @@
 """Any image data set of TensorFlow Datasets (TFDS) by name, read without TensorFlow.
 
 A data set must be prepared once, as array_record files; TFDS does that with TensorFlow and an
-internet connection. Decoded images are cached; a run that finds them in the cache does not import
+internet connection. It is prepared here only if the user's own command names it, never because a
+run does. Decoded images are cached; a run that finds them in the cache does not import
 TFDS.
 """
 
@@ -11,6 +12,7 @@ import json
 import os
 import pathlib
 import re
+import shlex
 import socket
 import subprocess
 import sys
@@ -32,9 +34,11 @@ VERSION = re.compile(r'\d+\.\d+\.\d+')
 SPLITS = {'train': 'train', 'validation': 'valid', 'valid': 'valid', 'test': 'test'}
 # suggested for a misspelt name, prepared or not
 POPULAR = ('mnist', 'fashion_mnist', 'emnist', 'cifar10', 'celeb_a', 'omniglot')
+NAME = re.compile(r'\w{1,100}(/\w[\w.-]{0,99})?')
+# `tfds.builder` would also read data_dir, and import the classes that its features.json names
 PREPARE = (
-    'import sys, tensorflow_datasets as tfds;'
-    'tfds.builder(sys.argv[1], data_dir=sys.argv[2], file_format="array_record")'
+    'import sys, tensorflow_datasets as tfds; name, _, kind = sys.argv[1].partition("/"); '
+    'tfds.builder_cls(name)(data_dir=sys.argv[2], config=kind or None, file_format="array_record")'
     '.download_and_prepare()'
 )
 
@@ -48,24 +52,72 @@ def load(name: str, data_dir: str = '', image_shape: tuple[int, ...] = ()) -> Da
       image_shape: (height, width, channels) to scale and crop to; empty: images keep their shape.
 
     Raises:
-      UserError: the data set is not prepared and cannot be prepared here, or has no images.
+      UserError: there is no such data set, it is not prepared, or it has no images.
     """
-    location = data_dir or os.environ.get('TFDS_DATA_DIR') or '~/tensorflow_datasets'
-    root = user_path(location)
+    root = _root(data_dir)
     folder = _prepared(root, name)
     if folder is None:
-        _prepare(root, name)
-        folder = _prepared(root, name)
-        if folder is None:
-            raise UserError(f'TFDS prepared {name!r}, but not in {root}')
+        command = shlex.join(_command(root, name))
+        raise UserError(
+            f'{_missing(root, name)}; to prepare it, if you trust the run that names it, after pip '
+            f'install -r requirements-tfds.txt: `{command}`'
+        )
     shape = tuple(image_shape)
     return decoded(_key(folder, name, shape), lambda: _open(folder, name), name, shape)
 
 
+def prepare_and_load(name: str, data_dir: str = '', image_shape: tuple[int, ...] = ()) -> Dataset:
+    """As `load`, but lets TFDS download and prepare the data set if it is not prepared.
+
+    Raises:
+      UserError: as `load`; or TensorFlow or an internet connection is missing, or TFDS fails.
+    """
+    root = _root(data_dir)
+    if _prepared(root, name) is None:
+        _prepare(root, name)
+    return load(name, data_dir, image_shape)
+
+
+def _command(root: pathlib.Path, name: str) -> list[str]:
+    """Returns the command that prepares a data set, which alone imports TensorFlow.
+
+    With -P, modules are not searched in the current folder, which may be untrusted.
+    """
+    return [sys.executable, '-P', '-c', PREPARE, name, str(root)]
+
+
+def _prepare(root: pathlib.Path, name: str) -> None:
+    """Downloads and prepares a data set with TFDS, in a subprocess.
+
+    Raises:
+      UserError: TensorFlow or an internet connection is missing, or TFDS fails.
+    """
+    missing = _missing(root, name)
+    if importlib.util.find_spec('tensorflow') is None:
+        raise UserError(f'{missing}; to prepare it here: pip install -r requirements-tfds.txt')
+    if not _has_network():  # TFDS would retry for minutes
+        raise UserError(f'{missing}; preparing it here needs the internet, which cannot be reached')
+    log.info('preparing %s in %s: this happens once', name, root)
+    if subprocess.run(_command(root, name)).returncode:
+        raise UserError(f'TFDS could not prepare {name!r}: its last line above says why')
+    if _prepared(root, name) is None:
+        raise UserError(f'TFDS prepared {name!r}, but not in {root}')
+
+
+def _root(data_dir: str) -> pathlib.Path:
+    return user_path(data_dir or os.environ.get('TFDS_DATA_DIR') or '~/tensorflow_datasets')
+
+
 def _prepared(root: pathlib.Path, name: str) -> pathlib.Path | None:
-    """Returns the folder of the newest version on disk, or None."""
+    """Returns the folder of the newest version on disk, or None.
+
+    Raises:
+      UserError: the name cannot be one of TFDS, or it lacks the kind of data.
+    """
+    if not NAME.fullmatch(name):
+        raise UserError(f'{_missing(root, name)} and give a name such as mnist or emnist/letters')
     folder = root / name
-    if not re.fullmatch(r'\w{1,100}(/[\w.-]{1,100})?', name) or not folder.is_dir():
+    if not folder.is_dir():
         return None
     versions = [path for path in folder.iterdir() if VERSION.fullmatch(path.name)]
     whole = [path for path in versions if (path / 'dataset_info.json').is_file()]
@@ -78,25 +130,14 @@ def _prepared(root: pathlib.Path, name: str) -> pathlib.Path | None:
     return None
 
 
-def _prepare(root: pathlib.Path, name: str) -> None:
-    """Downloads and prepares a data set with TFDS, in a subprocess that alone imports TensorFlow.
-
-    Raises:
-      UserError: TensorFlow or an internet connection is missing, or TFDS fails.
-    """
+def _missing(root: pathlib.Path, name: str) -> str:
+    """Returns the first part of a message: what the name is not."""
     existing = [path.name for path in root.iterdir()] if root.is_dir() else []
-    missing = (
+    return (
         f'{shortened(name)} is not a source ({", ".join(SOURCES)}) or a TFDS data set prepared in '
         f'{root}{did_you_mean(name, [*SOURCES, *existing, *POPULAR])}: set config.data.data_dir or '
         'TFDS_DATA_DIR to the folder of prepared sets'
     )
-    if importlib.util.find_spec('tensorflow') is None:
-        raise UserError(f'{missing}; to prepare it here: pip install -r requirements-tfds.txt')
-    if not _has_network():  # TFDS would retry for minutes
-        raise UserError(f'{missing}; preparing it here needs the internet, which cannot be reached')
-    log.info('preparing %s in %s: this happens once', name, root)
-    if subprocess.run([sys.executable, '-c', PREPARE, name, str(root)]).returncode:
-        raise UserError(f'TFDS could not prepare {name!r}: its last line above says why')
 
 
 def _has_network() -> bool:
