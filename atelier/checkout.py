@@ -24,7 +24,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[1]  # has train_lib.py and confi
 NAMES = ('train_lib', 'configs', 'models', 'losses')  # top-level modules of the root
 MAX_ARGUMENT = 1000  # characters of ARGUMENT in PATH:ARGUMENT
 _root_modules: dict[str, types.ModuleType] = {}  # the root's modules while they are not importable
-_trusted: set[pathlib.Path] = set()  # files that the user named: their code may run
+_trusted: set[pathlib.Path] = set()  # the user named them: files may run, links may lead there
 
 
 def train_lib() -> types.ModuleType:
@@ -80,8 +80,7 @@ def importable() -> Iterator[None]:
 def open_for_a_command() -> Iterator[None]:
     """Keeps the root's modules and those beside the user's files importable during a command.
 
-    Raises:
-      UserError: there is no checkout around the package.
+    Raises UserError if there is no checkout around the package.
     """
     with importable(), user_files.kept_open():
         yield
@@ -94,8 +93,8 @@ def open_for(file: pathlib.Path) -> Iterator[None]:
     Raises:
       UserError: as `importable`, or a module beside the file has the name of a root module.
     """
-    is_own_config = file.parent == ROOT / 'configs'  # these import each other as configs.NAME
-    neighbours = contextlib.nullcontext() if is_own_config else user_files.beside(file)
+    is_own = is_in_configs(file)  # these import each other as configs.NAME
+    neighbours = contextlib.nullcontext() if is_own else user_files.beside(file)
     with importable(), neighbours:
         try:
             yield
@@ -210,10 +209,10 @@ class ConfigFile(NamedTuple):
 
 
 def config_file(flag: str) -> ConfigFile:
-    """Splits the value of --config, PATH or PATH:ARGUMENT.
+    """Splits the value of --config, PATH or PATH:ARGUMENT, and trusts the file.
 
-    PATH is looked up in the working directory, then in the checkout. The file becomes trusted,
-    because the user named it. Raises UserError if ARGUMENT is longer than `MAX_ARGUMENT`.
+    PATH is looked up in the working directory, then in the checkout. Raises UserError if ARGUMENT
+    is longer than `MAX_ARGUMENT`.
     """
     path, _, argument = flag.partition(':')
     if len(argument) > MAX_ARGUMENT:
@@ -240,9 +239,8 @@ def has_moved(then: str, now: ConfigFile) -> bool:
 def recorded(record: dict[str, Any], folder: pathlib.Path) -> ConfigFile:
     """Returns the config file that `record` (config.json or sweep.json in `folder`) names.
 
-    The folder may be untrusted, so it must not choose the code that runs. The record may
-    name only a config of the checkout, or a file that the user has named too. If the file is gone,
-    a file of the same name that the user has named takes its place.
+    The folder may be untrusted, so it must not choose the code that runs. The record may name only
+    a config of the checkout, or a file that the user has named too, also under a new path.
 
     Raises:
       UserError: the file is neither in `configs/` of the checkout nor trusted.
@@ -267,14 +265,18 @@ def recorded(record: dict[str, Any], folder: pathlib.Path) -> ConfigFile:
 
 
 def trust(*paths: str | pathlib.Path) -> None:
-    """Allows run folders to name these files as their config, until the process ends."""
+    """Trusts config files, and folders for links of `checkpoints`, until the process ends."""
     _trusted.update(user_path(path).resolve() for path in paths)
 
 
+def trusted() -> frozenset[pathlib.Path]:
+    """Returns the absolute paths of all files and folders that the user has named."""
+    return frozenset(_trusted)
+
+
 def trust_flags() -> list[str]:
-    """Returns the flag that makes another command trust the same files; [] if none is needed."""
-    files = sorted(str(file) for file in _trusted if not is_in_configs(file))
-    return [f'--trust={",".join(files)}'] if files else []
+    """Returns the flags that make another command trust the same files and folders."""
+    return [f'--trust={path}' for path in sorted(_trusted) if not is_in_configs(path)]
 
 
 def is_in_configs(file: pathlib.Path) -> bool:

@@ -27,7 +27,7 @@ from atelier.errors import (
     shortened,
     suggestion,
 )
-from atelier.log import escaped, log_to_terminal
+from atelier.log import log_to_terminal, one_line
 from atelier.paths import user_path
 from atelier.training.stop_signals import StoppedAtOnce
 
@@ -44,7 +44,7 @@ def console() -> None:
             perform(parse(sys.argv))
     except UserError as error:
         try:
-            print(f'error: {escaped(str(error))}', file=sys.stderr, flush=True)
+            print(f'error: {one_line(str(error))}', file=sys.stderr, flush=True)
         finally:
             os._exit(1)  # on a full disk, each writer would print a traceback at exit
     except StoppedAtOnce as error:
@@ -71,7 +71,7 @@ def parse(argv: list[str]) -> Command:
     args = cli_flags.without('config', argv)
     typed = value_of('config', argv)
     _refuse_unknown_flags(args, mode, application, typed)
-    _trust(*filter(None, (value_of('trust', argv) or '').split(',')))
+    _trust(*cli_flags.paths_of('trust', argv))
     config_file = (
         None if mode == 'compare' else _config_file(typed, mode, value_of('workdir', argv))
     )
@@ -137,16 +137,15 @@ def _config_file(typed: str | None, mode: str, workdir: str | None) -> checkout.
 
 
 def _trust(*paths: str) -> None:
-    """Trusts the files of --trust.
+    """Trusts the files and folders of --trust.
 
     Raises:
-      UserError: a file does not exist.
+      UserError: one of them does not exist.
     """
     for path in paths:
-        file = user_path(path)
-        with reading(file):
-            if not file.is_file():
-                raise UserError(f'--trust={path}: there is no such file')
+        with reading(path):
+            if not user_path(path).exists():
+                raise UserError(f'--trust={path}: there is no such file or folder')
     checkout.trust(*paths)
 
 

@@ -1,6 +1,7 @@
 """Command-line flags: their definitions, and reading arguments before they are parsed."""
 
 import inspect
+import os
 import re
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -114,8 +115,11 @@ def define() -> flags.FlagValues:
     kwargs = dict(flag_values=values)
     flags.DEFINE_string('mode', 'train', 'mode: what the command does', **kwargs)
     flags.DEFINE_string('workdir', None, 'folder of the run; runs/CONFIG-DATA by default', **kwargs)
-    flags.DEFINE_list(
-        'trust', [], 'config files of your own that runs may name: FILE,FILE', **kwargs
+    flags.DEFINE_multi_string(
+        'trust',
+        [],
+        'paths of configs that runs may name, and of folders that they link to',
+        **kwargs,
     )
     flags.DEFINE_string(
         'init_from', None, 'folder of a run whose weights a new run starts with', **kwargs
@@ -240,12 +244,27 @@ def _allowed(parser: flags.ArgumentParser, value: str) -> str:
 
 def value_of(name: str, argv: list[str]) -> str | None:
     """Returns the value of --name=VALUE or --name VALUE before parsing; the last if repeated."""
-    value = None
+    return next(reversed(_values_of(name, argv)), None)
+
+
+def paths_of(name: str, argv: list[str]) -> list[str]:
+    """Returns the paths of --name=PATH,PATH before parsing; the flag may be repeated.
+
+    A value that is the path of an existing file or folder is one path, even with commas.
+    """
+    paths = []
+    for value in _values_of(name, argv):
+        paths += [value] if os.path.exists(os.path.expanduser(value)) else value.split(',')
+    return [path for path in paths if path]
+
+
+def _values_of(name: str, argv: list[str]) -> list[str]:
+    values = []
     for i, arg in enumerate(argv):
         match = _match(name, arg)
         if match:
-            value = match.group(2) if match.group(1) else ''.join(argv[i + 1 : i + 2])
-    return value
+            values.append(match.group(2) if match.group(1) else ''.join(argv[i + 1 : i + 2]))
+    return values
 
 
 def without(name: str, argv: list[str]) -> list[str]:

@@ -44,7 +44,7 @@ def load(
     folder: str | pathlib.Path,
     build: experiment.Build | None = None,
     overrides: dict[str, Any] | None = None,
-    trust: str | pathlib.Path | None = None,
+    trust: str | pathlib.Path | Sequence[str | pathlib.Path] = (),
 ) -> TrainedRun:
     """Opens a run folder. The data of the run are read when a function first needs an example.
 
@@ -52,14 +52,14 @@ def load(
       folder: the run's folder.
       build: the `build` passed to `train`; only for a run trained from Python.
       overrides: new values of fields of config.eval, such as {'eval.weights': 'last'}.
-      trust: the run's config file, if it is not in `configs/` of the checkout.
+      trust: paths that you trust: of the run's config file, if it is not in `configs/` of the
+        checkout; and of the folder of its checkpoints, if they are behind a link.
 
     Raises:
-      UserError: the folder is not a run or has no checkpoint, or its config file is elsewhere and
-        not trusted.
+      UserError: the folder is not a run or has no checkpoint, or its config file or its
+        checkpoints are elsewhere and not trusted.
     """
-    if trust is not None:
-        checkout.trust(trust)
+    _trust(trust)
     device_lib.enable_compilation_cache()
     run = run_folder.reopen(user_path(folder), overrides, build, reads=None)
     return restore.load(run)
@@ -71,6 +71,7 @@ def train(
     folder: str | pathlib.Path,
     init_from: str | pathlib.Path | None = None,
     devices: Sequence[jax.Device] | None = None,
+    trust: str | pathlib.Path | Sequence[str | pathlib.Path] = (),
 ) -> TrainedRun:
     """Trains the family that `build(config, spec)` returns, or resumes its run; then loads the run.
 
@@ -80,6 +81,7 @@ def train(
       folder: the run's folder; repeating the call resumes the run.
       init_from: folder of another run, whose weights this one starts with.
       devices: all by default.
+      trust: as for `load`.
 
     Raises:
       UserError: as `train_lib.train`, or the folder holds another run.
@@ -89,6 +91,7 @@ def train(
             f'build={shortened(build)}: give the function build(config, spec) that returns the '
             'Family'
         )
+    _trust(trust)
     device_lib.enable_compilation_cache()
     config = ConfigDict(config.to_dict()).lock()  # a copy: the caller may change theirs
     folder, config_file = user_path(folder), checkout.ConfigFile('', None)
@@ -99,6 +102,10 @@ def train(
     )
     checkout.train_lib().train(run, devices)
     return restore.load(run)
+
+
+def _trust(paths: str | pathlib.Path | Sequence[str | pathlib.Path]) -> None:
+    checkout.trust(*([paths] if isinstance(paths, str | pathlib.Path) else paths or ()))
 
 
 def _run_of(trained, reads: str = '') -> experiment.Run:

@@ -11,6 +11,7 @@ from typing import TypeVar
 T = TypeVar('T')
 A_RUN = 'the folder of a run that was trained before, such as runs/vae-digits'
 MAX_UNROLLED = 1000  # layers, turns or taps of a kernel: each is built and compiled on its own
+MAX_LINE = 2000  # characters of a message
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 FORBIDDEN = (
     errno.EACCES,
@@ -31,6 +32,10 @@ class UserError(Exception):
     The message says what is wrong and what to do. Any other exception is a bug and keeps its
     traceback.
     """
+
+    def __init__(self, message: str):
+        """Keeps the start and the end of a message that holds a huge text, such as a flag's."""
+        super().__init__(shortened_text(message, MAX_LINE))
 
 
 def opened_from_python(folder: object) -> str:
@@ -120,7 +125,7 @@ def check_option(name: str, value: str, options: Iterable[str], more: str = '') 
     options = list(options)
     if value not in options:
         raise UserError(
-            f'--{name}={value}: choose one of {", ".join(options)}{more}'
+            f'--{name}={shortened_text(value)}: choose one of {", ".join(options)}{more}'
             f'{did_you_mean(value, options)}'
         )
 

@@ -12,20 +12,20 @@ import os
 import pathlib
 import stat
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator
 from typing import Any, BinaryIO
 
 import numpy as np
 
 from atelier import leftovers
-from atelier.errors import UserError, reading, writing
+from atelier.errors import UserError, writing
 from atelier.log import log
 
 MAX_BYTES = 1 << 24  # of a JSON file; the largest hold the source of a config or many metrics
 MAX_DEPTH = 12  # of its lists and objects
 BLOCK = 1 << 20  # bytes
 CHECKSUM = 'checksum'  # field of a JSON file
-MAY_BE_LINKS = ('checkpoints',)  # in the folder of a run: checkpoints may be on another disk
+CHECKPOINTS = 'checkpoints'  # in the folder of a run: the user may move them to another disk
 _reported: set[pathlib.Path] = set()  # files without a checksum
 
 
@@ -108,12 +108,12 @@ def read_object(path: pathlib.Path, most: int = MAX_BYTES) -> dict[str, Any]:
         return parsed(file.read(most + 1), most)
 
 
-def parsed(raw: bytes, most: int = MAX_BYTES) -> dict[str, Any]:
+def parsed(raw: bytes, most: int = MAX_BYTES, max_depth: int = MAX_DEPTH) -> dict[str, Any]:
     """Returns the object of a JSON text.
 
     Raises:
       ValueError: the text is not a JSON object, or it is longer than `most` bytes or deeper than
-        `MAX_DEPTH`.
+        `max_depth`.
     """
     if len(raw) > most:
         raise ValueError(f'it is larger than {most:,} bytes')
@@ -123,8 +123,8 @@ def parsed(raw: bytes, most: int = MAX_BYTES) -> dict[str, Any]:
         raise ValueError('it is nested too deeply') from error
     if not isinstance(value, dict):
         raise ValueError('it holds no object')
-    if not _is_shallow(value, MAX_DEPTH):
-        raise ValueError(f'it is nested more than {MAX_DEPTH} deep')
+    if not _is_shallow(value, max_depth):
+        raise ValueError(f'it is nested more than {max_depth} deep')
     return value
 
 
@@ -168,28 +168,41 @@ def open_regular(path: pathlib.Path) -> BinaryIO:
     return os.fdopen(descriptor, 'rb')
 
 
-def check_entries(folder: pathlib.Path, may_be_links: Sequence[str] = MAY_BE_LINKS) -> None:
+def check_entries(folder: pathlib.Path, trusted: Collection[pathlib.Path] | None = None) -> None:
     """Refuses whatever is neither a regular file nor a folder, at any depth inside `folder`.
 
     Through a symbolic link, files elsewhere would be used. A command that opens a pipe waits for
-    its other end. The folder itself may be a link, and so may those of its entries that
-    `may_be_links` names. Nothing is opened except folders.
+    its other end. The folder itself may be a link. Nothing is opened except folders.
+
+    Args:
+      folder: the folder of a run or a sweep.
+      trusted: for a run, the paths that the user trusts: its `checkpoints` may be a link to one of
+        these folders.
 
     Raises:
       UserError: names the first such entry.
     """
-    waiting, allowed = [folder], {folder / name for name in may_be_links}
+    waiting = [folder]
     while waiting:
         for entry in _entries(waiting.pop()):
             path, is_link = pathlib.Path(entry), entry.is_symlink()
-            if is_link and path not in allowed:
+            if is_link and (trusted is None or path != folder / CHECKPOINTS):
                 raise _is_link(path)
-            with reading(path):  # `is_dir` raises OSError for a link to itself
-                is_folder = entry.is_dir(follow_symlinks=is_link)
-            if is_folder:
+            if is_link:
+                _check_target(path, trusted)
+            if entry.is_dir(follow_symlinks=is_link):
                 waiting.append(path)
-            elif not entry.is_file(follow_symlinks=is_link):
-                check_entry(path, may_be_link=is_link)
+            elif not entry.is_file(follow_symlinks=False):
+                check_entry(path)
+
+
+def _check_target(link: pathlib.Path, trusted: Collection[pathlib.Path]) -> None:
+    """Raises UserError unless the link leads to a folder that the user trusts."""
+    target = pathlib.Path(os.path.realpath(link))
+    if not target.is_dir():
+        raise UserError(f'{link} is a link to {target}, which is no folder: remove the link')
+    if target not in trusted:
+        raise UserError(f'{link} is a link to {target}: if you made it, add --trust={target}')
 
 
 def check_entry(path: pathlib.Path, may_be_link: bool = False) -> None:

@@ -8,6 +8,8 @@ import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, SupportsIndex
 
+from atelier.errors import MAX_LINE, shortened_text
+
 log = logging.getLogger('atelier')
 
 
@@ -37,13 +39,13 @@ class Lines(str):
 
     def __new__(cls, lines: Iterable[str]) -> 'Lines':
         """Joins lines, each escaped so that it cannot forge another."""
-        return super().__new__(cls, '\n'.join(escaped(line, keep='\t') for line in lines))
+        return super().__new__(cls, '\n'.join(one_line(line, keep='\t') for line in lines))
 
 
 class Formatter(logging.Formatter):
     """Plain lines, marked if they are warnings.
 
-    The arguments of a message may be untrusted names, so they are escaped.
+    The arguments of a message may be untrusted names, so they are escaped, and shortened if huge.
     """
 
     def format(self, record: logging.LogRecord) -> str:
@@ -57,7 +59,12 @@ class Formatter(logging.Formatter):
 
 def _escaped_argument(argument: Any) -> Any:
     is_number = hasattr(argument, '__float__')
-    return argument if is_number or isinstance(argument, Lines) else escaped(str(argument))
+    return argument if is_number or isinstance(argument, Lines) else one_line(str(argument))
+
+
+def one_line(text: str, keep: str = '') -> str:
+    """Returns `escaped(text, keep)`; of a huge text, its start and its end."""
+    return shortened_text(escaped(shortened_text(text, MAX_LINE), keep), MAX_LINE)
 
 
 @contextlib.contextmanager

@@ -55,7 +55,7 @@ class Auditor:
         elif event == 'compile' or event == 'import':
             self._check(event, args[1])
         elif event == 'open':
-            if isinstance(args[0], str) and args[0].endswith(CODE):
+            if isinstance(args[0], str) and args[0].endswith(CODE) and not _is_index_check():
                 self._check(event, args[0])
         elif event == 'pickle.find_class':
             self.pickles.add(f'{args[0]}.{args[1]}')
@@ -70,6 +70,14 @@ class Auditor:
             return
         if os.path.realpath(name).startswith(self._folder + os.sep):
             self.code.append(f'{event} {name}')
+
+
+def _is_index_check() -> bool:
+    """Whether `check_index` opens the file: it searches all files of a checkpoint as bytes."""
+    frame = sys._getframe(2)
+    while frame is not None and frame.f_globals.get('__name__') != 'atelier.run.checkpoint_index':
+        frame = frame.f_back
+    return frame is not None
 
 
 def _program(args: tuple) -> str:

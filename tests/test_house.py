@@ -29,6 +29,7 @@ OF_SEVERAL_MODULES = {
     'atelier/data/test_own_data',  # from files to samples
     'atelier/multihost/test_shared_batch',  # several processes of main.py train one run
     'atelier/run/test_bad_folders',
+    'atelier/run/test_linked_checkpoints',  # every use of a run
     'atelier/run/test_resume',
     'atelier/run/test_untrusted',  # every mode
     'atelier/run/test_survival',

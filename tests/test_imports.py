@@ -21,7 +21,8 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 
 # The engine's layers, lowest first: a package may import lower layers and itself.
 LAYERS = [
-    {'atelier.errors', 'atelier.log'},
+    {'atelier.errors'},
+    {'atelier.log'},
     {'atelier.paths', 'atelier.leftovers'},
     {'atelier.files'},
     {'atelier.user_files'},

@@ -1,7 +1,6 @@
 """Decodes the examples in a file of --mode=compress, from the weights alone."""
 
 import pathlib
-import re
 
 import numpy as np
 
@@ -9,7 +8,8 @@ from atelier import files
 from atelier.applications import _common
 from atelier.applications._application import BITS_BACK, CONDITIONALS, Application
 from atelier.core.abilities import Conditionals
-from atelier.errors import UserError
+from atelier.data.fingerprints import size_of
+from atelier.errors import UserError, shortened_text
 from atelier.evaluation.compression import bits_back, file_format, padding, range_coder
 from atelier.log import counted, log
 from atelier.paths import user_path
@@ -137,8 +137,7 @@ def _read(path: pathlib.Path, run: Run) -> tuple[file_format.Header, range_coder
 def _recorded_test_size(folder: pathlib.Path) -> int | None:
     """Returns the size of the test split in config.json, or None if it is not recorded."""
     data = run_folder.load(folder)['data'] if (folder / 'config.json').is_file() else None
-    size = re.match(r'(\d{1,15}) examples', (data or {}).get('test', ''))
-    return int(size[1]) if size else None
+    return size_of(data or {}, 'test')
 
 
 def _check_source(path: pathlib.Path, header: file_format.Header, trained: TrainedRun) -> None:
@@ -152,10 +151,10 @@ def _check_source(path: pathlib.Path, header: file_format.Header, trained: Train
             f'{path} was coded with other weights than the {trained.weights}: give --workdir and '
             '--config.eval.weights of the run that coded it, or another --file'
         )
-    version = file_format.software_version()
-    if header.software_version != version:
+    version, then = file_format.software_version(), header.software_version
+    if then != version:
         raise UserError(
-            f'{path} was coded with {header.software_version} and this is {version}, '
+            f'{path} was coded with {shortened_text(str(then))} and this is {version}, '
             'which rounds probabilities differently: decode it where it was coded'
         )
 

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, UInt32
 
-from atelier.data import preprocess
+from atelier.data import fingerprints, preprocess
 from atelier.data.checksums import checksum
 from atelier.data.left_out import leave_out
 from atelier.data.modes import Modes
@@ -158,7 +158,7 @@ class Dataset(NamedTuple):
             total = 0
             for _, array in sorted(self.splits[name].items()):
                 total = checksum(array, total)
-            fingerprint[name] = f'{self.size(name)} examples, checksum {total:08x}'
+            fingerprint[name] = fingerprints.of_split(self.size(name), total)
         return fingerprint
 
 

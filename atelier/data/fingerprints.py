@@ -1,6 +1,7 @@
-"""Reads what a run recorded about its data."""
+"""The parts of a `Dataset.fingerprint`, which a run records about its data."""
 
 import ast
+import re
 
 from atelier.errors import UserError, shortened
 
@@ -23,3 +24,14 @@ def symbols_of(fingerprint: dict[str, str]) -> str | None:
     if not isinstance(value, str) or len({*value}) != len(value) or len(value) < 2:
         raise UserError(f'config.json is damaged: the symbols of its text are {shortened(symbols)}')
     return value
+
+
+def of_split(size: int, checksum: int) -> str:
+    """Returns the fingerprint of one split."""
+    return f'{size} examples, checksum {checksum:08x}'
+
+
+def size_of(fingerprint: dict[str, str], split: str) -> int | None:
+    """Returns the size of a split in a `Dataset.fingerprint`, or None if it is not recorded."""
+    match = re.match(r'(\d{1,15}) examples, ', fingerprint.get(split, ''), re.ASCII)
+    return int(match[1]) if match else None

@@ -8,7 +8,6 @@ TFDS.
 
 import contextlib
 import importlib.util
-import json
 import os
 import pathlib
 import re
@@ -20,16 +19,17 @@ import urllib.request
 import zlib
 from collections.abc import Iterator, Sequence
 
+from atelier import files
 from atelier.data.dataset import SOURCES, Dataset
 from atelier.data.decoding import ImageSplit, StoredImage, decoded
-from atelier.errors import UserError, about, did_you_mean, shortened
-from atelier.files import check_entry
+from atelier.errors import UserError, about, did_you_mean, shortened, shortened_text
 from atelier.log import log
 from atelier.paths import user_path
 
 # TFDS imports the module of each class that features.json names: only TFDS's own are allowed
 OWN_FEATURE = re.compile(r'tensorflow_datasets\.core\.features(\.[A-Za-z]\w*)+')
 CLASS_KEYS = ('pythonClassName', 'python_class_name', 'type')  # in today's and older files
+MAX_DEPTH = 32  # of the lists and objects in these files: features may be nested
 VERSION = re.compile(r'\d+\.\d+\.\d+')
 SPLITS = {'train': 'train', 'validation': 'valid', 'valid': 'valid', 'test': 'test'}
 # suggested for a misspelt name, prepared or not
@@ -153,19 +153,25 @@ def _has_network() -> bool:
 def _key(folder: pathlib.Path, name: str, image_shape: tuple[int, ...]) -> str:
     """Returns the cache key: data set, version, image shape and a checksum of TFDS's metadata."""
     for path in folder.iterdir():
-        check_entry(path, may_be_link=True)
+        files.check_entry(path, may_be_link=True)
     try:
-        files = [(folder / file).read_bytes() for file in ('dataset_info.json', 'features.json')]
-        kind = json.loads(files[0]).get('fileFormat', 'tfrecord')
-    except (OSError, ValueError, AttributeError) as error:
+        info, features = (_read(folder / f'{name}.json') for name in ('dataset_info', 'features'))
+        kind = files.parsed(info, max_depth=MAX_DEPTH).get('fileFormat', 'tfrecord')
+    except (OSError, ValueError) as error:
         raise UserError(f'{folder} is not a whole TFDS set: {error}') from error
     if kind != 'array_record':
         raise UserError(
-            f'{folder} is prepared as {kind}, which only TensorFlow reads: prepare it again with '
-            '--file_format=array_record'
+            f'{folder} is prepared as {shortened_text(str(kind))}, which only TensorFlow reads: '
+            'prepare it again with --file_format=array_record'
         )
     parts = ['tfds', *name.split('/'), folder.name, *map(str, image_shape)]
-    return f'{"-".join(parts)}-{zlib.crc32(b"".join(files)):08x}'
+    return f'{"-".join(parts)}-{zlib.crc32(info + features):08x}'
+
+
+def _read(path: pathlib.Path) -> bytes:
+    """Returns the bytes of a description; one byte more than allowed if it is too large."""
+    with files.open_regular(path) as file:
+        return file.read(files.MAX_BYTES + 1)
 
 
 def _open(folder: pathlib.Path, name: str) -> tuple[dict[str, ImageSplit], int | None]:
@@ -173,7 +179,7 @@ def _open(folder: pathlib.Path, name: str) -> tuple[dict[str, ImageSplit], int |
     import tensorflow_datasets as tfds
 
     with _reporting_damage(folder):
-        content = json.loads((folder / 'features.json').read_text())
+        content = files.parsed(_read(folder / 'features.json'), max_depth=MAX_DEPTH)
     with about(str(folder)):
         _check_features(content)
     with _reporting_damage(folder):
@@ -217,7 +223,9 @@ def _check_features(content) -> None:
         for key in CLASS_KEYS:
             name = content.get(key, '')
             if isinstance(name, str) and name and not OWN_FEATURE.fullmatch(name):
-                raise UserError(f'features.json names the class {name!r}, which is not of TFDS')
+                raise UserError(
+                    f'features.json names the class {shortened(name)}, which is not of TFDS'
+                )
     if isinstance(content, dict | list):
         for part in content.values() if isinstance(content, dict) else content:
             _check_features(part)

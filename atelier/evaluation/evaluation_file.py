@@ -9,7 +9,7 @@ from typing import Any
 from atelier import files
 from atelier.errors import UserError, shortened, shortened_text
 from atelier.evaluation.latents.report import MAIN_VALUES, SINGLE_VALUES
-from atelier.log import log
+from atelier.log import counted, log
 from atelier.report.metrics_log import MAX_NAME, is_number
 from atelier.run.experiment import Run
 from atelier.run.result_names import settings_suffix
@@ -42,7 +42,7 @@ def read_evaluation(path: pathlib.Path, run_id: str | None = None) -> dict[str, 
         if long_name:
             raise UserError(
                 f'{path} is damaged: the name of the metric {shortened(long_name)} has '
-                f'{len(long_name):,} characters, at most {MAX_NAME} are allowed'
+                f'{counted(len(long_name), "character")}, at most {MAX_NAME} are allowed'
             )
         if run_id and evaluation.get('run') not in (None, run_id):
             other = shortened(evaluation['run'])

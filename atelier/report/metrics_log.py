@@ -44,8 +44,8 @@ class MetricsLog:
         for name in values:
             if len(name) > MAX_NAME:
                 raise UserError(
-                    f'the name of the metric {shortened(name)} has {len(name):,} characters: give '
-                    f'it at most {MAX_NAME}'
+                    f'the name of the metric {shortened(name)} has '
+                    f'{counted(len(name), "character")}: give it at most {MAX_NAME}'
                 )
         with writing(self._path):
             self._lines.write(json.dumps({'step': step, **values}) + '\n')

@@ -136,7 +136,8 @@ def _check_compression(folder: pathlib.Path) -> None:
 def _read(manager: ocp.CheckpointManager, step: int, like: dict | None) -> Content:
     template = like and jax.tree.map(lambda x: np.zeros(x.shape, x.dtype), like)
     args = ocp.args.Composite(state=ocp.args.StandardRestore(template), host=ocp.args.JsonRestore())
-    tree, host = (restored := manager.restore(step, args=args)).state, restored.host
+    restored = manager.restore(step, args=args)
+    tree, host = restored.state, restored.host
     memory, run_id = memory_of(host['memory']), host.get('run')
     checksum = digest(tree, memory, run_id)
     if checksum != host['digest']:

@@ -1,6 +1,7 @@
 """What a checkpoint must contain: names, shapes, types and a checksum of the arrays."""
 
 import contextlib
+import math
 import pathlib
 import zlib
 from typing import Any, NamedTuple
@@ -141,10 +142,15 @@ def check_files(folder: pathlib.Path, like: dict) -> None:
     Raises:
       ValueError: names both sizes.
     """
-    arrays = sum(_product(x.shape) * np.dtype(x.dtype).itemsize for x in jax.tree.leaves(like))
+    arrays = sum(map(_num_bytes, jax.tree.leaves(like)))
     on_disk = _size_of_files(folder)
     if on_disk > 2 * arrays + _SMALL_FILES:
         raise ValueError(f'its files have {on_disk:,} bytes, the arrays of the model {arrays:,}')
+
+
+def _num_bytes(leaf: Any) -> int:
+    # `int`, because integers of NumPy overflow
+    return math.prod(map(int, leaf.shape)) * np.dtype(leaf.dtype).itemsize
 
 
 def _size_of_files(folder: pathlib.Path) -> int:
@@ -178,7 +184,7 @@ def check_size(metadata: Any, folder: pathlib.Path) -> None:
     saved = leaves_by_name(metadata)
     for name, leaf in saved.items():
         _check_chunks(name, leaf)
-    total = sum(_product(leaf.shape) * np.dtype(leaf.dtype).itemsize for leaf in saved.values())
+    total = sum(map(_num_bytes, saved.values()))
     on_disk = _size_of_files(folder)
     if total > max(_ALWAYS_ALLOWED, _RATIO * on_disk):
         raise ValueError(f'its arrays have {total:,} bytes, its files {on_disk:,}')
@@ -189,13 +195,6 @@ def _check_chunks(name: str, leaf: Any) -> None:
     chunk = leaf.storage.chunk_shape if leaf.storage else None
     if chunk and any(c > max(n, 1) for c, n in zip(chunk, leaf.shape, strict=True)):
         raise ValueError(f'{name} has chunks of {tuple(chunk)} for an array of {leaf.shape}')
-
-
-def _product(shape: tuple[int, ...]) -> int:
-    total = 1
-    for size in shape:
-        total *= int(size)  # no overflow, unlike NumPy
-    return total
 
 
 def _kind(leaf: Any) -> str:

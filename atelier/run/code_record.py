@@ -21,7 +21,7 @@ from atelier.user_files import source
 
 FIELDS = ('code', 'neighbours')  # of config.json
 MAX_NAMES = 1000  # of packages, or of files
-MAX_CHARACTERS = 200  # of a name or a checksum
+MAX_RECORDED_NAME = 200  # characters of a name or a checksum
 ENGINE = 'atelier'
 
 
@@ -71,7 +71,7 @@ def _are_checksums(value: Any) -> bool:
     if not isinstance(value, dict) or len(value) > MAX_NAMES:
         return False
     texts = [*value, *value.values()]
-    return all(isinstance(text, str) and len(text) <= MAX_CHARACTERS for text in texts)
+    return all(isinstance(text, str) and len(text) <= MAX_RECORDED_NAME for text in texts)
 
 
 def _is_of_root(file: pathlib.Path) -> bool:

@@ -23,7 +23,9 @@ from atelier.run import limits
 from atelier.run.stored_values import damaged
 
 FIELDS = ('data_name', 'spec', 'train_shapes')  # of config.json
-MAX_CHARACTERS = 1 << 20  # of the record; a table may have more columns than config.json can hold
+MAX_RECORD = (
+    1 << 20
+)  # characters of the record; a table may have more columns than config.json can hold
 MAX_SIZE = 2**31 - 1  # of an axis
 MAX_KINDS = 2**24  # of levels or classes, as of the sizes in config.model
 MAX_AXES = 8
@@ -53,7 +55,7 @@ def recorded_fields(data: Dataset) -> dict[str, Any]:
         for name, array in shapes_of(data).items()
     }
     record = {'data_name': data.name, 'spec': data.spec._asdict(), 'train_shapes': shapes}
-    is_small = len(json.dumps(record, indent=2)) <= MAX_CHARACTERS
+    is_small = len(json.dumps(record, indent=2)) <= MAX_RECORD
     return record if is_small else dict.fromkeys(FIELDS)
 
 

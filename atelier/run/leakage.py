@@ -1,7 +1,6 @@
 """Warns if weights from another run were trained on examples that are now held out."""
 
 import pathlib
-import re
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -11,6 +10,7 @@ from ml_collections import ConfigDict
 from atelier import checkout
 from atelier.data import dataset
 from atelier.data.dataset import Dataset
+from atelier.data.fingerprints import size_of
 from atelier.data.splits import array_digests
 from atelier.errors import UserError
 from atelier.log import log
@@ -91,10 +91,9 @@ def _doubtful(
 
 def _begins_with(data: Dataset, then: dict[str, str]) -> bool:
     """Whether training text begins with that of a fingerprint, as when text was appended."""
-    match = re.match(r'(\d{1,15}) examples, ', then.get('train', ''))
-    if data.spec.symbols is None or not match:
+    n = size_of(then, 'train')
+    if data.spec.symbols is None or n is None:
         return False
-    n = int(match[1])
     start = {name: array[:n] for name, array in data.splits['train'].items()}
     return data._replace(splits={'train': start}).fingerprint('train')['train'] == then['train']
 

@@ -1,38 +1,34 @@
-"""The State of a run: the initial one, and the trained one that is evaluated and used."""
+"""The State with which a run starts, and the trained one that is evaluated and used."""
 
 import contextlib
 import pathlib
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array
 from ml_collections import ConfigDict
 
 from atelier.core import devices as device_lib
-from atelier.core import optimizers, train_step
 from atelier.core.family import Family
 from atelier.core.game import State
-from atelier.core.randomness import Stream, key_for, rng_for
-from atelier.core.types import Batch
 from atelier.data.dataset import Dataset
 from atelier.data.fingerprints import symbols_of
-from atelier.data.stand_in import StandIn
 from atelier.errors import UserError, choose
 from atelier.log import log
 from atelier.multihost import processes
-from atelier.run import limits, run_folder
+from atelier.run import initialization, run_folder
 from atelier.run.checkpoint import Checkpoints
 from atelier.run.checkpoint_content import leaf_name, leaves_by_name
 from atelier.run.experiment import Run
+from atelier.run.initialization import abstract_state, initial_state
 from atelier.run.leakage import warn_of_leakage
 
+__all__ = ['Start', 'TrainedRun', 'abstract_state', 'fitting_weights', 'initial_state', 'load']
+
+_ATTEMPTS = 20  # to read the best checkpoint while another process trains
 WEIGHTS = {'best': True, 'last': False}
-# little optimization, because the initial State is computed once: this halves the compilation time
-# and does not slow execution
-ONCE = {'xla_backend_optimization_level': 1}
 
 
 class TrainedRun(NamedTuple):
@@ -76,10 +72,10 @@ class Start:
     """Initializes runs that differ only in seed, hypers and folder; traces and compiles once."""
 
     def __init__(self, run: Run):
-        init = _initializer(run, _first_batch(run))
-        self._init = jax.jit(init, compiler_options=ONCE)
+        init = initialization.initializer(run, initialization.first_batch(run))
+        self._init = jax.jit(init, compiler_options=initialization.ONCE)
         self._weights: dict[str, Any] = {}  # of the run in `init_from`, read at first use
-        self.like = _shapes(init, run)
+        self.like = initialization.shapes(init, run)
 
     def __call__(self, run: Run) -> State:
         """Returns the State of `run` before its first step.
@@ -92,13 +88,8 @@ class Start:
             self._weights, description = fitting_weights(run, source)
             log.info('starting from the weights of %s: %s', source, description)
             warn_of_leakage(run, source)
-        return self._init(*_arguments(run)).replace(**jax.tree.map(jnp.array, self._weights))
-
-
-def initial_state(run: Run) -> State:
-    """Returns the State before the first step, a function of the config and the data alone."""
-    init = _initializer(run, _first_batch(run))
-    return jax.jit(init, compiler_options=ONCE)(*_arguments(run))
+        state = self._init(*initialization.arguments(run))
+        return state.replace(**jax.tree.map(jnp.array, self._weights))
 
 
 def fitting_weights(run: Run, folder: pathlib.Path) -> tuple[dict[str, Any], str]:
@@ -146,56 +137,6 @@ def _check_symbols(run: Run, folder: pathlib.Path, record: dict[str, Any]) -> No
         )
 
 
-def abstract_state(run: Run) -> State:
-    """Returns the shapes and types of `initial_state` without computing it, for a restore.
-
-    Data that have not been read yet are not read: their shapes are enough.
-    """
-    if isinstance(run.data, StandIn):
-        size = min(run.config.train.batch_size, run.data.size('train'))
-        batch = lambda key: run.data.zero_batch(size)
-    else:
-        batch = _first_batch(run)
-    return _shapes(_initializer(run, batch), run)
-
-
-def _shapes(init: Callable[[Array, dict[str, Array]], State], run: Run) -> State:
-    """Returns the shapes and types of a State, and checks that it fits into memory.
-
-    Raises:
-      UserError: it does not fit.
-    """
-    with limits.within_memory(run.config):
-        state = jax.eval_shape(init, *_arguments(run))
-    limits.check_state(state, run.config)
-    return state
-
-
-def _arguments(run: Run) -> tuple[Array, dict[str, Array]]:
-    """Returns (key, hypers), which distinguish the initial States of runs on the same data."""
-    hypers = {name: jnp.float32(value) for name, value in run.config.hypers.items()}
-    return jax.random.PRNGKey(run.config.seed), hypers
-
-
-def _first_batch(run: Run) -> Callable[[Array], Batch]:
-    """Returns batch(key) -> the first minibatch, which data-dependent initialization reads."""
-    size = min(run.config.train.batch_size, run.data.size('train'))
-    first = {name: jnp.asarray(array[:size]) for name, array in run.data.splits['train'].items()}
-    return lambda key: run.data.preprocess(first, rng_for(key, jnp.arange(size), size).keys)
-
-
-def _initializer(
-    run: Run, first_batch: Callable[[Array], Batch]
-) -> Callable[[Array, dict[str, Array]], State]:
-    """Returns init(key, hypers) -> State, initialized with the batch of `first_batch`."""
-
-    def init(key, hypers):
-        batch = first_batch(key_for(key, Stream.PREPROCESS))
-        return train_step.init_state(run.family, optimizers.chosen(run.config), key, batch, hypers)
-
-    return init
-
-
 def load(run: Run) -> TrainedRun:
     """Loads the run with the weights that `config.eval.weights` chooses.
 
@@ -234,9 +175,9 @@ def _best_or_last(
     """Returns (the best State, 'best') if it is wanted and exists, else (the last State, 'last').
 
     If training replaces the best checkpoint before it is read, the last and the best are read
-    again.
+    again, a few times.
     """
-    while True:
+    for _ in range(_ATTEMPTS):
         steps = checkpoints.steps()
         state, memory = checkpoints.restore_newest(like) or (None, None)
         if state is None or not wants_best or memory.best_step is None:
@@ -246,6 +187,8 @@ def _best_or_last(
         try:
             return checkpoints.restore(memory.best_step, like)[0], 'best'
         except UserError as error:
+            reason = error
             if checkpoints.steps() == steps:
-                log.warning('%s; the last one is used', error)
-                return state, 'last'
+                break
+    log.warning('%s; the last one is used', reason)
+    return state, 'last'

@@ -42,7 +42,7 @@ from atelier.run.provenance import (
     git_hash,
     warn_if_code_changed,
 )
-from atelier.run.run_path import check_run_path
+from atelier.run.run_path import check_entries, check_run_path
 
 LOCK = '.lock'  # its lock is held by the process that trains the run
 OF_A_START = ('config.json', 'tensorboard', LOCK)  # made before the first dispatch
@@ -59,8 +59,8 @@ def load(folder: pathlib.Path) -> dict[str, Any]:
     """Returns the contents of a run's `config.json`.
 
     Raises:
-      UserError: the folder is not a run, or holds a symbolic link, a pipe, a socket or a device,
-        or the file is damaged or was changed.
+      UserError: the folder is not a run, or as `check_entries`, or the file is damaged or was
+        changed.
     """
     return _load(folder)[0]
 
@@ -73,7 +73,7 @@ def _load(folder: pathlib.Path) -> tuple[dict[str, Any], DataRecord | None]:
         is_file = path.is_file()
     if not is_file:
         raise UserError(f'{folder} {_why_not_a_run(folder)}')
-    files.check_entries(folder)
+    check_entries(folder)
     record = read_record(path, RECORD, dict.fromkeys(OPTIONAL))
     if not isinstance(record['data'], dict):
         record['data'] = None  # the run predates checksums of splits
@@ -275,11 +275,11 @@ def only_trainer(folder: pathlib.Path) -> Iterator[None]:
     that were killed are removed.
 
     Raises:
-      UserError: another process holds the lock, the folder cannot be written, or it holds a
-        symbolic link, a pipe, a socket or a device.
+      UserError: another process holds the lock, the folder cannot be written, or as
+        `check_entries`.
     """
     check_run_path(folder)
-    files.check_entries(folder)
+    check_entries(folder)
     with writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
         lock = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o666)

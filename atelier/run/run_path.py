@@ -1,9 +1,10 @@
-"""Which paths a run folder can have."""
+"""Which path a run folder can have, and which kinds of entries."""
 
 import pathlib
 import re
 import unicodedata
 
+from atelier import checkout, files
 from atelier.errors import UserError
 
 
@@ -21,3 +22,14 @@ def check_run_path(folder: pathlib.Path) -> None:
     if kinds & {'Cc', 'Cs', 'Zl', 'Zp'}:
         problem = 'is not UTF-8' if 'Cs' in kinds else 'has line breaks or control characters'
         raise UserError(f'the path {text!a} {problem}: choose another folder for the run')
+
+
+def check_entries(folder: pathlib.Path) -> None:
+    """Checks that a run reads and writes inside its folder only.
+
+    Its `checkpoints` may be a link to a folder that the user trusts.
+
+    Raises:
+      UserError: the folder holds another symbolic link, a pipe, a socket or a device.
+    """
+    files.check_entries(folder, checkout.trusted())

@@ -15,7 +15,7 @@ from atelier import files
 from atelier.checkout import MAX_ARGUMENT
 from atelier.errors import UserError, reading, shortened
 
-MAX_CHARACTERS = 4096  # of a text: the length of the longest path on Linux
+MAX_TEXT = 4096  # characters of a text: the length of the longest path on Linux
 MAX_LENGTH = 100_000  # of a list
 MAX_INTEGER = 2**63 - 1
 GROUPS = ('data', 'model', 'hypers', 'train', 'eval')
@@ -36,7 +36,7 @@ DESCRIPTIONS = {
     bool: 'true or false',
     int: 'a whole number below 2**63',
     float: 'a finite number',
-    str: f'a text of at most {MAX_CHARACTERS:,} characters, without zero bytes',
+    str: f'a text of at most {MAX_TEXT:,} characters, without zero bytes',
 }
 
 
@@ -176,7 +176,7 @@ def _is_leaf(value: Any) -> bool:
 def _is_scalar(value: Any) -> bool:
     """Whether a single value is one that the program can hold: no 10**400, no lone surrogate."""
     if isinstance(value, str):
-        return len(value) <= MAX_CHARACTERS and '\0' not in value and _is_encodable(value)
+        return len(value) <= MAX_TEXT and '\0' not in value and _is_encodable(value)
     if isinstance(value, int):
         return -MAX_INTEGER <= value <= MAX_INTEGER
     return not isinstance(value, float) or abs(value) <= sys.float_info.max  # false for NaN

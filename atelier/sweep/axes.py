@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from atelier.errors import UserError, closest_field, suggestion
+from atelier.errors import UserError, closest_field, shortened, shortened_text, suggestion
 from atelier.run.config_values import is_path
 from atelier.run.config_values import with_absolute_paths as absolute_paths
 
@@ -54,12 +54,10 @@ def parse(text: str, values: dict[str, Any]) -> Axis:
     """
     field, equals, rest = text.partition('=')
     if not equals or not rest:
-        raise UserError(
-            f'--sweep={text}: write FIELD=VALUES, as in hypers.beta=0.5,1,2 or seed=0:8'
-        )
+        raise _invalid(text, 'write FIELD=VALUES, as in hypers.beta=0.5,1,2 or seed=0:8')
     if field not in values:
         hint = suggestion(closest_field(field, values))
-        raise UserError(f'--sweep={text}: no field {field!r}{hint}')
+        raise _invalid(text, f'no field {shortened(field)}{hint}')
     like = values[field]
     kind, _, ends = rest.partition(':')
     if kind in RANGES:
@@ -69,7 +67,7 @@ def parse(text: str, values: dict[str, Any]) -> Axis:
     parsed = tuple(_value(text, item, like) for item in _split_at_commas(rest))
     duplicates = [value for i, value in enumerate(parsed) if value in parsed[:i]]
     if duplicates:
-        raise UserError(f'--sweep={text}: {duplicates[0]!r} appears twice')
+        raise _invalid(text, f'{shortened(duplicates[0])} appears twice')
     return Axis(field, parsed)
 
 
@@ -87,9 +85,10 @@ def with_absolute_paths(text: str, values: dict[str, Any]) -> str:
     absolute = absolute_paths({field: given})[field]
     items = [value if isinstance(value, str) else repr(value) for value in absolute]
     if _split_at_commas(','.join(items)) != items:
-        raise UserError(
-            f'--sweep={text}: commas and brackets divide values, but an absolute path here has '
-            f'some ({items[0]}): rename its folder, or give a link to it without them'
+        raise _invalid(
+            text,
+            'commas and brackets divide values, but an absolute path here has some '
+            f'({shortened_text(items[0])}): rename its folder, or give a link to it without them',
         )
     return f'{field}={",".join(items)}'
 
@@ -165,6 +164,14 @@ def _with_short_paths(settings: Sequence[Setting]) -> list[Setting]:
     return short
 
 
+def _flag(text: str) -> str:
+    return f'--sweep={shortened_text(text)}'
+
+
+def _invalid(text: str, why: str) -> UserError:
+    return UserError(f'{_flag(text)}: {why}')
+
+
 def _split_at_commas(text: str) -> list[str]:
     """Splits at commas outside brackets."""
     items, depth = [''], 0
@@ -198,16 +205,16 @@ def _value(text: str, item: str, like: Any) -> Any:
     except (KeyError, TypeError, ValueError, SyntaxError, MemoryError, RecursionError) as error:
         kinds = {bool: 'true or false', int: 'a whole number', float: 'a number'}
         kind = kinds.get(type(like), 'a tuple, as in (64,)')
-        raise UserError(f'--sweep={text}: {item!r} is not {kind}') from error
+        raise _invalid(text, f'{shortened(item)} is not {kind}') from error
 
 
 def _integers(text: str, rest: str) -> tuple[int, ...]:
     ends = [_value(text, item, 0) for item in rest.split(':')]
     integers = range(*ends) if len(ends) in (2, 3) and 0 not in ends[2:] else ()
     if not integers:
-        raise UserError(f'--sweep={text}: no whole numbers in {rest}; 0:8 is 0 to 7')
+        raise _invalid(text, f'no whole numbers in {shortened_text(rest)}; 0:8 is 0 to 7')
     first, stop, step = integers.start, integers.stop, integers.step
-    _check_count(f'--sweep={text}', -(-(stop - first) // step))  # len() overflows
+    _check_count(_flag(text), -(-(stop - first) // step))  # len() overflows
     return tuple(integers)
 
 
@@ -223,13 +230,13 @@ def _check_count(setting: str, count: int) -> None:
 
 def _range(text: str, kind: str, ends: str, like: Any) -> Range:
     if not isinstance(like, int | float) or isinstance(like, bool):
-        raise UserError(f'--sweep={text}: only a numeric field can have a range')
+        raise _invalid(text, 'only a numeric field can have a range')
     bounds = ends.split(':')
     if len(bounds) != 2:
-        raise UserError(f'--sweep={text}: write a range as {kind}:LOW:HIGH')
+        raise _invalid(text, f'write a range as {kind}:LOW:HIGH')
     low, high = (_value(text, item, 0.0) for item in bounds)
     if not low < high or (kind == 'log' and low <= 0):
-        raise UserError(f'--sweep={text}: LOW must be below HIGH, and above 0 for log')
+        raise _invalid(text, 'LOW must be below HIGH, and above 0 for log')
     return Range(low, high, kind == 'log', isinstance(like, int))
 
 

@@ -159,7 +159,7 @@ def _check_own_files(folder: pathlib.Path) -> None:
     """
     for name in OWN:
         files.check_entry(folder / name)
-    files.check_entries(folder / 'programs', may_be_links=())
+    files.check_entries(folder / 'programs')
 
 
 def _formatted(value: Any) -> str:

@@ -16,6 +16,7 @@ from atelier.report import image_grids
 from atelier.report.metrics_log import aligned, iterate_validations, plus_minus
 from atelier.run.checkpoint import Memory
 from atelier.run.experiment import Run
+from atelier.run.run_path import check_entries
 from atelier.sweep.axes import Setting
 from atelier.sweep.folder import failure_of
 from atelier.training.session import finished
@@ -42,7 +43,7 @@ def rows_of(runs: dict[str, Run], settings: dict[str, Setting]) -> list[Row]:
 
 
 def _row(name: str, run: Run, setting: Setting) -> Row:
-    files.check_entries(run.folder)
+    check_entries(run.folder)
     memory, last, best = Memory(), (0, {}), None
     for last in iterate_validations(run.folder):
         memory = _remembered(memory, last, run.config.train)

@@ -53,6 +53,18 @@ def test_a_mistake_in_the_flags_is_one_line(main, tmp_path, arguments, message):
     assert contents(tmp_path) == {}
 
 
+def test_a_line_break_in_the_name_of_a_picture_is_escaped(main, tmp_path):
+    """The console prints one line, which the name cannot forge."""
+    (tmp_path / 'pictures').mkdir()
+    (tmp_path / 'pictures' / 'a\nerror: forged\x1b[2J.png').write_bytes(b'rubbish')
+    config = f'--config={ROOT}/configs/conv_vae.py:folder,debug'
+    result = main(config, '--config.data.path=pictures', cwd=tmp_path, XDG_CACHE_HOME=str(tmp_path))
+    assert result.returncode == 1
+    errors = [line for line in result.stderr.splitlines() if line.startswith('error: ')]
+    assert len(errors) == 1 and r'a\nerror: forged\x1b[2J.png is not an image' in errors[0]
+    assert '\x1b' not in result.stderr + result.stdout
+
+
 def test_a_data_set_that_does_not_exist(main, tmp_path):
     """The error comes within seconds, with or without a network."""
     began = time.monotonic()

@@ -196,7 +196,7 @@ def test_files_that_the_user_names_are_trusted(elsewhere, complaint, monkeypatch
     by_neither.touch()
     assert f'--trust={by_neither}' in complaint(recorded, by_neither)
     checkout.config_file(f'{ROOT}/configs/vae.py')  # needs no flag
-    assert checkout.trust_flags() == [f'--trust={by_trust},{by_config}']
+    assert checkout.trust_flags() == [f'--trust={by_trust}', f'--trust={by_config}']
 
 
 def test_nothing_else_of_the_engine_imports_the_root():

@@ -94,7 +94,7 @@ def test_the_command_line_from_python(folder, tmp_path, monkeypatch, capsys):
     for k in (2, 3):
         field = f'--config.eval.num_importance_samples={k}'
         cli.perform(cli.parse(['x', '--mode=evaluate', f'--workdir={folder}', field]))
-        result = files.read_json(folder / 'evaluation.json')
+        result = files.read_json(folder / f'evaluation-num_importance_samples-{k}.json')
         assert result['log_prob'].endswith(f'k = {k}')
     lines = ['from atelier.applications import Application']
     lines += [

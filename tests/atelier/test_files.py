@@ -123,19 +123,28 @@ def test_a_link_inside_a_folder_is_refused(tmp_path):
 
 
 def test_a_folder_and_its_checkpoints_may_be_on_another_disk(tmp_path):
-    """Links inside those checkpoints are refused."""
+    """Only to a folder that the user trusts. Links inside those checkpoints are refused."""
     (tmp_path / 'disk' / 'run').mkdir(parents=True)
     (tmp_path / 'disk' / 'checkpoints' / '40').mkdir(parents=True)
     (tmp_path / 'run').symlink_to(tmp_path / 'disk' / 'run')
     (tmp_path / 'run' / 'checkpoints').symlink_to(tmp_path / 'disk' / 'checkpoints')
-    files.check_entries(tmp_path / 'run')
+    disk = tmp_path / 'disk' / 'checkpoints'
+    files.check_entries(tmp_path / 'run', {disk})
+    for trusted in ((), {disk.parent}, {disk / '40'}, {tmp_path / 'run' / 'checkpoints'}):
+        with pytest.raises(UserError, match=f'is a link to {disk}: if you .* add --trust={disk}$'):
+            files.check_entries(tmp_path / 'run', trusted)
     (tmp_path / 'run' / 'checkpoints' / '50').symlink_to(tmp_path)
     with pytest.raises(UserError, match='checkpoints/50 is a symbolic link'):
-        files.check_entries(tmp_path / 'run')
-    (tmp_path / 'run' / 'checkpoints').unlink()
-    (tmp_path / 'run' / 'checkpoints').symlink_to('checkpoints')  # to itself
-    with pytest.raises(UserError, match='cannot read'):
-        files.check_entries(tmp_path / 'run')
+        files.check_entries(tmp_path / 'run', {disk, tmp_path})
+
+
+@pytest.mark.parametrize('target', ['checkpoints', 'missing', 'file'])
+def test_a_link_to_no_folder_is_refused_even_if_it_is_trusted(tmp_path, target):
+    """A link to itself, to nothing or to a file."""
+    (tmp_path / 'file').touch()
+    (tmp_path / 'checkpoints').symlink_to(target)
+    with pytest.raises(UserError, match='which is no folder: remove the link'):
+        files.check_entries(tmp_path, {tmp_path / target})
 
 
 @pytest.mark.parametrize('name', WRITERS)

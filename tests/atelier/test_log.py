@@ -8,6 +8,7 @@ import re
 from source_files import python_files
 
 from atelier.checkout import ROOT
+from atelier.errors import MAX_LINE
 from atelier.log import Formatter, Lines, counted, escaped, listed, log, warnings_only
 
 # a number before one to three words of which the last is a plural: '%d test examples'
@@ -95,3 +96,15 @@ def test_main_prints_one_line_for_a_name_with_a_line_break(main, tmp_path):
     assert r'a\nerror: all files are lost\x1b[2J.png is not an image' in result.stderr
     assert [line for line in result.stderr.split('\n') if line.startswith('error: all')] == []
     assert '\x1b[2J' not in result.stdout + result.stderr
+
+
+def test_a_huge_argument_is_shortened():
+    """Also if its escapes are longer than itself; several lines are kept."""
+    for huge in ('x' * 100_000, '\U000e0001' * 100_000, ['x' * 100_000]):
+        record = logging.LogRecord('', logging.INFO, '', 0, '%s is %d', (huge, 3), None)
+        line = Formatter().format(record)
+        assert len(line) <= MAX_LINE + len(' is 3') and line.endswith(' is 3')
+    assert len(Lines(['x' * 100_000])) <= MAX_LINE
+    lines = Lines(['x' * 1500, 'y' * 1500])
+    record = logging.LogRecord('', logging.INFO, '', 0, '%s', (lines,), None)
+    assert Formatter().format(record) == lines

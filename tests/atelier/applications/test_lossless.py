@@ -67,6 +67,10 @@ def test_other_weights_and_another_jax_are_refused(tmp_path, complaint, monkeypa
     assert 'other weights' in complaint(decompress.apply, other, str(path))
     monkeypatch.setattr(file_format, 'software_version', lambda: 'jax 99 abacus')
     assert 'this is jax 99 abacus' in complaint(decompress.apply, run, str(path))
+    monkeypatch.setattr(file_format, 'software_version', lambda: 'jax' * 100_000)
+    huge, _ = coded(run)
+    monkeypatch.setattr(file_format, 'software_version', lambda: 'jax 99 abacus')
+    assert len(complaint(decompress.apply, run, str(huge))) < 1000
     density = assembled(tmp_path / 'density', 'glow')
     line = complaint(decompress.apply, density, str(path))
     assert 'a density cannot code examples' in line

@@ -38,6 +38,18 @@ def test_texts_start_with_the_prompt_and_have_the_requested_length(run, capsys):
     assert [''.join('abcd'[i] for i in row) for row in x] == texts
 
 
+def test_each_prompt_has_a_file(run):
+    """A long prompt, and one of other characters, has a checksum in the name."""
+    files = lambda: {path.name for path in (run.folder / 'applications').glob('text-seed-5*.txt')}
+    for count, prompt in enumerate(['a', 'ab', 'ab' * 200, 'ab' * 201], 1):
+        text.apply(run, prompt=prompt, num_characters=2, num_samples=1, seed=5)
+        assert len(files()) == count
+    assert files() > {'text-seed-5-prompt-a.txt', 'text-seed-5-prompt-ab.txt'}
+    before = files()
+    text.apply(run, prompt='ab', num_characters=2, num_samples=1, seed=5)
+    assert files() == before
+
+
 def test_more_and_longer_texts_keep_the_first_characters(run):
     few = text.apply(run, num_characters=3, num_samples=2)
     many = text.apply(run, num_characters=21, num_samples=3)

@@ -3,7 +3,7 @@
 import pytest
 
 from atelier.data.dataset import Spec
-from atelier.data.fingerprints import symbols_of
+from atelier.data.fingerprints import of_split, size_of, symbols_of
 from atelier.errors import UserError
 
 
@@ -20,3 +20,11 @@ def test_recorded_symbols_that_are_not_a_string_are_refused(text):
     """Only a literal is evaluated."""
     with pytest.raises(UserError, match='symbols of its text'):
         symbols_of({'x': f'levels 2, symbols {text}'})
+
+
+def test_the_size_of_a_split():
+    """Untrusted text gives no size."""
+    assert size_of({'train': of_split(60_000, 7)}, 'train') == 60_000
+    for text in ('', '6', 'examples', '-6 examples, ', f'{10**20} examples, ', '\u0663 examples, '):
+        assert size_of({'train': text}, 'train') is None
+    assert size_of({}, 'train') is None

@@ -210,6 +210,25 @@ def test_a_damaged_set_is_refused(root, complaint, damage):
     assert 'tiny' in complaint(load, root)
 
 
+@pytest.mark.parametrize('name', ['dataset_info.json', 'features.json'])
+@pytest.mark.parametrize(
+    ('text', 'reason'),
+    [
+        (
+            b'{"fileFormat": "array_record"' + b' ' * (1 << 24) + b'}',
+            'larger than 16,777,216 bytes',
+        ),
+        (b'{"a":' * 40 + b'1' + b'}' * 40, 'nested more than 32 deep'),
+        (b'{"a":' * 10**5 + b'1' + b'}' * 10**5, 'nested too deeply'),
+    ],
+)
+def test_a_huge_or_deep_description_is_refused(root, complaint, name, text, reason):
+    """Before it is parsed, or before it is used."""
+    folder = write_tiny(root)
+    (folder / name).write_bytes(text)
+    assert reason in complaint(load, root)
+
+
 @pytest.mark.parametrize('key', ['pythonClassName', 'python_class_name', 'type'])
 def test_a_set_cannot_name_code(root, complaint, tmp_path, monkeypatch, key):
     folder = write_tiny(root)

@@ -18,6 +18,7 @@ from checkpointing import saved, state_of
 from support import make_run
 
 import train_lib
+from atelier.applications import sample
 from atelier.errors import UserError
 from atelier.run import checkpoint, restore, run_folder
 from atelier.run.checkpoint import Checkpoints, Memory, replaced
@@ -333,6 +334,19 @@ def old_digest(state, memory):
     return total
 
 
+@pytest.mark.parametrize('name', ['run[1]', 'a*b'])
+def test_a_run_moved_to_an_odd_path_keeps_its_checkpoints(run, finished, tmp_path, caplog, name):
+    """It is sampled there and trained further: no intact checkpoint is reported or set aside."""
+    moved = make_run(run.folder.rename(tmp_path / name), **SETTINGS)
+    assert len(sample.apply(run_folder.reopen(moved.folder), num_samples=2)) == 2
+    longer = make_run(moved.folder, **{**SETTINGS, 'train__steps': 40})
+    assert int(train(longer).step) == 40
+    assert steps_in(moved.folder / 'checkpoints') == [10, 30, 40]
+    assert bits(restored(moved, 30)) == bits(restored(finished, 30))
+    assert not (moved.folder / 'damaged').exists()
+    assert [record for record in caplog.records if record.levelno >= logging.WARNING] == []
+
+
 # Saves are read back
 
 
@@ -473,6 +487,24 @@ def test_a_checkpoint_that_vanishes_while_the_folder_is_opened_is_not_reported(
     monkeypatch.setattr(ocp, 'CheckpointManager', opened)
     with contextlib.closing(Checkpoints(folder, read_only=True)) as checkpoints:
         assert int(checkpoints.restore_newest(state_of(0))[0].step) == 20
+
+
+def test_a_best_checkpoint_that_is_replaced_whenever_it_is_read_is_reported(tmp_path, caplog):
+    """The last one is used after some attempts."""
+    folder = saved(tmp_path / 'checkpoints', 20)
+    calls = iter(range(1000))
+
+    class Replaced(Checkpoints):
+        def steps(self):
+            return [next(calls), 20]
+
+        def restore_newest(self, like):
+            return state_of(20), Memory(1.0, 10)
+
+    with contextlib.closing(Replaced(folder, read_only=True)) as checkpoints:
+        state, kind = restore._best_or_last(checkpoints, True, state_of(0))
+    assert (int(state.step), kind) == (20, 'last')
+    assert 'the last one is used' in caplog.text
 
 
 def test_a_best_checkpoint_that_a_better_one_replaces_is_not_reported(

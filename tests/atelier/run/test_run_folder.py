@@ -7,7 +7,7 @@ import shutil
 import pytest
 from support import contents, make_run, recipe_and_config
 
-from atelier import applications, files
+from atelier import applications, checkout
 from atelier.errors import UserError
 from atelier.run import experiment, run_folder
 
@@ -131,8 +131,9 @@ def test_pipes_in_a_run_folder_are_refused(folder, tmp_path):
         (tmp_path / 'mine').rename(path)
 
 
-def test_a_run_and_its_checkpoints_may_be_on_another_disk(folder, tmp_path):
-    """Links that the user made to a run or its checkpoints work."""
+def test_a_run_and_its_checkpoints_may_be_on_another_disk(folder, tmp_path, monkeypatch):
+    """Links that the user made to a run or its checkpoints work; the latter must be trusted."""
+    monkeypatch.setattr(checkout, '_trusted', {tmp_path / 'checkpoints'})
     (folder / 'checkpoints').rename(tmp_path / 'checkpoints')
     (folder / 'checkpoints').symlink_to(tmp_path / 'checkpoints')
     (tmp_path / 'linked').symlink_to(folder)
@@ -146,7 +147,7 @@ def test_a_lock_that_becomes_a_link_is_not_followed(folder, tmp_path, monkeypatc
     (tmp_path / 'mine').write_text('mine')
     (folder / '.lock').unlink()
     (folder / '.lock').symlink_to(tmp_path / 'mine')
-    monkeypatch.setattr(files, 'check_entries', lambda folder: None)
+    monkeypatch.setattr(run_folder, 'check_entries', lambda folder: None)
     with pytest.raises(UserError, match='cannot write'), run_folder.only_trainer(folder):
         pass
     assert (tmp_path / 'mine').read_text() == 'mine'

@@ -75,6 +75,12 @@ def test_invalid_axes_are_refused(complaint, text, pattern):
     assert re.search(pattern, message), message
 
 
+@pytest.mark.parametrize('text', ['{}', '{}=1', 'seed={}', 'seed=0:{}', 'hypers.beta=log:{}'])
+def test_a_long_axis_is_shortened_in_its_message(complaint, text):
+    """A line of the terminal is readable."""
+    assert len(complaint(parse, text.format('x,' * 50_000), VALUES)) < 500
+
+
 def test_the_product_in_the_order_of_the_axes():
     axes = [parse('hypers.beta=1,2', VALUES), parse('seed=0:3', VALUES)]
     expected = [
