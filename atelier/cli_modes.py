@@ -92,7 +92,9 @@ def _run_of(command: Command) -> experiment.Run:
         init_from = run_folder.init_from_path(values.init_from)
         processes.on_first(lambda: run_folder.check_same(folder, config_file, config, init_from))
         config.data.split_by = processes.text_from_first(config.data.split_by)  # that of the run
-        return experiment.assemble(folder, config_file, config, init_from=init_from)
+        return experiment.assemble(
+            folder, config_file, config, init_from=init_from, read=experiment.prepared_data
+        )
     if values.init_from is not None:
         raise UserError('--init_from is for a new run: give --config=configs/NAME.py too')
     reads = None if command.application else 'an evaluation reads the test split'
@@ -137,8 +139,10 @@ def _prepared(command: Command) -> sweep.Sweep:
         )
         axes, num_random = axes or record['axes'], num_random or record['num_random']
         init_from = init_from or record['init_from']
+    init_from = run_folder.init_from_path(init_from)
+    may_prepare = command.is_config_typed  # not if sweep.json names the data
     return sweep.prepare(
-        folder, config_file, config, axes, num_random, run_folder.init_from_path(init_from)
+        folder, config_file, config, axes, num_random, init_from, may_prepare=may_prepare
     )
 
 

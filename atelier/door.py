@@ -110,7 +110,9 @@ def train(
     folder, config_file = user_path(folder), checkout.ConfigFile('', None)
     init_from = run_folder.init_from_path(init_from)
     run_folder.check_same(folder, config_file, config, init_from)
-    run = experiment.assemble(folder, config_file, config, build, init_from)
+    run = experiment.assemble(
+        folder, config_file, config, build, init_from, experiment.prepared_data
+    )
     checkout.train_lib().train(run, devices)
     return restore.load(run)
 

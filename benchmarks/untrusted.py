@@ -53,6 +53,7 @@ def judged(found: Mapping[str, Any]) -> dict[str, Tries]:
         'code, pickles and packages in every folder of a run': Tries(len(planted), changed),
         'a record whose config is a file of the run': _refused(found['pointed'], MAY_WORK),
         'arrays, pictures, TFDS sets and coded files that hold code': _refused(found['data']),
+        'a record that names a TFDS set to download': _refused(found['unprepared'], MAY_WORK),
         'a checkpoint that names modules': _refused(found['handlers'], ('sample',)),
     }
 

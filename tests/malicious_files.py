@@ -11,6 +11,7 @@ import sys
 NAMES = [
     *('sitecustomize', 'usercustomize', 'conftest', 'evil', 'models', 'losses', 'configs'),
     *('train_lib', 'atelier', 'main', 'json', 'numpy', 'jax', 'vae', 'setup', '__init__'),
+    *('tensorflow', 'tensorflow_datasets', 'submitit'),
 ]
 PACKAGES = ('models', 'losses', 'configs', 'atelier', 'runs')
 
@@ -73,6 +74,17 @@ def edit(file: pathlib.Path, /, **changes) -> None:
     record = json.loads(file.read_text())
     record.pop('checksum', None)
     file.write_text(json.dumps({**record, **changes}))
+
+
+def name_unprepared_data(file: pathlib.Path, data_dir: pathlib.Path) -> None:
+    """Lets a config.json or sweep.json name a TFDS set that has to be downloaded to `data_dir`.
+
+    It describes no data, as those of earlier versions, so every mode reads the data.
+    """
+    values = json.loads(file.read_text())['values']
+    values['data'].update(name='mnist', data_dir=str(data_dir))
+    nothing = dict.fromkeys(('data', 'data_name', 'spec', 'train_shapes'))
+    edit(file, values=values, **(nothing if file.name == 'config.json' else {}))
 
 
 def paths_to_code(folder: pathlib.Path) -> list[str]:

@@ -21,7 +21,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / 'tests')]
 
 from auditing import Auditor  # noqa: E402
-from malicious_files import Bomb, code, edit, paths_to_code, plant  # noqa: E402
+from malicious_files import Bomb, code, edit, name_unprepared_data, paths_to_code, plant  # noqa: E402
 
 import atelier  # noqa: E402
 from atelier import applications, checkout, cli  # noqa: E402
@@ -117,6 +117,26 @@ def pointed_at_code(untrusted: pathlib.Path, own: pathlib.Path) -> dict[str, str
     return said
 
 
+def naming_unprepared_data(untrusted: pathlib.Path, own: pathlib.Path) -> dict[str, str]:
+    """Uses runs and a sweep whose records name a TFDS set that has to be downloaded.
+
+    TensorFlow seems to be installed, and the network to be there.
+    """
+    for name in (*RUNS, 'sweep'):
+        for file in (untrusted / name).glob('*.json'):
+            if file.name in ('config.json', 'sweep.json'):
+                name_unprepared_data(file, untrusted / 'downloaded')
+    (own / 'fake' / 'tensorflow').mkdir(parents=True)
+    (own / 'fake' / 'tensorflow' / '__init__.py').write_text('')
+    sys.path.append(str(own / 'fake'))
+    os.environ['http_proxy'] = 'http://localhost:9'
+    try:
+        return use(untrusted, own)
+    finally:
+        sys.path.remove(str(own / 'fake'))
+        del os.environ['http_proxy']
+
+
 def make_untrusted_data(folder: pathlib.Path, mark: pathlib.Path) -> None:
     """Writes arrays, pictures, a TFDS set and coded files that hold or name code."""
     (folder / 'pictures').mkdir(parents=True)
@@ -199,6 +219,10 @@ def main(out: pathlib.Path) -> None:
         swap_handlers(untrusted)
     found['handlers'] = {'sample': command('--mode=sample', f'--workdir={untrusted}/vae')}
     found['pointed'] = pointed_at_code(untrusted, own)
+    with auditor.paused():
+        for name in (*RUNS, 'sweep'):
+            shutil.copytree(own / name, untrusted / 'again' / name)
+    found['unprepared'] = naming_unprepared_data(untrusted / 'again', own)
     found['code'] = sorted({*auditor.code})
     found['unusual'] = sorted({*auditor.others, *auditor.pickles} - usual)
     found['marked'] = mark.read_text() if mark.exists() else ''

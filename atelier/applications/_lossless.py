@@ -1,16 +1,13 @@
 """Lossless coding of test examples by a model's likelihood, decoded in another process."""
 
-import os
 import pathlib
-import subprocess
-import sys
 import time
 from typing import Any
 
 import numpy as np
 
-from atelier import checkout, files
-from atelier.applications import _common, decompress
+from atelier import files
+from atelier.applications import _common, _separate_decoder, decompress
 from atelier.core import game
 from atelier.core.abilities import BitsBack, Conditionals, LogProb
 from atelier.core.family import Family
@@ -119,7 +116,7 @@ def compute(
     encoded_at = time.perf_counter()
     coded = counted(len(x), 'test example')
     log.info('%s coded in %.1f seconds: %s', coded, encoded_at - start, path)
-    _check_same(_decoded_elsewhere(run, path), x, labels)
+    _check_same(_separate_decoder.decoded(run, path), x, labels)
     log.info('decoded without loss in %.1f seconds', time.perf_counter() - encoded_at)
     arrays = {
         **_common.origins_of(run, index),
@@ -190,26 +187,6 @@ def packed(
     )
     header = header._replace(examples=file_format.checksum_of(header, x, labels))
     return file_format.packed(header, bitstream.words), bitstream
-
-
-def _decoded_elsewhere(run: Run, path: pathlib.Path) -> dict[str, np.ndarray]:
-    """Decodes the file in another process, or in this one if the run was built in Python."""
-    if not run.config_file.path:
-        log.info('decoding in this process, because the run has no config file')
-        return decompress.apply(run, str(path))
-    command = [sys.executable, str(checkout.ROOT / 'main.py'), '--mode=decompress']
-    command += [f'--workdir={run.folder}', f'--file={path}']
-    command += [f'--config.eval.weights={run.config.eval.weights}']
-    # this process has preallocated the GPU's memory
-    environment = {**os.environ, 'XLA_PYTHON_CLIENT_PREALLOCATE': 'false'}
-    process = subprocess.run(command, env=environment, capture_output=True, text=True)
-    if process.returncode:
-        last_line = process.stderr.rstrip().rpartition('\n')[2]
-        if last_line.startswith('error: '):
-            raise UserError(f'the decoder says: {last_line.removeprefix("error: ")}')
-        raise RuntimeError(f'the decoder failed:\n{process.stderr}')
-    with np.load(decompress.results_path(run.folder, path)) as arrays:
-        return dict(arrays)
 
 
 def _check_same(decoded: dict[str, np.ndarray], x: np.ndarray, labels: np.ndarray | None) -> None:

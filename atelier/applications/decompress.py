@@ -10,7 +10,7 @@ from atelier.applications._application import BITS_BACK, CONDITIONALS, Applicati
 from atelier.core.abilities import Conditionals
 from atelier.data.fingerprints import size_of
 from atelier.errors import UserError, shortened_text
-from atelier.evaluation.compression import bits_back, file_format, range_coder
+from atelier.evaluation.compression import bits_back, file_format, padding, range_coder
 from atelier.log import counted, log
 from atelier.paths import user_path
 from atelier.report import image_grids
@@ -101,8 +101,8 @@ def _read(path: pathlib.Path, run: Run) -> tuple[file_format.Header, range_coder
     """Reads a file; compares its sizes with the run's before arrays of these sizes are built.
 
     Raises:
-      UserError: there is no such file, it holds other data than the run's or more examples than the
-        run's test split, or the run's data are dequantised.
+      UserError: there is no such file, it holds other data than the run's, it declares more
+        examples than the run's test split or than it has bits, or the run's data are dequantised.
     """
     if not path.exists():
         raise UserError(
@@ -125,6 +125,11 @@ def _read(path: pathlib.Path, run: Run) -> tuple[file_format.Header, range_coder
         raise UserError(
             f'{path} declares {counted(header.num_examples, "example")}, and {run.folder} has '
             f'{size} to test'
+        )
+    if len(words) < padding.num_words(header.num_examples):
+        raise UserError(
+            f'{path} declares {counted(header.num_examples, "example")}, and it holds fewer bits, '
+            f'{padding.WORD_BITS * len(words):,}: write it again with --mode=compress'
         )
     limits.check_examples(str(path), header.num_examples, coded)
     return header, words

@@ -147,14 +147,15 @@ def declared_classes(
 
 def _num_used(labels: Sequence[np.ndarray], path: pathlib.Path) -> int:
     """Returns the largest label + 1, which sets the size of parts of a model."""
-    used = np.unique(np.concatenate(labels))
-    num_classes = int(used[-1]) + 1
-    if num_classes - len(used) > max(MAX_UNUSED, len(used)):
-        below = np.flatnonzero(np.diff(used, prepend=-1) > 1)[-1]  # the last gap
-        free = int(used[below - 1]) + 1 if below else 0
-        raise UserError(
-            f'label of {path}: there would be {num_classes:,} classes, because of the label '
-            f'{used[below]}, but examples of only {len(used)}: remove these examples, or number '
-            f'their class {free} (--config.data.without_classes={free} keeps it out of training)'
-        )
-    return num_classes
+    used = np.unique(np.concatenate(labels)).tolist()
+    largest, allowed = used[-1], len(used) + max(MAX_UNUSED, len(used))
+    if largest < allowed:
+        return largest + 1
+    free, advice = max([-1, *used[:-1]]) + 1, f'number the classes 0 to {len(used) - 1}'
+    if free < allowed:  # the largest label alone is too large
+        kept_out = f'--config.data.without_classes={free} keeps it out of training'
+        advice = f'remove these examples, or number their class {free} ({kept_out})'
+    raise UserError(
+        f'label of {path}: there would be {largest + 1:,} classes, because of the label {largest}, '
+        f'but examples of only {len(used)}: {advice}'
+    )

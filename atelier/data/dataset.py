@@ -82,8 +82,7 @@ class Dataset(NamedTuple):
     def fingerprint(self, *splits: str) -> dict[str, str]:
         """Returns what identifies the data: the format of x, and each split's size and checksum.
 
-        Covers all splits and the rule that made them, or those that are named: large ones take a
-        while.
+        Covers the named splits, or all and the rule that made them. Large ones take a while.
         """
         fingerprint = {'x': self.spec.format}
         if self.split_rule and not splits:
@@ -93,8 +92,10 @@ class Dataset(NamedTuple):
         return fingerprint
 
 
-def load(config) -> Dataset:
+def load(config, may_prepare: bool = False) -> Dataset:
     """Loads the data set that `config.data` names, with all three splits and its preprocessing.
+
+    With `may_prepare`, TFDS may download it: only if the user names it now, not if a record does.
 
     Raises:
       UserError: a setting is invalid, or the source raises it.
@@ -107,17 +108,16 @@ def load(config) -> Dataset:
     accepted = settings_of(data.name)
     choose('data.classes', data.classes, dict.fromkeys(classes.RULES))
     check_rule(data, 'split_by' in accepted)
-    settings = {name: data[name] for name in SETTINGS}
-    for name, value in settings.items():
-        if value and value not in UNSET and name not in accepted:
-            raise UserError(f'config.data.{name}={value!r}: {data.name} does not read it: omit it')
+    for name in SETTINGS:
+        if data[name] and data[name] not in UNSET and name not in accepted:
+            setting = f'config.data.{name}={data[name]!r}'
+            raise UserError(f'{setting}: {data.name} does not read it: omit it')
     missing = [name for name, needed in accepted.items() if needed and name not in data]
     if missing:
-        raise UserError(
-            f'{data.name} needs config.data.{missing[0]}, which this config lacks: choose a config '
-            'for such data'
-        )
-    loaded = source(data.name)(**{name: data[name] for name in accepted if name in data})
+        lacking = f'config.data.{missing[0]}, which this config lacks'
+        raise UserError(f'{data.name} needs {lacking}: choose a config for such data')
+    load_source = source(data.name, may_prepare)
+    loaded = load_source(**{name: data[name] for name in accepted if name in data})
     missing = [name for name in ('valid', 'test') if name not in loaded.splits]
     origin = f'{" and ".join(missing)} cut from the end of train' if missing else loaded.split_rule
     splits = hold_out(loaded.splits, data.num_valid)
@@ -187,9 +187,8 @@ def binarized(data: Dataset, method: str) -> Dataset:
         return data
     top, splits = data.spec.levels - 1, dict(data.splits)
     if rule is preprocess.stochastic:
-        for name in ('valid', 'test'):
-            if name in splits:
-                splits[name] = {**splits[name], 'x': preprocess.fixed_draw(splits[name]['x'], top)}
+        for name in {'valid', 'test'} & {*splits}:
+            splits[name] = {**splits[name], 'x': preprocess.fixed_draw(splits[name]['x'], top)}
     return data._replace(
         spec=data.spec._replace(levels=2),
         splits=splits,

@@ -13,8 +13,11 @@ SOURCES = (
 EMBEDDED = ('digits', 'static_mnist', 'shapes', *POINTS)  # sources that never change
 
 
-def source(name: str) -> Callable:
-    """Returns the `load` of a source, imported here because its imports may be heavy."""
+def source(name: str, may_prepare: bool = False) -> Callable:
+    """Returns the `load` of a source, imported here because its imports may be heavy.
+
+    With `may_prepare`, it lets TFDS download a set that is not prepared.
+    """
     match name:
         case 'digits':
             from atelier.data.digits import load
@@ -34,9 +37,13 @@ def source(name: str) -> Callable:
             from atelier.data.mnist_5k import load
         case _ if name in POINTS:
             from atelier.data.toy import load
+        case _ if name in KNOWN and may_prepare:
+            from atelier.data.well_known import prepare_and_load as load
         case _ if name in KNOWN:
             from atelier.data.well_known import load
-        case _:  # any other name is a TFDS data set
+        case _ if may_prepare:  # any other name is a TFDS data set
+            from atelier.data.tfds_images import prepare_and_load as load
+        case _:
             from atelier.data.tfds_images import load
     return load
 

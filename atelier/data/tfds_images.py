@@ -1,7 +1,8 @@
 """Any image data set of TensorFlow Datasets (TFDS) by name, read without TensorFlow.
 
 A data set must be prepared once, as array_record files; TFDS does that with TensorFlow and an
-internet connection. Decoded images are cached; a run that finds them in the cache does not import
+internet connection. It is prepared here only if the user's own command names it, never because a
+run does. Decoded images are cached; a run that finds them in the cache does not import
 TFDS.
 """
 
@@ -10,6 +11,7 @@ import importlib.util
 import os
 import pathlib
 import re
+import shlex
 import socket
 import subprocess
 import sys
@@ -35,9 +37,11 @@ METADATA = ('dataset_info.json', 'features.json')
 SPLITS = {'train': 'train', 'validation': 'valid', 'valid': 'valid', 'test': 'test'}
 # suggested for a misspelt name, prepared or not
 POPULAR = ('mnist', 'fashion_mnist', 'emnist', 'cifar10', 'svhn', 'celeb_a', 'omniglot')
+NAME = re.compile(r'\w{1,100}(/\w[\w.-]{0,99})?')
+# `tfds.builder` would also read data_dir, and import the classes that its features.json names
 PREPARE = (
-    'import sys, tensorflow_datasets as tfds;'
-    'tfds.builder(sys.argv[1], data_dir=sys.argv[2], file_format="array_record")'
+    'import sys, tensorflow_datasets as tfds; name, _, kind = sys.argv[1].partition("/"); '
+    'tfds.builder_cls(name)(data_dir=sys.argv[2], config=kind or None, file_format="array_record")'
     '.download_and_prepare()'
 )
 
@@ -59,19 +63,66 @@ def load(
       verify: how changes of the files are noticed: 'content' or 'times' (`content.key_of`).
 
     Raises:
-      UserError: the data set is not prepared and cannot be prepared here, or has no images.
+      UserError: there is no such data set, it is not prepared, or it has no images.
     """
     root = root_of(data_dir)
     folder = prepared(root, name)
     if folder is None:
-        _prepare(root, name)
-        folder = prepared(root, name)
-        if folder is None:
-            raise UserError(f'TFDS prepared {name!r}, but not in {root}')
+        raise UserError(f'{_missing(root, name)}; {how_to_prepare(root, name)}')
     shape = tuple(image_shape)
     key = _key(folder, name, shape, verify)
     data = decoded(key, lambda: _open(folder, name), name, shape, strict=strict)
     return data._replace(spec=with_names(data.spec, _class_names(folder)))
+
+
+def prepare_and_load(
+    name: str,
+    data_dir: str = '',
+    image_shape: tuple[int, ...] = (),
+    strict: bool = False,
+    verify: str = 'content',
+) -> Dataset:
+    """As `load`, but lets TFDS download and prepare the data set if it is not prepared.
+
+    Raises:
+      UserError: as `load`; or TensorFlow or an internet connection is missing, or TFDS fails.
+    """
+    root = root_of(data_dir)
+    if prepared(root, name) is None:
+        _prepare(root, name)
+    return load(name, data_dir, image_shape, strict, verify)
+
+
+def how_to_prepare(root: pathlib.Path, name: str) -> str:
+    """Returns how to prepare a set that a run names, which is never done by itself."""
+    return (
+        'to prepare it, if you trust the run that names it, after pip install -r '
+        f'requirements-tfds.txt: `{shlex.join(_command(root, name))}`'
+    )
+
+
+def _command(root: pathlib.Path, name: str) -> list[str]:
+    """Returns the command that prepares a data set, which alone imports TensorFlow.
+
+    With -P, modules are not searched in the current folder, which may be untrusted.
+    """
+    return [sys.executable, '-P', '-c', PREPARE, name, str(root)]
+
+
+def _prepare(root: pathlib.Path, name: str) -> None:
+    """Downloads and prepares a data set with TFDS, in a subprocess.
+
+    Raises:
+      UserError: TensorFlow or an internet connection is missing, or TFDS fails.
+    """
+    reason = obstacle()
+    if reason:
+        raise UserError(f'{_missing(root, name)}; {reason}')
+    log.info('preparing %s in %s: this happens once', name, root)
+    if subprocess.run(_command(root, name)).returncode:
+        raise UserError(f'TFDS could not prepare {name!r}: its last line above says why')
+    if prepared(root, name) is None:
+        raise UserError(f'TFDS prepared {name!r}, but not in {root}')
 
 
 def _class_names(folder: pathlib.Path) -> list[str]:
@@ -94,10 +145,12 @@ def prepared(root: pathlib.Path, name: str) -> pathlib.Path | None:
     """Returns the folder of the newest version on disk, or None.
 
     Raises:
-      UserError: the set has several kinds, and `name` names none.
+      UserError: the name cannot be one of TFDS, or it lacks the kind of data.
     """
+    if not NAME.fullmatch(name):
+        raise UserError(f'{_missing(root, name)} and give a name such as mnist or emnist/letters')
     folder = root / name
-    if not re.fullmatch(r'\w{1,100}(/[\w.-]{1,100})?', name) or not folder.is_dir():
+    if not folder.is_dir():
         return None
     versions = [path for path in folder.iterdir() if VERSION.fullmatch(path.name)]
     whole = [path for path in versions if (path / 'dataset_info.json').is_file()]
@@ -110,25 +163,15 @@ def prepared(root: pathlib.Path, name: str) -> pathlib.Path | None:
     return None
 
 
-def _prepare(root: pathlib.Path, name: str) -> None:
-    """Downloads and prepares a data set with TFDS, in a subprocess that alone imports TensorFlow.
-
-    Raises:
-      UserError: TensorFlow or an internet connection is missing, or TFDS fails.
-    """
+def _missing(root: pathlib.Path, name: str) -> str:
+    """Returns the first part of a message: what the name is not."""
     existing = [path.name for path in root.iterdir()] if root.is_dir() else []
     known = [*SOURCES, *existing, *POPULAR]
     hint = '' if name in POPULAR else did_you_mean(name, known)
-    missing = (
+    return (
         f'{shortened(name)} is not a source ({", ".join(SOURCES)}) or a TFDS data set prepared in '
         f'{root}{hint}: set config.data.data_dir or TFDS_DATA_DIR to the folder of prepared sets'
     )
-    reason = obstacle()
-    if reason:
-        raise UserError(f'{missing}; {reason}')
-    log.info('preparing %s in %s: this happens once', name, root)
-    if subprocess.run([sys.executable, '-c', PREPARE, name, str(root)]).returncode:
-        raise UserError(f'TFDS could not prepare {name!r}: its last line above says why')
 
 
 def obstacle() -> str:

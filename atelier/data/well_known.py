@@ -57,8 +57,34 @@ def load(
       verify: how changes of a set that TFDS prepared are noticed: 'content' or 'times'.
 
     Raises:
-      UserError: the set is not there, and TFDS cannot prepare it here; or it is damaged.
+      UserError: the set is not there, or it is damaged.
     """
+    return _load(name, data_dir, path, image_shape, verify, may_prepare=False)
+
+
+def prepare_and_load(
+    name: str,
+    data_dir: str = '',
+    path: str = '',
+    image_shape: tuple[int, ...] = (),
+    verify: str = 'content',
+) -> Dataset:
+    """As `load`, but lets TFDS download and prepare the set if it is not there.
+
+    Raises:
+      UserError: as `load`; or TensorFlow or an internet connection is missing, or TFDS fails.
+    """
+    return _load(name, data_dir, path, image_shape, verify, may_prepare=True)
+
+
+def _load(
+    name: str,
+    data_dir: str,
+    path: str,
+    image_shape: tuple[int, ...],
+    verify: str,
+    may_prepare: bool,
+) -> Dataset:
     known, root = KNOWN[name], tfds_images.root_of(data_dir)
     if path:
         return _read(known, _found(known, user_path(path)), image_shape)
@@ -68,10 +94,12 @@ def load(
             found = found or _first(known, [root], FORMATS[name][:1])
         if found:
             return _read(known, found, image_shape)
-        obstacle = tfds_images.obstacle()
+        how = tfds_images.how_to_prepare(root, known.tfds_name)
+        obstacle = tfds_images.obstacle() if may_prepare else how
         if obstacle:
             raise UserError(_how_to_get(known, root, obstacle))
-    data = tfds_images.load(known.tfds_name, data_dir, image_shape, verify=verify)
+    load_set = tfds_images.prepare_and_load if may_prepare else tfds_images.load
+    data = load_set(known.tfds_name, data_dir, image_shape, verify=verify)
     return data._replace(name=name)
 
 

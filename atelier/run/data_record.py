@@ -144,7 +144,8 @@ def _check_agreement(
         raise damaged(path, 'the arrays of train_shapes have different numbers of examples')
     has_pieces = spec.symbols is not None and bool(config.get('num_pieces'))
     if x[1:] != spec.event_shape and not (has_pieces and len(x) == 2):
-        raise damaged(path, f'train_shapes.x.shape is {list(x)}, spec.event_shape is {x[1:]}')
+        event = list(spec.event_shape)
+        raise damaged(path, f'train_shapes.x.shape is {list(x)}, spec.event_shape is {event}')
     one_axis = {'label': spec.num_classes is not None, 'num_scored': has_pieces}
     for name, is_expected in one_axis.items():
         if is_expected != (name in shapes) or is_expected and len(shapes[name].shape) != 1:

@@ -57,6 +57,15 @@ def assemble(
     return Run(folder, config_file, config, family, data, init_from)
 
 
+def prepared_data(config: ConfigDict) -> dataset.Dataset:
+    """Returns the data of a config that the user gives now, which TFDS may download and prepare.
+
+    Raises:
+      UserError: as `dataset.load`.
+    """
+    return dataset.load(config, may_prepare=True)
+
+
 def built(build: Build, config: ConfigDict, spec: dataset.Spec) -> Any:
     """Returns what `build` makes of a config, which should be a Family.
 

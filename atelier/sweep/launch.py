@@ -1,6 +1,8 @@
 """`--launcher`: runs the shards of a sweep as Slurm jobs, through the submitit library."""
 
+import contextlib
 import pathlib
+import secrets
 import sys
 from collections.abc import Sequence
 from typing import Any
@@ -51,11 +53,14 @@ def launch(
         for i in range(1, num_jobs + 1)
     ]
     try:
-        executor = submitit.AutoExecutor(folder / 'jobs', CLUSTERS[launcher])
+        # a new folder: submitit reads results, which are pickles, and an earlier one may be planted
+        jobs_folder = folder.resolve() / 'jobs' / secrets.token_hex(4)
+        executor = submitit.AutoExecutor(jobs_folder, CLUSTERS[launcher])
         executor.update_parameters(
             **{'name': folder.name, 'timeout_min': MINUTES, **parsed(options)}
         )
-        with writing(folder), executor.batch():
+        # submitit starts `python -m`, which imports modules of the current folder first
+        with writing(folder), contextlib.chdir(ROOT), executor.batch():
             jobs = [executor.submit(command) for command in commands]
     except (NameError, RuntimeError, TypeError, ValueError) as error:  # raised by submitit
         raise UserError(f'--launcher={launcher}: {" ".join(str(error).split())}') from error

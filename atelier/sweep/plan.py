@@ -40,8 +40,11 @@ def runs_of(
     config: ConfigDict,
     settings: Sequence[Setting],
     init_from: str | None = None,
+    may_prepare: bool = False,
 ) -> dict[str, Run]:
     """Returns {name: run} for all settings, in `folder`; runs with the same data share arrays.
+
+    `may_prepare` is as in `dataset.load`.
 
     Raises:
       UserError: no run can be built from one of the settings.
@@ -55,7 +58,7 @@ def runs_of(
             limits.check_integers(member_config)
             data_key = json.dumps(member_config.data.to_dict())
             if data_key not in data:
-                data[data_key] = dataset.load(member_config)
+                data[data_key] = dataset.load(member_config, may_prepare)
             member_config = with_batch_size(member_config, data[data_key])
             family = built(config_file.build, member_config, data[data_key].spec)
         runs[name] = Run(

@@ -37,6 +37,7 @@ def prepare(
     axes: Sequence[str] = (),
     num_random: int = 0,
     init_from: str | None = None,
+    may_prepare: bool = False,
 ) -> Sweep:
     """Checks everything that can be checked before training, and writes sweep.json.
 
@@ -47,6 +48,7 @@ def prepare(
       axes: in the format of --sweep; by default those of the config file's `get_sweep()`.
       num_random: number of draws from the axes that are ranges.
       init_from: a run whose weights initialize all members.
+      may_prepare: whether TFDS may download the data, because the user names them now.
 
     Raises:
       UserError: an axis or setting is invalid, or the folder holds something else.
@@ -59,7 +61,7 @@ def prepare(
     settings = axes_lib.settings(parsed, num_random, config.seed)
     record = sweep_folder.record_of(config_file, config, axes, num_random, init_from)
     sweep_folder.check_same(folder, record)
-    runs = plan.runs_of(folder, config_file, config, settings, init_from)
+    runs = plan.runs_of(folder, config_file, config, settings, init_from, may_prepare)
     groups = plan.groups_of(runs)
     for group in groups:
         with about(group[0].folder.name):

@@ -28,6 +28,7 @@ from atelier.core.randomness import rng_for
 from atelier.data.dataset import Spec
 from atelier.evaluation.compression import integer_frequencies, latent_bins
 from atelier.evaluation.compression.integer_frequencies import Frequencies
+from atelier.evaluation.compression.padding import WORD_BITS, num_words, padded, without_padding
 from atelier.evaluation.compression.range_coder import Bitstream, Labels, Words, is_labelled
 from atelier.evaluation.per_example.over_examples import PATIENCE
 from atelier.run.experiment import Run
@@ -54,6 +55,7 @@ def encoded(run: Run, state: game.State, x: Int[np.ndarray, 'n dims'], labels: L
     """
     stack, model = constriction.stream.stack.AnsCoder(), model_of(run, state)
     bits, code_bits = np.zeros(x.shape), np.zeros(len(x))
+    lacking = 0  # bits, for one per example at every time
     # from the last example to the first, because the decoder pops the top of the stack first
     for i in tqdm(range(len(x))[::-1], unit='example', leave=False, delay=PATIENCE):
         label = 0 if labels is None else int(labels[i])
@@ -65,8 +67,10 @@ def encoded(run: Run, state: game.State, x: Int[np.ndarray, 'n dims'], labels: L
             stack.encode_reverse(label, _uniform_label(run.data.spec))
         bits[i] = integer_frequencies.bits(table, x[i])
         code_bits[i] = latent_bins.BITS * len(bins) - bits_taken
+        lacking = max(lacking, len(x) - i - stack.num_bits())
     label_bits = 0.0 if labels is None else float(np.log2(run.data.spec.num_classes))
-    return Bitstream(stack.get_compressed(), bits, label_bits, code_bits)
+    words = padded(stack.get_compressed(), num_words(lacking))
+    return Bitstream(words, bits, label_bits, code_bits)
 
 
 def decoded(
@@ -74,20 +78,28 @@ def decoded(
 ) -> tuple[Int[np.ndarray, 'n dims'], Labels]:
     """Returns (x, labels): the inverse of `encoded`.
 
+    It stops where the stack has fewer bits than examples are left: from an empty stack,
+    `constriction` would go on without end.
+
     Raises:
       ValueError: no encoder wrote these words.
     """
-    stack, model = constriction.stream.stack.AnsCoder(words), model_of(run, state)
+    num_zeros = len(words) - len(without_padding(words))
+    stack = constriction.stream.stack.AnsCoder(without_padding(words))
+    model, lacking = model_of(run, state), 0
     x = np.zeros((n, run.data.spec.num_dims), np.int64)
     labels = np.zeros(n, np.int64) if is_labelled(run) else None
     for i in tqdm(range(n), unit='example', leave=False, delay=PATIENCE):
+        lacking = max(lacking, n - i - stack.num_bits())
+        if lacking > WORD_BITS * num_zeros:
+            raise ValueError('the words end before the last example')
         label = 0
         if labels is not None:
             label = labels[i] = stack.decode(_uniform_label(run.data.spec))
         bins = stack.decode(latent_bins.PRIOR, model.latent_dim)
         x[i] = stack.decode(*integer_frequencies.as_model(model.levels(bins, label)))
         latent_bins.put_back(stack, bins, *model.posterior(x[i], label))
-    if not stack.is_empty():
+    if not stack.is_empty() or num_words(lacking) != num_zeros:
         raise ValueError('words are left over after the last example')
     return x, labels
 

@@ -1,4 +1,7 @@
-"""File of coded examples: a one-line header for the decoder, its checksum, then 32-bit words."""
+"""File of coded examples: a one-line header for the decoder, its checksum, then 32-bit words.
+
+The words have at least one bit per example (`padding`).
+"""
 
 import binascii
 import json

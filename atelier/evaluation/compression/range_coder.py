@@ -20,10 +20,12 @@ from atelier.core.abilities import Conditionals
 from atelier.core.family import is_class_conditional
 from atelier.evaluation.compression import integer_frequencies
 from atelier.evaluation.compression.integer_frequencies import Frequencies
+from atelier.evaluation.compression.padding import WORD_BITS, num_words, padded, without_padding
 from atelier.evaluation.per_example.over_examples import PATIENCE
 from atelier.run.experiment import Run
 
 MAX_LEVELS = 2**16
+MAX_LEFT = 64  # bits of the decoder's range: no stream costs more bits than it has, and these
 
 Words = UInt32[np.ndarray, '_']
 Transfer = Callable[[Frequencies, np.ndarray], np.ndarray]  # (frequencies, values) -> values
@@ -41,8 +43,8 @@ class CompiledConditionals(NamedTuple):
 class Bitstream(NamedTuple):
     """Examples coded as one stream of words, and the cost of each value in bits.
 
-    words: 32-bit words of all examples. They form one stream, so the cost of ending a stream arises
-      only once.
+    words: 32-bit words of all examples, at least one bit each (`padding`). They form one stream, so
+      the cost of ending a stream arises only once.
     bits: cost of each value of x, from its frequency.
     label_bits: cost of each example's label; 0 without labels.
     code_bits: net cost of each example's latent code; None for models without one.
@@ -81,7 +83,8 @@ def encoded(
             label_bits = float(cost[0])
         else:
             bits[rows, dim] = cost
-    return Bitstream(encoder.get_compressed(), bits, label_bits)
+    words = encoder.get_compressed()
+    return Bitstream(padded(words, num_words(len(x)) - len(words)), bits, label_bits)
 
 
 def decoded(
@@ -89,17 +92,29 @@ def decoded(
 ) -> tuple[Int[np.ndarray, 'n dims'], Labels]:
     """Returns (x, labels): the inverse of `encoded`.
 
+    It stops where the words have run out: `constriction` would go on, as if zeros followed.
+
     Raises:
       ValueError: no encoder wrote these words.
     """
+    if len(words) < num_words(n):
+        raise ValueError('fewer bits than examples')
+    if len(words) == num_words(n):
+        words = without_padding(words)
     decoder = constriction.stream.queue.RangeDecoder(words)
+    bits_left = WORD_BITS * len(words) + MAX_LEFT
 
     def read(table, values):
+        nonlocal bits_left
         del values
         try:
-            return decoder.decode(*integer_frequencies.as_model(table))
+            values = decoder.decode(*integer_frequencies.as_model(table))
         except AssertionError as error:  # how constriction reports invalid data
             raise ValueError('no encoder wrote these words') from error
+        bits_left -= integer_frequencies.bits(table, values).sum()
+        if bits_left < 0:
+            raise ValueError('the words end before the last example')
+        return values
 
     x = np.zeros((n, run.data.spec.num_dims), np.int64)
     labels = np.zeros(n, np.int64) if is_labelled(run) else None

@@ -30,7 +30,7 @@ def another_data_set(run: Run, name: str, path: str, data_dir: str) -> Dataset:
         config.data.image_shape = ()
     with about(f'--outliers={name}'):
         with _naming_options():
-            outliers = dataset.load(config)
+            outliers = dataset.load(config, may_prepare=True)  # the user names it now
         for field in ('event_shape', 'levels', 'dequantized_levels', 'symbols'):
             value, expected = getattr(outliers.spec, field), getattr(run.data.spec, field)
             if value != expected:

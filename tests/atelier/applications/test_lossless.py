@@ -205,6 +205,21 @@ def test_a_header_is_compared_with_the_run_before_anything_is_built(
     assert re.search(message, complaint(decompress.apply, run, str(path)))
 
 
+@pytest.mark.usefixtures('untrained')
+@pytest.mark.parametrize('name', ['naive_bayes', 'vae'])
+def test_more_examples_than_bits_are_refused_at_once(tmp_path, complaint, monkeypatch, name):
+    """The stranger's record declares as many examples as the header."""
+    run = assembled(tmp_path / 'run', name)
+    path, _ = coded(run, 8)
+    run_folder.write_config(run, 1, {'test': '300000000 examples, checksum 00000000'})
+    header, words = file_format.read(path)
+    header = header._replace(num_examples=2**22, batch_size=1)
+    path.write_bytes(file_format.packed(header, words))
+    monkeypatch.setattr(restore, 'load', None)
+    line = complaint(decompress.apply, run, str(path))
+    assert f'declares 4,194,304 examples, and it holds fewer bits, {32 * len(words):,}' in line
+
+
 @pytest.mark.parametrize('line', [b'[' * 10_000, b'{}', b'3', b'[1,1,1,1,"",[[1]],2,null,[]]'])
 def test_a_header_of_other_values_is_damaged(tmp_path, complaint, line):
     """For any JSON in the header."""

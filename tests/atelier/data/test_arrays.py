@@ -486,6 +486,9 @@ def test_a_compressed_member_that_is_damaged_or_encrypted(tmp_path, complaint, m
         ),
         ([*range(21)] * 10 + [255] * 5, 'the label 255, but examples of only 22: .* class 21 '),
         ([1000] * 30, 'the label 1000, but examples of only 1: .* class 0 '),
+        ([i * 7 for i in range(300)], 'examples of only 300: number the classes 0 to 299$'),
+        ([0, 5000, 5001] * 9, 'label 5001, but examples of only 3: number the classes 0 to 2$'),
+        ([*range(150)] + [200_000, 300_000], 'only 152: number the classes 0 to 151$'),
     ],
 )
 def test_a_label_far_above_the_others_is_refused(npz, complaint, labels, message):

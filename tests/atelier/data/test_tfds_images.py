@@ -9,8 +9,10 @@ import json
 import os
 import pathlib
 import re
+import shlex
 import shutil
 import socket
+import subprocess
 import sys
 import urllib.request
 
@@ -39,6 +41,10 @@ def write_tiny(root, name='tiny', count=3, **keywords):
 
 def load(root, name='tiny', image_shape=()):
     return tfds_images.load(name, str(root), image_shape)
+
+
+def prepare(root, name='tiny'):
+    return tfds_images.prepare_and_load(name, str(root))
 
 
 def reds(split):
@@ -309,13 +315,12 @@ def tensorflow(monkeypatch):
         ('digts', " (did you mean 'digits'?)"),
         ('cifra10', " (did you mean 'cifar10'?)"),
         ('something_else', ':'),
-        ('a/b/../mnist', ':'),
     ],
 )
 def test_an_unprepared_set_without_tensorflow_gives_advice(root, complaint, tensorflow, name, hint):
     tensorflow(installed=False)
     (root / 'mnist').mkdir(parents=True)  # an empty folder of that name
-    line = complaint(load, root, name)
+    line = complaint(prepare, root, name)
     assert re.match(rf'{re.escape(repr(name))} is not a source \(digits, ', line), line
     assert f'{root}{hint}' in line
     assert 'TFDS_DATA_DIR' in line
@@ -325,7 +330,7 @@ def test_an_unprepared_set_without_tensorflow_gives_advice(root, complaint, tens
 def test_an_unprepared_set_without_network_gives_advice(root, complaint, tensorflow, monkeypatch):
     tensorflow(installed=True)
     monkeypatch.setattr(tfds_images, 'PREPARE', 'raise SystemExit("started without a network")')
-    line = complaint(load, root)
+    line = complaint(prepare, root)
     assert line.startswith("'tiny' is not a source")
     assert 'needs the internet, which cannot be reached' in line
 
@@ -343,7 +348,7 @@ def test_a_set_that_tfds_cannot_prepare_gives_advice(
 ):
     tensorflow(installed=True, network=True)
     monkeypatch.setattr(tfds_images, 'PREPARE', program)
-    assert message in complaint(load, root)
+    assert message in complaint(prepare, root)
 
 
 def test_a_set_is_prepared_and_then_read(root, tmp_path, tensorflow, monkeypatch):
@@ -353,7 +358,50 @@ def test_a_set_is_prepared_and_then_read(root, tmp_path, tensorflow, monkeypatch
     source = str(tmp_path / 'elsewhere' / 'emnist' / 'letters')
     program = f'import sys, shutil; shutil.copytree({source!r}, f"{{sys.argv[2]}}/{{sys.argv[1]}}")'
     monkeypatch.setattr(tfds_images, 'PREPARE', program)
+    assert prepare(root, 'emnist/letters').size('train') == 3
     assert load(root, 'emnist/letters').size('train') == 3
+
+
+def test_loading_alone_prepares_nothing(root, complaint, tensorflow, monkeypatch):
+    """The name may come from a stranger's record; the message has the command."""
+    tensorflow(installed=True, network=True)
+    monkeypatch.setattr(subprocess, 'run', None)
+    root = root.with_name('a b;c')
+    line = complaint(load, root, 'emnist/letters')
+    assert line.startswith("'emnist/letters' is not a source")
+    command = line.partition('requirements-tfds.txt: `')[2].removesuffix('`')
+    assert shlex.split(command) == [
+        *(sys.executable, '-P', '-c', tfds_images.PREPARE, 'emnist/letters', str(root))
+    ]
+
+
+@pytest.mark.parametrize(
+    'name', ['a/b/../mnist', 'mnist/..', 'huggingface:mnist', '-c', 'a,b=1', '', 'mnist\n', '/a']
+)
+@pytest.mark.parametrize('function', [load, prepare])
+def test_a_name_that_tfds_could_read_as_something_else_is_refused(
+    root, complaint, tensorflow, monkeypatch, function, name
+):
+    """Before anything is read or started."""
+    tensorflow(installed=True, network=True)
+    monkeypatch.setattr(subprocess, 'run', None)
+    assert 'give a name such as mnist or emnist/letters' in complaint(function, root, name)
+
+
+def test_preparing_imports_nothing_of_the_current_folder(
+    root, tmp_path, complaint, tensorflow, monkeypatch
+):
+    """TFDS itself is imported; it does not know this name."""
+    tensorflow(installed=True, network=True)
+    for name in ('tensorflow_datasets', 'tensorflow', 'json'):
+        (tmp_path / f'{name}.py').write_text(f'open({str(tmp_path / "ran")!r}, "w")')
+    monkeypatch.chdir(tmp_path)
+    assert 'could not prepare' in complaint(prepare, root, 'no_such_set')
+    assert not (tmp_path / 'ran').exists()
+    source = 'import tensorflow_datasets as tfds; assert tfds.builder_cls'
+    monkeypatch.setattr(tfds_images, 'PREPARE', source)
+    assert 'but not in' in complaint(prepare, root, 'no_such_set')
+    assert not (tmp_path / 'ran').exists()
 
 
 # MNIST

@@ -133,6 +133,15 @@ def test_a_damaged_record_is_refused_in_one_line(complaint):
         assert len(line) < 600, name
 
 
+def test_an_event_of_another_shape_is_named(complaint):
+    """Both shapes are those of the file."""
+    record = copy.deepcopy(record_of(LABELLED, {'without_classes': [1]}))
+    shape = record['train_shapes']['x']['shape']
+    record['spec']['event_shape'] = [2**20]
+    line = complaint(data_record.read, PATH, record)
+    assert f'train_shapes.x.shape is {shape}, spec.event_shape is [1048576]' in line
+
+
 PICTURE = Spec((4, 4, 3), 256, 2)
 OF_OTHER_SOURCES = {
     'another name': ('digits', Spec((8, 8, 1), 17, 10), {'name': 'shapes'}),

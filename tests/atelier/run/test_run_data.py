@@ -3,17 +3,22 @@
 import contextlib
 import json
 import pathlib
+import re
 
 import numpy as np
 import pytest
+from malicious_files import name_unprepared_data
 from PIL import Image
-from support import assembled
+from support import assembled, begin, recipe_and_config
 
 import atelier
 from atelier import applications, cli
+from atelier.data import tfds_images
 from atelier.errors import UserError
+from atelier.evaluation.examples import outliers
 from atelier.run import restore, run_data, run_folder
 from atelier.run.checkpoint import Checkpoints, Memory
+from atelier.sweep import folder as sweep_folder
 
 pytestmark = pytest.mark.usefixtures('quick_compilation')
 OPTIONS = {
@@ -207,3 +212,52 @@ def test_data_that_changed_are_noticed_when_they_are_read(run_of, tmp_path, capl
         assert run_data.with_data(opened, 'it is tested').data.spec == run.data.spec
         path.unlink()
     assert 'have changed' in caplog.text
+
+
+@pytest.fixture
+def prepared(monkeypatch):
+    """Returns the names of the TFDS sets that were to be downloaded; none of them is."""
+    names = []
+
+    def prepare(root, name):
+        names.append(name)
+        raise UserError('downloading')
+
+    monkeypatch.setattr(tfds_images, '_prepare', prepare)
+    return names
+
+
+def test_a_record_cannot_start_a_download(tmp_path, complaint, prepared):
+    """It may be untrusted: only a name on the command line, or from Python, allows it."""
+    run = assembled(tmp_path / 'run', 'vae')
+    begin(run)
+    name_unprepared_data(run.folder / 'config.json', tmp_path / 'tfds')
+    sweep_folder.write(
+        tmp_path / 'sweep',
+        sweep_folder.record_of(run.config_file, run.config, ['seed=0,1'], 0, None),
+    )
+    name_unprepared_data(tmp_path / 'sweep' / 'sweep.json', tmp_path / 'tfds')
+    at, data_dir = f'--workdir={run.folder}', f'--config.data.data_dir={tmp_path}/elsewhere'
+    perform = lambda *flags: cli.perform(cli.parse(['atelier', *flags]))
+    lines = [complaint(perform, f'--mode={mode}', at) for mode in ('evaluate', 'train', 'sample')]
+    lines.append(complaint(perform, '--mode=evaluate', at, data_dir))
+    lines.append(complaint(perform, '--mode=evaluate', at, f'--config={run.config_file}'))
+    lines.append(complaint(perform, '--mode=sweep', f'--workdir={tmp_path}/sweep'))
+    lines.append(complaint(atelier.load, run.folder))
+    for line in lines:
+        assert re.search('to prepare it, if you trust .* mnist .*/(tfds|elsewhere)`', line), line
+    assert prepared == []
+
+
+def test_data_named_by_the_user_are_prepared(tmp_path, complaint, prepared):
+    vae = '--config=configs/vae.py:tiny,debug'
+    perform = lambda *flags: cli.perform(cli.parse(['atelier', *flags]))
+    at = f'--workdir={tmp_path}/new', f'--config.data.data_dir={tmp_path}'
+    assert complaint(perform, vae, *at) == 'downloading'
+    assert 'downloading' in complaint(perform, vae, '--mode=sweep', '--sweep=seed=0,1', *at)
+    config_file, config = recipe_and_config('tiny,debug', data__data_dir=str(tmp_path))
+    assert complaint(atelier.train, config, config_file.build, tmp_path / 'new') == 'downloading'
+    run = assembled(tmp_path / 'run', 'vae')
+    line = complaint(outliers.another_data_set, run, 'tiny', '', str(tmp_path))
+    assert line == '--outliers=tiny: downloading'
+    assert prepared == ['tiny'] * 4

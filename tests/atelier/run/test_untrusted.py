@@ -39,6 +39,14 @@ def test_no_code_of_an_untrusted_folder_runs(records):
     assert untrusted.executed(records) == []
 
 
+def test_a_record_cannot_start_a_download(records):
+    """TensorFlow and the network are there; the line says how to prepare the data oneself."""
+    lines = {mode: line for mode, line in records['unprepared'].items() if line != 'ok'}
+    assert {*records['unprepared']} - {*lines} <= {*untrusted.MAY_WORK}
+    for mode, line in lines.items():
+        assert 'to prepare it, if you trust' in line, f'{mode}: {line}'
+
+
 def test_the_hook_detects_code_that_runs(records):
     """With a typed config of that folder, a pickle and a process: so the other tests can fail."""
     controls = records['controls']
@@ -56,11 +64,13 @@ def test_a_traceback_and_a_changed_command_are_problems():
         'planted': {'sample': 'ok', 'evaluate': 'error: no'},
         'pointed': {'sample x': 'ok', 'compare x': 'ok', 'train x': 'error: refused'},
         'data': {'npz': 'traceback: ValueError: x'},
+        'unprepared': {'sample': 'ok', 'init_from': 'ok', 'evaluate': 'error: not prepared'},
         'handlers': {'sample': 'ok'},
     }
     assert [problems for _, problems in untrusted.judged(found).values()] == [
         ['evaluate: error: no'],
         ['sample x: ok'],
         ['npz: traceback: ValueError: x'],
+        ['sample: ok'],
         [],
     ]

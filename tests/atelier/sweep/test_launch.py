@@ -1,6 +1,7 @@
 """Shards as jobs: the command of each, and two of them on this machine."""
 
 import csv
+import pathlib
 import re
 import sys
 
@@ -60,7 +61,7 @@ def test_two_jobs_of_this_machine_are_one_sweep(main, tmp_path):
     jobs = ['--launcher=submitit-local', '--launcher_jobs=2']
     result = main(*arguments, *jobs, timeout=600)
     assert result.returncode == 0, result.stderr
-    assert len(list((tmp_path / 'sweep' / 'jobs').glob('*.out'))) == 2
+    assert len(list((tmp_path / 'sweep' / 'jobs').glob('*/*.out'))) == 2
     result = main('--mode=sweep', f'--workdir={tmp_path}/sweep')
     assert 'elbo_nats, validation' in result.stdout
     with (tmp_path / 'sweep' / 'sweep.csv').open() as file:
@@ -77,6 +78,20 @@ def test_a_job_trusts_the_config_that_the_user_named(main, tmp_path):
     result = main(*arguments, '--launcher=submitit-local', cwd=tmp_path, timeout=600)
     assert result.returncode == 0, result.stderr
     assert '--trust=' in error_line(main('--mode=sweep', '--workdir=sweep', cwd=tmp_path))
+
+
+@pytest.mark.slow
+def test_a_job_imports_nothing_of_the_current_folder(tmp_path, monkeypatch):
+    """It may be that of an untrusted sweep."""
+    for name in ('submitit', 'cloudpickle', 'atelier'):
+        (tmp_path / f'{name}.py').write_text(f'open({str(tmp_path / "ran")!r}, "w")')
+    monkeypatch.chdir(tmp_path)
+    command = lambda *_: [sys.executable, '-P', '-c', 'print("started")']
+    monkeypatch.setattr(launch, 'command_of', command)
+    launch.launch(pathlib.Path('sweep'), launch.LOCAL, 1, ())
+    (output,) = (tmp_path / 'sweep' / 'jobs').glob('*/*.out')
+    assert 'started' in output.read_text()
+    assert not (tmp_path / 'ran').exists() and pathlib.Path.cwd() == tmp_path
 
 
 @pytest.mark.slow

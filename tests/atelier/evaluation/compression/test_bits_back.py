@@ -194,6 +194,48 @@ def test_bits_equal_the_negative_elbo(vae):
 
 
 @pytest.mark.usefixtures('untrained')
+def test_examples_that_cost_nothing_have_a_bit_each(vae):
+    """At every time, so that a decoder knows from the stack that the words have not run out."""
+    run = free(vae)
+    coded = checked_round_trip(run, np.zeros((1000, 3), int))
+    assert coded.bits.sum() + coded.code_bits.sum() < 30 and len(coded.words) == 32
+    assert coded.words[-1] == 0
+    for broken in (coded.words[:-1], np.append(coded.words, np.uint32(0))):
+        with pytest.raises(ValueError):
+            bits_back.decoded(run, restore.load(run).state, broken, 1000)
+
+
+def free(vae):
+    """A model that is certain that all bits are 0, whatever z, and whose posterior is the prior."""
+
+    def posterior(weights, batch, rng):
+        zeros = jnp.zeros((len(batch['x']), 1))
+        return zeros, zeros
+
+    def level_log_probs(weights, z, given):
+        return jnp.broadcast_to(jnp.array([0.0, -40.0]), (len(z), 3, 2))
+
+    run = with_abilities(vae, Codes(posterior=posterior), BitsBack(level_log_probs))
+    return run._replace(data=run.data._replace(spec=Spec((3,), 2, None)))
+
+
+@pytest.mark.usefixtures('untrained')
+@pytest.mark.parametrize('junk', [0, 1, 9])
+def test_decoding_stops_where_the_words_end(vae, monkeypatch, junk):
+    """A stranger's header may declare more examples than were coded."""
+    run, decoded = enumerable(vae), []
+    state = restore.load(run).state
+    x = np.random.RandomState(0).randint(0, 2, (100, 3))
+    words = bits_back.encoded(run, state, x, None).words
+    words = np.concatenate([np.full(junk, 12345, np.uint32), words])
+    put_back = latent_bins.put_back
+    monkeypatch.setattr(latent_bins, 'put_back', lambda *args: decoded.append(1) or put_back(*args))
+    with pytest.raises(ValueError):
+        bits_back.decoded(run, state, words, 32 * len(words))
+    assert len(decoded) < 32 * len(words) / 2
+
+
+@pytest.mark.usefixtures('untrained')
 def test_words_left_over_after_decoding_are_an_error(vae):
     run = enumerable(vae)
     state = restore.load(run).state

@@ -77,6 +77,32 @@ def test_bits_equal_the_negative_log_probabilities(vae):
     assert 32 * len(coded.words) < 1.001 * -np.log2([0.7, 0.2, 0.1])[x].sum() + 64
 
 
+def test_examples_that_cost_nothing_have_a_bit_each(vae):
+    """So a file declares no more examples than it has bits."""
+    run = with_abilities(vae, chain([0.0, -40.0], [0, 1, 2]))
+    run = run._replace(data=run.data._replace(spec=Spec((3,), 2, None)))
+    state, x = restore.load(run).state, np.zeros((1000, 3), int)
+    coded = range_coder.encoded(run, state, x, None, 500)
+    assert coded.bits.sum() < 1 and len(coded.words) == 32
+    decoded_x, _ = range_coder.decoded(run, state, coded.words, 1000, 500)
+    np.testing.assert_array_equal(decoded_x, x)
+    with pytest.raises(ValueError, match='fewer bits than examples'):
+        range_coder.decoded(run, state, coded.words[:-1], 1000, 500)
+
+
+def test_decoding_stops_where_the_words_end(vae, monkeypatch):
+    """A stranger's header may declare more examples than were coded."""
+    run = with_abilities(vae, chain(np.log([0.5, 0.5]), [0, 1, 2]))
+    run = run._replace(data=run.data._replace(spec=Spec((3,), 2, None)))
+    state, x = restore.load(run).state, np.random.RandomState(0).randint(0, 2, (8, 3))
+    words, tables = np.append(range_coder.encoded(run, state, x, None, 1).words, np.uint32(7)), []
+    bits = lambda table, values: tables.append(table) or np.ones(len(values))
+    monkeypatch.setattr(range_coder.integer_frequencies, 'bits', bits)
+    with pytest.raises(ValueError, match='end before the last example'):
+        range_coder.decoded(run, state, words, 32 * len(words), 1)
+    assert len(tables) == 32 * len(words) + range_coder.MAX_LEFT + 1 < 3 * 32 * len(words)
+
+
 def test_values_of_zero_probability_are_coded_too(vae):
     run = with_abilities(vae, chain([0.0, -jnp.inf], [0, 1]))
     run = run._replace(data=run.data._replace(spec=Spec((2,), 2, None)))
