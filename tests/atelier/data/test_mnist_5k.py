@@ -60,6 +60,7 @@ def test_it_says_how_to_install_the_package(monkeypatch, complaint):
 @pytest.mark.parametrize(
     'content',
     [b'', b'text', gzip.compress(b''), gzip.compress(b'1,2\n'), gzip.compress(b'0,' * 784 + b'10')],
+    ids=['empty', 'not compressed', 'no row', 'two columns', 'no digit'],
 )
 def test_a_damaged_table_is_refused(package, complaint, content):
     package.write_bytes(content)
