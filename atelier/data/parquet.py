@@ -60,7 +60,7 @@ def load(
     """
     if not path:
         raise UserError('parquet: set config.data.path to a parquet file or a folder of them')
-    root = user_path(path)
+    root = user_path(path).absolute()  # not resolved: a link may have the name of the split
     with reading(root):
         if not root.exists():
             raise UserError(f'config.data.path: {root} does not exist')

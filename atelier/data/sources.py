@@ -10,6 +10,11 @@ SOURCES = (
     *('digits', 'mnist_5k', 'static_mnist', 'shapes', 'arrays', 'folder', 'parquet', 'text'),
     *POINTS,
 )
+# sources of your own encoded pictures: the data have the name of their folder or file, and missing
+# splits follow from the stored bytes of each picture
+OWN_PICTURES = ('folder', 'parquet')
+# sources whose data are no pictures of `images.LEVELS` levels; all others decode pictures
+NO_PICTURES = ('digits', 'static_mnist', 'shapes', 'arrays', 'text', *POINTS)
 EMBEDDED = ('digits', 'static_mnist', 'shapes', *POINTS)  # sources that never change
 
 
@@ -46,6 +51,19 @@ def source(name: str, may_prepare: bool = False) -> Callable:
         case _:
             from atelier.data.tfds_images import load
     return load
+
+
+def decodes_pictures(name: str) -> bool:
+    """Whether the stored data of a source are pictures of `images.LEVELS` levels, grey or colour.
+
+    A name that is in no list is that of a TFDS data set, which is read as pictures.
+    """
+    return name not in NO_PICTURES
+
+
+def is_name_of(data_name: str, source_name: str) -> bool:
+    """Whether data of a source can have a name: its own, or that of a folder or file of yours."""
+    return source_name in OWN_PICTURES or data_name == source_name
 
 
 def settings_of(name: str) -> dict[str, bool]:

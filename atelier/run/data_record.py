@@ -16,8 +16,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from atelier.data.classes import are_names, indices_of
-from atelier.data.dataset import SOURCES, Dataset, Spec
+from atelier.data.dataset import Dataset, Spec
 from atelier.data.images import LEVELS
+from atelier.data.sources import decodes_pictures, is_name_of
 from atelier.data.stand_in import ArrayShape, StandIn, shapes_of, stand_in
 from atelier.errors import UserError, shortened
 from atelier.run import limits
@@ -161,18 +162,16 @@ def _check_source(path: pathlib.Path, spec: Spec, record: dict[str, Any]) -> Non
     """Refuses a Spec that data of the source and the settings in the config cannot have."""
     config, num_levels = record['values']['data'], spec.levels or spec.dequantized_levels
     source, name = config['name'], record['data_name']
-    # data of the source 'folder' have the name of the folder, which may have moved
-    is_named = source == 'folder' or name == source
-    has_images = source == 'folder' or source not in SOURCES  # others are those of TFDS
+    has_pictures = decodes_pictures(source)
     is_image = len(spec.event_shape) == 3 and spec.event_shape[2] in (1, 3)
     is_binary = config.get('binarize', 'none') != 'none'
     has_noise = config.get('dequantize', 'none') != 'none'
     agrees = (
-        is_named
+        is_name_of(name, source)
         and (source == 'text') == (spec.symbols is not None)
         and has_noise == (spec.dequantized_levels is not None)
         and (not is_binary or num_levels == 2)
-        and (not has_images or is_image and num_levels == (2 if is_binary else LEVELS))
+        and (not has_pictures or is_image and num_levels == (2 if is_binary else LEVELS))
     )
     if not agrees:
         raise damaged(

@@ -11,6 +11,7 @@ from atelier import checkout
 from atelier.data import dataset, fingerprints
 from atelier.data.dataset import Dataset
 from atelier.data.fingerprints import size_of
+from atelier.data.sources import OWN_PICTURES
 from atelier.data.splits import array_digests
 from atelier.errors import UserError
 from atelier.log import log
@@ -78,7 +79,7 @@ def _doubtful(
     is_same_source = then_config['name'] == source
     is_alike = is_same_source and then.get('x') == now['x']
     # a digest is of the values of an array, whose format may differ, or of the bytes of a file
-    has_same_digests = is_alike or (is_same_source and source == 'folder')
+    has_same_digests = is_alike or (is_same_source and source in OWN_PICTURES)
     if has_same_digests and rule and rule == then.get('split_rule'):
         return []
     if is_alike and (then.get('train') == now['train'] or _begins_with(run.data, then)):
@@ -105,12 +106,12 @@ def _num_common(
     """Returns how many examples of each split the other run was trained on; None: unknown.
 
     It is unknown if the other run's data are gone, have changed, or are none that are read again
-    here: any .npz, and the folder of pictures that this run reads too.
+    here: any .npz, and the pictures of yours that this run reads too.
     """
     source = run.config.data.name
-    if source not in ('arrays', 'folder') or then_config['name'] != source:
+    if source not in ('arrays', *OWN_PICTURES) or then_config['name'] != source:
         return None
-    if source == 'folder' and _path(then_config.get('path', '')) != _path(run.config.data.path):
+    if source in OWN_PICTURES and _path(then_config.get('path', '')) != _path(run.config.data.path):
         return None  # a run from elsewhere could name a folder that takes hours to decode
     try:
         trained, here = _as_stored(then_config), _as_stored(run.config.data.to_dict())

@@ -8,10 +8,11 @@ from collections.abc import Sequence
 import numpy as np
 
 from atelier.data import dataset, images
-from atelier.data.dataset import SOURCES, Dataset, Spec
+from atelier.data.dataset import Dataset, Spec
 from atelier.data.folder import SUFFIXES
 from atelier.data.npz_files import open_npz
 from atelier.data.origins import Origins, named, of_splits
+from atelier.data.sources import decodes_pictures
 from atelier.data.splits import SPLITS
 from atelier.data.stand_in import StandIn, stand_in
 from atelier.data.text import encode, scored_once
@@ -134,8 +135,8 @@ def stored_levels(run: Run) -> int | None:
     config = run.config
     if config.data.binarize == 'none':
         return run.data.spec.levels or run.data.spec.dequantized_levels
-    if config.data.name not in SOURCES or config.data.name == 'folder':
-        return LEVELS  # of pictures
+    if decodes_pictures(config.data.name):
+        return LEVELS
     config = config.copy_and_resolve_references()
     config.data.update(binarize='none', dequantize='none')
     return dataset.load(config).spec.levels  # known to the source alone

