@@ -3,11 +3,13 @@
     python main.py --config=configs/conv_vae.py:parquet --config.data.path=FOLDER
 
     FOLDER/train-00000-of-00002.parquet    the name of a file, or of its folder, begins with its
-    FOLDER/test-00000-of-00001.parquet     split; one file of another name is the training split
+    FOLDER/test-00000-of-00001.parquet     split (train, training, val, testing, ... as those of
+                                           folders of images); one file of another name is the
+                                           training split
 
 The column `image` (or `img`) holds encoded pictures, as binary or as {bytes, path}, where `path` is
-ignored. The column `label`, if there is one, holds whole numbers from 0 on. Other columns are not
-read. Reading needs pyarrow.
+ignored. The column `label` (or `labels`), if there is one, holds whole numbers from 0 on. Other
+columns are not read, and are named in the table of the data. Reading needs pyarrow.
 """
 
 import pathlib
@@ -21,15 +23,15 @@ from jaxtyping import Int
 from atelier.data.classes import with_names
 from atelier.data.dataset import Dataset
 from atelier.data.decoding import ImageSplit, StoredImage, decoded
+from atelier.data.folder_layout import KNOWN
 from atelier.data.original.digests import digest_of
 from atelier.data.parquet_table import Table
 from atelier.errors import UserError, reading
 from atelier.log import listed, log
 from atelier.paths import user_path
 
-SPLITS = {'train': 'train', 'validation': 'valid', 'valid': 'valid', 'val': 'valid', 'test': 'test'}
 EXTRA = 'extra'  # of SVHN: neither trained on nor tested
-NAME = re.compile(rf'({"|".join(SPLITS)}|{EXTRA})([-_.].*)?', re.IGNORECASE)
+NAME = re.compile(rf'({"|".join(KNOWN)}|{EXTRA})([-_.].*)?', re.IGNORECASE)
 SHARD = re.compile(r'(\d{1,6})-of-(\d{1,6})')
 
 
@@ -39,6 +41,7 @@ class ParquetSplit(NamedTuple):
     images: ImageSplit
     label: Int[np.ndarray, 'n'] | None
     class_names: tuple[str, ...]
+    unread: tuple[str, ...]  # columns
 
 
 def load(
@@ -77,7 +80,11 @@ def load(
     kind = 'parquet-content' if by_content else 'parquet'
     key = '-'.join([kind, *map(str, shape), digest_of(files)])
     data = decoded(key, open_splits, root.stem, shape, held_out_share if by_content else 0.0)
-    return data._replace(spec=with_names(data.spec, parts['train'].class_names))
+    unread = sorted({name[:40] for part in parts.values() for name in part.unread})
+    notes = (f'columns that are not read: {listed(unread)}',) if unread else ()
+    return data._replace(
+        spec=with_names(data.spec, parts['train'].class_names), notes=(*notes, *data.notes)
+    )
 
 
 def find(location: pathlib.Path) -> tuple[pathlib.Path, ...]:
@@ -96,7 +103,7 @@ def find(location: pathlib.Path) -> tuple[pathlib.Path, ...]:
         return tuple(files)
     inside = sorted(path for path in folder.glob('*/*.parquet') if path.is_file())
     folders = sorted({path.parent.name for path in inside})
-    if len(folders) > 1 and not {*map(str.lower, folders)} <= {*SPLITS, EXTRA}:
+    if len(folders) > 1 and not {*map(str.lower, folders)} <= {*KNOWN, EXTRA}:
         raise UserError(
             f'{folder} has parquet files in {listed(folders)}: set config.data.path to one of them'
         )
@@ -125,9 +132,10 @@ def without_labels(images: ImageSplit) -> ImageSplit:
 def _files_of_splits(files: Sequence[pathlib.Path]) -> dict[str, list[pathlib.Path]]:
     """Returns the files of each split, by their names or those of their folders."""
     named: dict[str, list[pathlib.Path]] = {}
+    spellings: dict[str, str] = {}  # by split
     for file in files:
         match, folder = NAME.fullmatch(file.stem), file.parent.name.lower()
-        named_by_folder = folder in (*SPLITS, EXTRA)
+        named_by_folder = folder in (*KNOWN, EXTRA)
         if match is None and not named_by_folder and len(files) > 1:
             raise UserError(
                 f'{file}: its name does not begin with train, valid or test: rename it, or set '
@@ -136,8 +144,13 @@ def _files_of_splits(files: Sequence[pathlib.Path]) -> dict[str, list[pathlib.Pa
         split = match[1].lower() if match else folder if named_by_folder else 'train'
         if split == EXTRA:
             log.info('%s is not read: it is of no split', file)
-        else:
-            named.setdefault(SPLITS[split], []).append(file)
+            continue
+        spelling = spellings.setdefault(KNOWN[split], split)
+        if spelling != split:
+            raise UserError(
+                f'{file}: {split} and {spelling} are names of one split: give its files one of them'
+            )
+        named.setdefault(KNOWN[split], []).append(file)
     if 'train' not in named:
         raise UserError(f'{files[0].parent} has no parquet file whose name begins with train')
     for split, shards in named.items():
@@ -179,7 +192,8 @@ def _joined(tables: list[Table], files: list[pathlib.Path]) -> ParquetSplit:
             images.append(StoredImage(name, tables[which].image(row), value))
         return images
 
-    return ParquetSplit(ImageSplit(sum(sizes), read_images), label, tables[0].class_names)
+    unread = tuple(name for table in tables for name in table.unread)
+    return ParquetSplit(ImageSplit(sum(sizes), read_images), label, tables[0].class_names, unread)
 
 
 def _num_classes(parts: dict[str, ParquetSplit], root: pathlib.Path) -> int | None:

@@ -15,6 +15,7 @@ from atelier.files import open_regular
 from atelier.log import listed
 
 IMAGE_COLUMNS = ('image', 'img')
+LABEL_COLUMNS = ('label', 'labels')  # the first that there is
 MAX_PICTURE = 1 << 26  # bytes
 ROWS = 16  # in a batch
 OLDEST = (14, 0, 1)  # a file can make an older pyarrow unpickle
@@ -25,6 +26,7 @@ class Table:
 
     label: int64 [count], or None.
     class_names: names of the labels, or () if the file does not give them.
+    unread: names of the other columns.
     """
 
     def __init__(self, path: pathlib.Path):
@@ -42,15 +44,18 @@ class Table:
             groups = range(file.num_row_groups)
             unpacked = sum(file.metadata.row_group(i).total_byte_size for i in groups)
             check_size(path, unpacked, unpacked)
-            self.class_names = _class_names(file.schema_arrow.metadata)
-            columns = [leaf] + ['label'] * ('label' in file.schema_arrow.names)
+            names = file.schema_arrow.names
+            label = next((name for name in LABEL_COLUMNS if name in names), None)
+            self.class_names = _class_names(file.schema_arrow.metadata, label)
+            self.unread = tuple(name for name in names if name not in (column, label))
+            columns = [leaf] if label is None else [leaf, label]
             known: dict[bytes, bytes] = {}
             for batch in _batches(file, columns):
                 images = batch.column(column)
                 self._add(images.field('bytes') if leaf != column else images, known)
-                if len(columns) > 1:
-                    labels.append(_labels(batch.column('label'), path))
-        self.label = np.concatenate(labels) if len(columns) > 1 else None
+                if label is not None:
+                    labels.append(_labels(batch.column(label), label, path))
+        self.label = None if label is None else np.concatenate(labels)
 
     @property
     def count(self) -> int:
@@ -99,11 +104,11 @@ def _image_column(schema: Any, path: pathlib.Path) -> tuple[str, str]:
     return column, leaf
 
 
-def _labels(column: Any, path: pathlib.Path) -> Int[np.ndarray, 'n']:
+def _labels(column: Any, name: str, path: pathlib.Path) -> Int[np.ndarray, 'n']:
     import pyarrow
 
     if not pyarrow.types.is_integer(column.type) or column.null_count:
-        raise UserError(f'{path}: its column label has to hold whole numbers, one for each image')
+        raise UserError(f'{path}: its column {name} has to hold whole numbers, one for each image')
     label = column.to_numpy(zero_copy_only=False).astype(np.int64)
     if len(label) and not 0 <= label.min() <= label.max() < 2**31:
         raise UserError(
@@ -112,10 +117,10 @@ def _labels(column: Any, path: pathlib.Path) -> Int[np.ndarray, 'n']:
     return label
 
 
-def _class_names(metadata: dict[bytes, bytes] | None) -> tuple[str, ...]:
+def _class_names(metadata: dict[bytes, bytes] | None, label: str | None) -> tuple[str, ...]:
     """Returns the names of the classes in the description that huggingface.co adds to a file."""
     try:
-        names = json.loads((metadata or {})[b'huggingface'])['info']['features']['label']['names']
+        names = json.loads((metadata or {})[b'huggingface'])['info']['features'][label]['names']
     except (KeyError, TypeError, ValueError, RecursionError):  # there is no such description
         return ()
     is_list = isinstance(names, list) and all(isinstance(name, str) for name in names)

@@ -1,12 +1,13 @@
 """Images in parquet files: columns, splits, labels, and files from strangers."""
 
 import builtins
+import json
 import random
 
 import numpy as np
 import pytest
 
-from atelier.data import dataset, parquet
+from atelier.data import dataset, folder_layout, parquet
 from atelier.errors import UserError
 from benchmarks.mutating import damaged
 from benchmarks.original_files import write_parquet
@@ -72,6 +73,36 @@ def test_folders_may_name_the_splits(tmp_path):
     assert data.spec.num_classes is None
 
 
+@pytest.mark.parametrize('spelling', folder_layout.SPELLINGS['test'])
+@pytest.mark.parametrize('layout', ['{}.parquet', '{}-00000-of-00001.parquet', '{}/0000.parquet'])
+def test_splits_have_the_names_that_folders_of_images_know(tmp_path, spelling, layout):
+    write_parquet(tmp_path / layout.format('training'), X)
+    write_parquet(tmp_path / layout.format(spelling.title()), X[:5])
+    write_parquet(tmp_path / layout.format('valset'), X[:7])
+    data = loaded(tmp_path)
+    assert {s: data.size(s) for s in data.splits} == {'train': 60, 'valid': 7, 'test': 5}
+
+
+@pytest.mark.parametrize('layout', ['{}.parquet', '{}/0000.parquet'])
+def test_two_names_of_one_split_are_refused(tmp_path, complaint, layout):
+    for name in ('train', 'training'):
+        write_parquet(tmp_path / layout.format(name), X)
+    assert 'training and train are names of one split' in complaint(loaded, tmp_path)
+
+
+def test_the_column_labels_is_read_and_unread_columns_are_named(tmp_path):
+    values = {'labels': LABEL[:20], 'caption': ['a'] * 20, 'id': list(range(20))}
+    info = {'info': {'features': {'labels': {'names': ['ant', 'bee', 'cat']}}}}
+    described = table(image=IMAGES, **values).replace_schema_metadata(
+        {'huggingface': json.dumps(info)}
+    )
+    pq.write_table(described, tmp_path / 'a.parquet')
+    data = loaded(tmp_path / 'a.parquet')
+    assert data.splits['train']['label'].tolist() == [r % 3 for r in reds(data.splits['train'])]
+    assert data.spec.class_names == ('ant', 'bee', 'cat')
+    assert data.notes == ('columns that are not read: caption, id',)
+
+
 def test_plain_binary_and_names_of_classes(tmp_path):
     column = pyarrow.array([png(x) for x in X], pyarrow.binary())
     pq.write_table(pyarrow.table({'image': column}), tmp_path / 'a.parquet')
@@ -119,7 +150,7 @@ def test_a_test_file_is_never_trained_on(tmp_path, complaint):
 
 
 def test_names_that_are_no_splits_are_refused(tmp_path, complaint):
-    for name in ('training', 'testing'):
+    for name in ('first', 'second'):
         write_parquet(tmp_path / f'{name}.parquet', X, LABEL)
     assert 'does not begin with train, valid or test' in complaint(loaded, tmp_path)
 
@@ -145,6 +176,7 @@ BAD = {
     'null': (table(image=pyarrow.array([None] * 20, pyarrow.binary())), 'row 0: its image has 0'),
     'no picture': (table(image=[b'rubbish'] * 20), 'is not an image in a known format'),
     'label of text': (table(image=IMAGES, label=['a'] * 20), 'has to hold whole numbers'),
+    'labels of text': (table(image=IMAGES, labels=['a'] * 20), 'column labels has to hold whole'),
     'label of nulls': (table(image=IMAGES, label=[None, *range(19)]), 'has to hold whole numbers'),
     'negative label': (table(image=IMAGES, label=list(range(-1, 19))), 'from 0 on, got -1'),
     'large label': (table(image=IMAGES, label=[2**40] * 20), 'whole numbers from 0 on'),
