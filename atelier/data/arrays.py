@@ -11,8 +11,9 @@
 | `levels` | optional: integers take the values 0, ..., levels - 1 |
 | `class_names` | optional: the name of each class, an array of texts |
 
-Images are [n, height, width] or [n, height, width, channels]; what looks like channels first is
-refused, unless `config.data.channels='last'`.
+Images are [n, height, width] or [n, height, width, channels]. [n, c, h, w] is refused as channels
+first if c is 1 to 4, h is larger than c, and w is more than 4; with a last axis of at most 4, such
+as [n, 3, 4, 4], that axis holds the channels. `config.data.channels='last'` refuses nothing.
 
 Integers are discrete levels. The number of levels is `levels` if given, else 2 if all integers are
 0 or 1, else 256 for uint8, else the largest + 1. Floats are always real values. Networks see them
@@ -36,6 +37,7 @@ from atelier.errors import UserError, choose
 from atelier.paths import user_path
 
 CHANNELS = ('auto', 'last')
+MAX_CHANNELS = 4  # of a picture: grey or colour, with or without transparency
 SMALL = 1e-30  # float32 holds a standard deviation this small, and its inverse
 
 
@@ -52,7 +54,8 @@ def load(
       split_by: 'content': missing splits are made by the digests of x, and the examples are sorted
         by them. 'order': the examples are in the fixed random order, and no split is made.
       held_out_share: of the examples, in each split that is made by content.
-      channels: 'auto': x [n, 1 or 3, height, width] is refused. 'last': it is not.
+      channels: 'auto': x that looks like [n, channels, height, width] is refused. 'last':
+        it is not.
 
     Raises:
       UserError: the file is missing, or its arrays are not valid data.
@@ -174,7 +177,8 @@ def _check_same_format(splits: dict, path: pathlib.Path) -> None:
 
 def _refuse_channels_first(shape: tuple[int, ...], path: pathlib.Path) -> None:
     """Refuses images [n, channels, height, width], which would be few rows of many channels."""
-    if len(shape) == 4 and shape[1] in (1, 3) and min(shape[2:]) > 4:
+    is_image = len(shape) == 4 and shape[3] > MAX_CHANNELS
+    if is_image and shape[1] <= MAX_CHANNELS and shape[2] > shape[1]:
         raise UserError(
             f'x of {path} has shape {list(shape)}, which looks like channels first: save '
             f"numpy.moveaxis(x, 1, -1), or set config.data.channels='last' if images are of height "

@@ -125,7 +125,10 @@ def test_names_of_folders_are_stored_as_text_of_limited_length():
     assert classes.stored_names(['b' * 500, 'b' * 499]) == ()
 
 
-@pytest.mark.parametrize('shape', [(30, 3, 8, 8), (30, 1, 9, 6)])
+@pytest.mark.parametrize(
+    'shape',
+    [(30, 3, 8, 8), (30, 1, 9, 6), (30, 2, 8, 8), (30, 4, 9, 5), (30, 3, 4, 5), (30, 1, 2, 5)],
+)
 def test_channels_first_is_refused(npz, complaint, shape):
     file = npz(x=np.arange(np.prod(shape)).reshape(shape).astype(np.uint8))
     line = complaint(load, file)
@@ -133,7 +136,10 @@ def test_channels_first_is_refused(npz, complaint, shape):
     assert load(file, channels='last', split_by='order').spec.event_shape == shape[1:]
 
 
-@pytest.mark.parametrize('shape', [(30, 8, 8, 3), (30, 3, 8, 3), (30, 3, 3, 8), (30, 3, 8)])
+@pytest.mark.parametrize(
+    'shape',
+    [(30, 8, 8, 3), (30, 3, 8, 3), (30, 3, 3, 8), (30, 3, 8), (30, 3, 4, 4), (30, 5, 8, 8)],
+)
 def test_other_shapes_are_taken_as_they_are(npz, shape):
     file = npz(x=np.arange(np.prod(shape)).reshape(shape).astype(np.uint8))
     assert load(file, split_by='order').spec.event_shape == shape[1:]
