@@ -14,13 +14,14 @@ import difflib
 import itertools
 import pathlib
 import re
+import shlex
 import sys
 import unicodedata
 from collections.abc import Sequence
 
 from atelier.data.classes import natural
 from atelier.errors import UserError
-from atelier.log import listed
+from atelier.log import counted, listed
 
 EXACT = {
     'train': 'train',
@@ -45,6 +46,7 @@ AMBIGUOUS = (
 CONTENTS = (
     '(dir|folder|images?|imgs?|pictures?|pics?|photos?|data|set|split|part|files?|examples?)$'
 )
+PLACEHOLDERS = 'train=NAME,valid=NAME,test=NAME'
 CLOSE = 0.83  # similarity from which a name is taken for a misspelling
 
 
@@ -59,7 +61,7 @@ def splits_of(root: pathlib.Path, setting: str = 'auto') -> dict[str, pathlib.Pa
       UserError: `setting` is invalid or names no folder, or the names of the folders do not tell
         whether they are splits.
     """
-    folders = sorted(path.name for path in root.iterdir() if path.is_dir() and path.name[0] != '.')
+    folders = _folders(root)
     if setting == 'none':
         return {'train': root}
     if setting == 'exact':
@@ -74,6 +76,22 @@ def splits_of(root: pathlib.Path, setting: str = 'auto') -> dict[str, pathlib.Pa
             f'{listed(folders, 20) or "none"}'
         )
     return {split: root / name for split, name in named.items()}
+
+
+def note_of_left_out(root: pathlib.Path, bases: dict[str, pathlib.Path]) -> tuple[str, ...]:
+    """Returns a line on the folders in `root` that are no split of `bases`, if there are any."""
+    if [*bases.values()] == [root]:
+        return ()
+    named = {base.name for base in bases.values()}
+    others = [name for name in _folders(root) if name not in named]
+    if not others:
+        return ()
+    are_left_out = counted(len(others), 'folder')
+    return (f'left out {are_left_out} that config.data.splits does not name: {listed(others)}',)
+
+
+def _folders(root: pathlib.Path) -> list[str]:
+    return sorted(path.name for path in root.iterdir() if path.is_dir() and path.name[0] != '.')
 
 
 def _assignments(setting: str) -> dict[str, str]:
@@ -112,14 +130,38 @@ def _by_names(root: pathlib.Path, folders: list[str]) -> dict[str, pathlib.Path]
     if is_whole and 'train' in known.values():
         return {split: root / name for name, split in known.items()}
     doubtful = [*known, *alike]
-    example = ','.join(f'{split}={name}' for name, split in known.items()) or 'train=NAME,test=NAME'
-    if 'train' not in known.values():
-        example = 'train=NAME,test=NAME'
     raise UserError(
         f'{root} has {listed(folders, 12)}: {listed(doubtful)} may be splits or classes: set '
-        f'config.data.splits={example} to name the splits, or config.data.splits=none if '
-        'sub-folders are classes'
+        f'config.data.splits={_proposal(folders, doubtful)} to name the splits, or '
+        'config.data.splits=none if sub-folders are classes'
     )
+
+
+def _proposal(folders: list[str], doubtful: list[str]) -> str:
+    """Returns a value of `config.data.splits` that leaves out no folder, quoted for a shell.
+
+    The names are placeholders if some folder cannot be a split of its own. What repeats the
+    training split is never proposed for validation or testing.
+    """
+    named: dict[str, str] = {}
+    for name in sorted(folders, key=lambda name: name.casefold() not in KNOWN):
+        split = KNOWN.get(name.casefold()) or _likely_split(name)
+        if split in named and split != 'train' and name.casefold() not in KNOWN:
+            split = 'test' if split == 'valid' else 'valid'
+        if name not in doubtful or split in named or re.search('[,=]', name):
+            return PLACEHOLDERS
+        named[split] = name
+    if 'train' not in named:
+        return PLACEHOLDERS
+    return shlex.quote(','.join(f'{split}={named[split]}' for split in SPELLINGS if split in named))
+
+
+def _likely_split(name: str) -> str:
+    """Returns the split that a doubtful name most probably means."""
+    word = plain(name)
+    if 'tr' in word:
+        return 'train'
+    return 'valid' if re.search('val|dev|^v', word) and 'eval' not in word else 'test'
 
 
 def plain(name: str, signs: str = r'[\W_]') -> str:

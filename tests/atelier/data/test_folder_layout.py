@@ -1,5 +1,7 @@
 """Which sub-folders of a folder of images are splits, and which are classes."""
 
+import shlex
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -70,8 +72,42 @@ def test_known_spellings_are_splits(tree, names, splits):
 )
 def test_names_that_may_be_splits_are_refused_with_the_setting(tree, complaint, names):
     line = complaint(folder.load, str(tree(*names)))
-    assert 'config.data.splits=train=' in line and 'config.data.splits=none' in line
+    assert (
+        'config.data.splits=train=' in line.replace("'", '') and 'config.data.splits=none' in line
+    )
     assert names[-1] in line
+
+
+@pytest.mark.parametrize(
+    ('names', 'proposed'),
+    [
+        (('train', 'dev'), 'train=train,valid=dev'),
+        (('train', 'eval'), 'train=train,test=eval'),
+        (('train', 'val', 'dev'), 'train=train,valid=val,test=dev'),
+        (('train', 'test', 'holdout'), 'train=train,valid=holdout,test=test'),
+        (('traning', 'testing'), 'train=traning,test=testing'),
+        (('x_train', 'x_test'), 'train=x_train,test=x_test'),
+        (('train', 'Testing set'), "'train=train,test=Testing set'"),
+        (('train', 'cat'), folder_layout.PLACEHOLDERS),
+        (('train', 'train2'), folder_layout.PLACEHOLDERS),
+        (('train', 'test=1'), folder_layout.PLACEHOLDERS),
+        (('train', 'training'), folder_layout.PLACEHOLDERS),
+        (('train', 'val', 'test', 'dev'), folder_layout.PLACEHOLDERS),
+        (('val', 'test'), folder_layout.PLACEHOLDERS),
+    ],
+)
+def test_the_proposed_setting_leaves_out_no_folder(tree, complaint, names, proposed):
+    root = tree(*(f'{name}/cat' for name in names))
+    assert f'config.data.splits={proposed} to name' in complaint(folder.load, str(root))
+    if proposed != folder_layout.PLACEHOLDERS:
+        assert folder.load(str(root), splits=shlex.split(proposed)[0]).notes == ()
+
+
+def test_folders_that_the_setting_does_not_name_are_told(tree):
+    root = str(tree('train/cat', 'dev/cat', 'eval/cat', 'test/cat'))
+    (note,) = folder.load(root, splits='train=train,test=test').notes
+    assert note == 'left out 2 folders that config.data.splits does not name: dev, eval'
+    assert folder.load(root, splits='none').notes == ()
 
 
 @pytest.mark.parametrize(
