@@ -40,9 +40,10 @@ class MetricsLog:
             self._board = SummaryWriter(board, purge_step=step + 1)
 
     def write(self, step: int, values: dict[str, int | float], to_board: bool = True) -> None:
-        """Writes one line and, with `to_board`, one TensorBoard point per value.
+        """Writes one line and, with `to_board`, one TensorBoard point per finite value.
 
-        The line also holds the `progress`. Numbers that are not finite become null.
+        The line also holds the `progress`. Numbers that are not finite become null, and are no
+        points.
 
         Raises:
           UserError: the file cannot be written, or the name of a metric is too long to be read.
@@ -58,7 +59,8 @@ class MetricsLog:
             self._lines.write(json.dumps(row, allow_nan=False) + '\n')
             if to_board:
                 for name, value in values.items():
-                    self._board.add_scalar(name, value, step)
+                    if math.isfinite(value):
+                        self._board.add_scalar(name, value, step)
 
     def progress(self, step: int) -> dict[str, int | float]:
         """Returns the examples that training has read until `step`, and its seconds until now.

@@ -73,6 +73,7 @@ class Watch:
         # includes those of earlier processes
         self._history = list(collections.deque((means for _, means in earlier), MAX_HISTORY))
         self._reported: set[str] = set()
+        self._has_said_not_finite = False
 
     def __call__(
         self,
@@ -104,7 +105,19 @@ class Watch:
         if not run.config.train.best_metric:
             return memory
         value = means[run.config.train.best_metric]
+        if not math.isfinite(value):
+            self._say_not_finite(step)
         return remember(memory, step, value, BEST_MODES[run.config.train.best_mode])
+
+    def _say_not_finite(self, step: int) -> None:
+        """Warns, once in a process, that a validation cannot be the best one."""
+        if not self._has_said_not_finite:
+            log.warning(
+                '%sstep %d: valid/%s is not finite: such a validation is never the best, and if no '
+                'validation is, the last checkpoint is used',
+                *(self._log_prefix, step, self._run.config.train.best_metric),
+            )
+        self._has_said_not_finite = True
 
     def _coverage(self, state: State) -> dict[str, float]:
         if not _is_covered(self._run):

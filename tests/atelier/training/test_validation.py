@@ -56,6 +56,24 @@ def test_families_with_a_likelihood_are_not_sampled_for_coverage(tmp_path):
     assert 'valid/coverage' not in row
 
 
+@pytest.mark.parametrize('value', [np.nan, np.inf, 1.0])
+def test_a_validation_that_is_not_finite_is_told_once(tmp_path, caplog, value):
+    """In a line of the program alone, not in warnings of TensorBoard's writer."""
+    run = assembled(tmp_path / 'run', 'ppca', 'moons,debug', train__best_metric='log_prob_nats')
+    compiled = validation.CompiledValidation(run, ONE)
+    compiled.metrics = lambda *rest: {'log_prob_nats': np.array([value])}
+    run.folder.mkdir()
+    metrics_log = MetricsLog(run.folder, 0, 32)
+    watching, memory = validation.Watch(run, compiled), Memory()
+    for _ in range(2):
+        memory = watching(restore.initial_state(run), memory, metrics_log)
+    metrics_log.close()
+    lines = [record.getMessage() for record in caplog.records if record.levelname == 'WARNING']
+    is_finite = bool(np.isfinite(value))
+    assert len(lines) == (0 if is_finite else 1) and (memory.best_step is not None) == is_finite
+    assert is_finite or 'valid/log_prob_nats is not finite' in lines[0]
+
+
 @pytest.mark.slow
 def test_coverage_may_choose_the_best_checkpoint(tmp_path):
     run = assembled(tmp_path / 'run', 'gan', train__best_metric='coverage')
