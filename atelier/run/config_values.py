@@ -113,6 +113,16 @@ def read_record(
     return record
 
 
+def keep_order_of_text(record: dict[str, Any]) -> None:
+    """Sets `split_by` of a run's record to 'order' if its text was split by position.
+
+    When some runs began, texts did not read the rule. A split by content records a 'split_rule'.
+    """
+    data = record['values']['data']
+    if data['name'] == 'text' and data.get('path') and 'split_rule' not in (record['data'] or {}):
+        data['split_by'] = 'order'
+
+
 def check_plain(values: dict[str, Any]) -> None:
     """Raises UserError for values that JSON cannot store; it stores numbers, text and lists."""
     for name, value in flatten(values).items():
