@@ -33,7 +33,6 @@ from atelier.run.config_values import (
     adopt_data_rules,
     check_plain,
     check_same_values,
-    keep_order_of_text,
     read_record,
     with_absolute_paths,
     with_values,
@@ -78,7 +77,6 @@ def _load(folder: pathlib.Path) -> tuple[dict[str, Any], DataRecord | None]:
         record['data'] = None  # the run predates checksums of splits
     elif not all(isinstance(text, str) for text in record['data'].values()):
         raise stored_values.damaged(path, f'data is {shortened(record["data"])}')
-    keep_order_of_text(record)
     recorded_data = data_record.read(path, record)
     code_record.check(path, record)
     return {name: record[name] for name in RECORD}, recorded_data
