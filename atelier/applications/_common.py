@@ -3,7 +3,7 @@
 import inspect
 import math
 import pathlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import jax
@@ -121,13 +121,14 @@ def save(
     name: str,
     arrays: dict[str, np.ndarray],
     results: dict[str, Any] | None = None,
-    table: Sequence[str] = (),
+    table: Sequence[str] | Mapping[str, np.ndarray] = (),
 ) -> pathlib.Path:
     """Writes the arrays to NAME.npz and returns NAME.png, the path for a figure of them.
 
     Settings of `config.eval` that differ from the run's are appended to NAME. The main results,
     `results`, go to NAME.json, after descriptions of the data and the weights. The arrays that
-    `table` names go to NAME.csv too, with one line an example; their first axis is the examples.
+    `table` names or holds go to NAME.csv too, with one line an example; their first axis is the
+    examples.
 
     Raises:
       UserError: a file cannot be written.
@@ -136,7 +137,9 @@ def save(
     files.write_arrays(path, arrays)
     log.info('arrays: %s', path)
     if table:
-        example_table.write(path.with_suffix('.csv'), {name: arrays[name] for name in table})
+        is_whole = isinstance(table, Mapping)
+        columns = dict(table) if is_whole else {name: arrays[name] for name in table}
+        example_table.write(path.with_suffix('.csv'), columns)
         log.info('table: %s', path.with_suffix('.csv'))
     if results is not None:
         source = {'data': trained.run.data.description, 'weights': trained.weights}

@@ -130,6 +130,9 @@ def test_a_text_is_scored_window_by_window(tmp_path):
     arrays = perform(applications.load('score'), run, data=str(tmp_path / 'mine.txt'))
     assert {'nats_per_character', 'bits_per_character'} < set(arrays)
     assert arrays['file'][0] == 'mine.txt'
+    half = run.config.data.context // 2
+    assert arrays['row'].tolist()[:3] == [0, half, 2 * half]
+    assert arrays['row'][-1] == 2800 - 2 * half
     (tmp_path / 'short.txt').write_text('x')
     with pytest.raises(UserError, match='fewer than a window'):
         perform(applications.load('score'), run, data=str(tmp_path / 'short.txt'))
