@@ -1,27 +1,23 @@
 """Examples in place of a run's test split: another split, a file or folder of yours, or arrays."""
 
-import os
 import pathlib
 import zipfile
-from collections.abc import Sequence
 
 import numpy as np
 
-from atelier.data import dataset, images
-from atelier.data.dataset import SOURCES, Dataset, Spec
-from atelier.data.folder import SUFFIXES
+from atelier.data import dataset
+from atelier.data.dataset import Dataset, Spec
 from atelier.data.npz_files import open_npz
 from atelier.data.origins import Origins, named, of_splits
 from atelier.data.splits import SPLITS
 from atelier.data.stand_in import StandIn, stand_in
 from atelier.data.text import encode, scored_once
 from atelier.errors import UserError, about, check_option, reading
-from atelier.log import counted, log
+from atelier.evaluation.examples.given_pictures import of_folder, pictures, stored_levels
+from atelier.log import counted
 from atelier.paths import user_path
-from atelier.report import image_grids
 from atelier.run.experiment import Run
 
-LEVELS = 256  # levels of a pixel in an image file
 FROM_ARRAYS = 'array'  # the file of an example that was given as an array
 
 
@@ -82,7 +78,7 @@ def read(run: Run, path: str, suffix: str = '') -> Dataset:
     if run.data.spec.symbols is not None:
         split, origins = _text(run, file)
     elif is_folder:
-        split, origins = _folder(run, file)
+        split, origins = of_folder(run, file)
     elif zipfile.is_zipfile(file):
         split, origins = _arrays(run, file)
     else:
@@ -102,45 +98,6 @@ def from_arrays(run: Run, x: np.ndarray, label: np.ndarray | None = None) -> Dat
     return as_data(run, split, named([FROM_ARRAYS], [len(split['x'])]), FROM_ARRAYS)
 
 
-def pictures(run: Run, files: Sequence[pathlib.Path]) -> np.ndarray:
-    """Decodes pictures to x [n, *event], in the levels that the run's data have when stored.
-
-    The largest centred crop with the data's aspect ratio is resized to the data's image size, and
-    its 256 levels are rescaled to the data's levels. Light and dark stay as they are.
-
-    Raises:
-      UserError: a file cannot be read, or the data are not images with levels.
-    """
-    spec, levels = run.data.spec, stored_levels(run)
-    if not image_grids.is_image(spec) or levels is None:
-        raise UserError(f'the data set {run.data.name} does not hold images with discrete levels')
-    x = np.empty((len(files), *spec.image_shape), np.int32)
-    for i, file in enumerate(files):
-        pixels = _pixels(file, spec.image_shape).astype(np.float64)
-        x[i] = np.round(pixels * (levels - 1) / (LEVELS - 1))
-    return x.reshape(-1, *spec.event_shape)
-
-
-def _pixels(file: pathlib.Path, shape: tuple[int, int, int]) -> np.ndarray:
-    """Decodes a file to uint8 of this shape; a grey image is repeated over three channels."""
-    height, width, channels = shape
-    file_channels = min(channels, images.shape_of(file.name, file)[2])
-    x = images.decode(file.name, file, (height, width, file_channels), resize=True)
-    return np.broadcast_to(x, shape)
-
-
-def stored_levels(run: Run) -> int | None:
-    """Returns the levels of the run's data before binarisation and dequantisation; None: reals."""
-    config = run.config
-    if config.data.binarize == 'none':
-        return run.data.spec.levels or run.data.spec.dequantized_levels
-    if config.data.name not in SOURCES or config.data.name == 'folder':
-        return LEVELS  # of pictures
-    config = config.copy_and_resolve_references()
-    config.data.update(binarize='none', dequantize='none')
-    return dataset.load(config).spec.levels  # known to the source alone
-
-
 def _text(run: Run, file: pathlib.Path) -> tuple[dict[str, np.ndarray], Origins]:
     """Returns windows that together score each character once, as those of the test split."""
     (context,), symbols = run.data.spec.event_shape, run.data.spec.symbols
@@ -156,27 +113,6 @@ def _text(run: Run, file: pathlib.Path) -> tuple[dict[str, np.ndarray], Origins]
         raise UserError(f'it has {counted(len(text), "character")}, fewer than a window: {context}')
     split = scored_once(encode(text, symbols), context, context // 2)
     return split, named([file.name], [len(split['x'])])
-
-
-def _folder(run: Run, root: pathlib.Path) -> tuple[dict[str, np.ndarray], Origins]:
-    every = [pathlib.Path(folder) / name for folder, _, names in os.walk(root) for name in names]
-    every = [file for file in every if not any(p[0] == '.' for p in file.relative_to(root).parts)]
-    files = sorted(file for file in every if file.suffix.lower() in SUFFIXES)
-    if not files:
-        raise UserError(f'it has no images ({", ".join(sorted(SUFFIXES))})')
-    if len(files) < len(every):
-        log.warning('%s passed over: no images', counted(len(every) - len(files), 'file'))
-    split = {'x': pictures(run, files)}
-    classes = {name: index for index, name in enumerate(_class_names(run.data.spec))}
-    names = [file.relative_to(root).parts[0] for file in files]
-    if classes and all(name in classes for name in names):
-        split['label'] = np.array([classes[name] for name in names], np.int32)
-    return split, named([str(file.relative_to(root)) for file in files])
-
-
-def _class_names(spec: Spec) -> Sequence[str]:
-    """Returns the names of the classes, which are their numbers unless the Spec knows others."""
-    return spec.class_names or [str(n) for n in range(spec.num_classes or 0)]
 
 
 def _arrays(run: Run, file: pathlib.Path) -> tuple[dict[str, np.ndarray], Origins]:

@@ -104,6 +104,80 @@ def test_pictures_are_scaled_and_keep_their_names(vae, tmp_path):
     assert 'label' not in labelled.splits['test']
 
 
+def pictures_in(root, folders):
+    """Writes a grey picture into each folder."""
+    for name in folders:
+        (root / name).mkdir(parents=True)
+        Image.fromarray(np.full((8, 8), 200, np.uint8)).save(root / name / '1.png')
+    return root
+
+
+def folder_run(vae, rule, names=(), num_classes=3):
+    """The run as if its data were a folder whose classes have these names."""
+    config = vae.config.copy_and_resolve_references()
+    with config.unlocked():
+        config.data.update(name='folder', classes=rule)
+    spec = vae.data.spec._replace(num_classes=num_classes, class_names=names)
+    return vae._replace(config=config, data=vae.data._replace(spec=spec))
+
+
+@pytest.mark.parametrize(
+    ('rule', 'names', 'labels'),
+    [
+        ('declared', (), [0, 1, 2]),  # alphabetical, as the run was trained: 0, 10, 2
+        ('trained', ('0', '2', '10'), [0, 2, 1]),
+        ('trained', ('10', '2', '0'), [2, 0, 1]),
+    ],
+)
+def test_labels_of_a_folder_are_those_of_training(vae, tmp_path, rule, names, labels):
+    root = pictures_in(tmp_path / 'mine', ('0', '2', '10'))
+    data = given.read(folder_run(vae, rule, names), str(root))
+    assert data.origin_of('test')['file'].tolist() == ['0/1.png', '10/1.png', '2/1.png']
+    assert data.splits['test']['label'].tolist() == labels
+
+
+def test_a_folder_without_known_classes_has_no_labels_and_a_line_says_why(vae, tmp_path, caplog):
+    root = pictures_in(tmp_path / 'mine', ('cat', 'horse'))
+    for run, words in (
+        (folder_run(vae, 'declared'), 'of its 3 folders there are 2'),
+        (
+            folder_run(vae, 'trained', ('cat', 'dog'), 2),
+            f'horse (1 picture) is no class of {vae.folder}, which has cat, dog',
+        ),
+    ):
+        caplog.clear()
+        assert 'label' not in given.read(run, str(root)).splits['test']
+        (line,) = [record.getMessage() for record in caplog.records]
+        assert words in line and 'have no labels' in line
+
+
+def test_given_folders_are_read_as_those_of_training(vae, tmp_path, caplog):
+    """By content, through links, with a line about conversions; all damaged files are named."""
+    root = pictures_in(tmp_path / 'mine', ('3',))
+    (root / '3' / '1.png').rename(root / '3' / 'nameless')
+    Image.new('RGB', (9, 9), 'red').save(root / '3' / 'red.png')
+    pictures_in(tmp_path / 'elsewhere', ('x',))
+    (root / '4').symlink_to(tmp_path / 'elsewhere' / 'x')
+    (root / '3' / 'notes.txt').write_text('none')
+    caplog.set_level('INFO')
+    data = given.read(vae, str(root))
+    assert data.origin_of('test')['file'].tolist() == ['3/nameless', '3/red.png', '4/1.png']
+    assert data.splits['test']['label'].tolist() == [3, 3, 4]
+    assert 'passed over 1 file' in caplog.text
+    assert 'mine: pictures were converted: 1 colour (made grey)' in caplog.text
+    config = vae.config.copy_and_resolve_references()
+    with config.unlocked():
+        config.data.strict = True
+    for word in ('notes.txt', 'red.png'):
+        with pytest.raises(UserError, match=word):
+            given.read(vae._replace(config=config), str(root))
+        (root / '3' / 'notes.txt').unlink(missing_ok=True)
+    for name in ('bad.png', 'worse.jpg'):
+        (root / '3' / name).write_bytes(b'none')
+    with pytest.raises(UserError, match=r'bad\.png.*worse\.jpg'):
+        given.read(vae, str(root))
+
+
 def test_classes_are_predicted_without_labels(tmp_path, mine):
     run = assembled(tmp_path, 'classifier')
     np.savez(tmp_path / 'unlabelled.npz', x=mine[1])
