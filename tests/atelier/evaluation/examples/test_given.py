@@ -9,7 +9,7 @@ from PIL import Image
 from support import assembled
 
 from atelier import applications
-from atelier.applications import perform
+from atelier.applications import perform, score
 from atelier.errors import UserError
 from atelier.evaluation.examples import given
 from atelier.evaluation.samples.sampling import preprocessed
@@ -39,8 +39,8 @@ def test_every_application_that_reads_examples_has_the_options():
 
 def test_scores_carry_the_file_and_the_row(vae, mine):
     path, x = mine
-    score = applications.load('score')
-    arrays = perform(score, vae, data=str(path))
+    application = applications.load('score')
+    arrays = perform(application, vae, data=str(path))
     assert arrays['file'].tolist() == ['mine.npz'] * 6 and arrays['row'].tolist() == [*range(6)]
     assert {'log_prob_nats', 'bits_per_dim', 'half_squared_error'} < set(arrays)
     rows = table_of(vae, 'score-data-????????.csv')
@@ -48,8 +48,24 @@ def test_scores_carry_the_file_and_the_row(vae, mine):
     values = [float(row['log_prob_nats']) for row in rows]
     np.testing.assert_allclose(values, arrays['log_prob_nats'], rtol=1e-6)
     by_python = given.with_given(vae, given.from_arrays(vae, x))
-    again = perform(score, by_python)
+    again = perform(application, by_python)
     np.testing.assert_array_equal(again['log_prob_nats'], arrays['log_prob_nats'])
+
+
+def test_scores_are_described_as_what_they_are(tmp_path, mine, vae):
+    """The density of dequantised data bounds log P of the levels from below (Theis et al. 2016)."""
+    values = {'log_prob_nats': 0, 'half_squared_error': 0}
+    spec = vae.data.spec._replace(levels=None, dequantized_levels=17)
+    dequantised = vae._replace(data=vae.data._replace(spec=spec))
+    kind = 'estimate, k = 10 for the density, a lower bound for the levels'
+    assert score._kinds(dequantised, values)['log_prob_nats'] == kind
+    cvae = assembled(tmp_path, 'cvae')
+    labelled = score._kinds(cvae, values)
+    unlabelled = score._kinds(given.with_given(cvae, given.from_arrays(cvae, mine[1])), values)
+    for kinds, words in ((labelled, 'given the label'), (unlabelled, 'best class')):
+        assert kinds['half_squared_error'].endswith(words)
+    assert labelled['log_prob_nats'].endswith('given the label')
+    assert unlabelled['log_prob_nats'].endswith('averaged over 10 classes')
 
 
 def test_any_split_can_be_asked_for(vae):
