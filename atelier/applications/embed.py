@@ -42,9 +42,9 @@ def apply(run: Run, num_neighbours: int = 5, num_codes: int = 10_000) -> dict[st
     """Encodes train and test split; classifies test codes by nearest neighbours and a linear probe.
 
     Both classifiers are also applied to the normalized x itself. The probe is a logistic regression
-    on standardized features with scikit-learn's default penalty. Without labels only codes are
-    written. If codes end in a one-hot class, it is removed, because otherwise nothing would be left
-    to predict.
+    on standardized features with scikit-learn's default penalty. Without labels, and of the
+    training split itself (--split=train), only codes are written. If codes end in a one-hot class,
+    it is removed, because otherwise nothing would be left to predict.
 
     Args:
       run: of a family with `encode`.
@@ -69,7 +69,7 @@ def apply(run: Run, num_neighbours: int = 5, num_codes: int = 10_000) -> dict[st
     _log(trained, arrays)
     m, latent_dims = arrays['test_codes'].shape
     results: dict[str, Any] = {'num_test': m, 'latent_dims': latent_dims}
-    reason = _why_not(arrays, num_codes)
+    reason = _why_not(run, arrays, num_codes)
     if reason:
         log.info('only codes are written: %s', reason)
     else:
@@ -102,12 +102,14 @@ def _encoded(
     return arrays, flat_x
 
 
-def _why_not(arrays: dict[str, np.ndarray], num_codes: int) -> str:
+def _why_not(run: Run, arrays: dict[str, np.ndarray], num_codes: int) -> str:
     """Returns why the codes cannot be classified, or ''."""
     if 'train_label' not in arrays or 'test_label' not in arrays:
         return 'the data have no labels'
     if len(np.unique(arrays['train_label'][:num_codes])) < 2:
         return 'the training examples are all of one class'
+    if run.data.splits['test'] is run.data.splits['train']:  # each would be its own neighbour
+        return 'the classifiers would be fitted on the very examples that they classify'
     return ''
 
 

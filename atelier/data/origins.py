@@ -41,6 +41,26 @@ def named(names: Sequence[str], sizes: Sequence[int] | None = None) -> Origins:
     return Origins(SEPARATOR.join(names), starts, {})
 
 
+def joined(first: Origins, second: Origins) -> Origins:
+    """Returns the origins of the splits of both; a split that both have is that of the second."""
+    starts = [_starts(each) for each in (first, second)]
+    ends = [rows.max() + 1 for rows in map(np.asarray, first.rows.values()) if rows.size]
+    offset = int(max([starts[0][-1] + 1, *ends]))
+    shifted = {split: np.asarray(rows) + offset for split, rows in second.rows.items()}
+    return Origins(
+        SEPARATOR.join([first.names, second.names]),
+        np.concatenate([starts[0], starts[1] + offset]),
+        {**first.rows, **shifted},
+        second.suffix,
+    )
+
+
+def _starts(origins: Origins) -> np.ndarray:
+    if origins.starts is None:
+        return np.arange(1 + origins.names.count(SEPARATOR))
+    return np.asarray(origins.starts)
+
+
 def of_splits(name: str, sizes: dict[str, int]) -> Origins:
     """Returns the origins of data whose splits are in no file: 'NAME SPLIT', and the index."""
     origins, first = named([f'{name} {split}' for split in sizes], [*sizes.values()]), 0

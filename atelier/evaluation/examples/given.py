@@ -8,7 +8,7 @@ import numpy as np
 from atelier.data import dataset
 from atelier.data.dataset import Dataset, Spec
 from atelier.data.npz_files import open_npz
-from atelier.data.origins import Origins, named, of_splits
+from atelier.data.origins import Origins, joined, named, of_splits
 from atelier.data.splits import SPLITS
 from atelier.data.stand_in import StandIn, stand_in
 from atelier.data.text import encode, scored_once
@@ -33,7 +33,7 @@ def with_split(run: Run, split: str) -> Run:
     data, old = run.data, run.data.origins
     if old is None or split not in old.rows:
         old = of_splits(data.name, {split: data.size(split)})
-    origins = old._replace(rows={'test': old.rows[split]}, suffix=f'-split-{split}')
+    origins = old._replace(rows={**old.rows, 'test': old.rows[split]}, suffix=f'-split-{split}')
     splits = {**data.splits, 'test': data.splits[split]}
     description = f'the {split} split of {data.description}'
     return run._replace(data=data._replace(splits=splits, origins=origins, description=description))
@@ -47,9 +47,10 @@ def with_given(run: Run, given: Dataset) -> Run:
     if isinstance(run.data, StandIn):
         data = stand_in(run.data.name, run.data.spec, run.data.shapes, lambda: given)
         return run._replace(data=data._replace(origins=given.origins))
+    sizes = {split: run.data.size(split) for split in run.data.splits}
     data = run.data._replace(
         splits={**run.data.splits, **given.splits},
-        origins=given.origins,
+        origins=joined(run.data.origins or of_splits(run.data.name, sizes), given.origins),
         description=given.description,
     )
     return run._replace(data=data)

@@ -10,6 +10,7 @@ from support import assembled
 
 from atelier import applications
 from atelier.applications import perform, score
+from atelier.data.origins import named
 from atelier.errors import UserError
 from atelier.evaluation.examples import given
 from atelier.evaluation.samples.sampling import preprocessed
@@ -52,9 +53,27 @@ def test_scores_carry_the_file_and_the_row(vae, mine):
     np.testing.assert_array_equal(again['log_prob_nats'], arrays['log_prob_nats'])
 
 
+@pytest.mark.parametrize('options', [{'split': 'train'}, {'split': 'valid'}, {'data': 'mine'}])
+def test_codes_are_not_fitted_on_what_they_classify_and_keep_their_origins(vae, mine, options):
+    """Random labels are not predicted from the very examples that have them."""
+    few = {
+        split: {n: a[:20] for n, a in arrays.items()} for split, arrays in vae.data.splits.items()
+    }
+    origins = named(['a.npz', 'b.npz'], [50, 50])
+    rows = {'train': np.arange(20)[::-1] + 40, 'valid': np.arange(20), 'test': np.arange(20) + 70}
+    data = vae.data._replace(splits=few, origins=origins._replace(rows=rows))
+    options = {name: str(mine[0]) if name == 'data' else each for name, each in options.items()}
+    arrays = perform(applications.load('embed'), vae._replace(data=data), **options)
+    assert arrays['train_file'].tolist() == ['b.npz'] * 10 + ['a.npz'] * 10
+    assert arrays['train_row'].tolist() == [*range(9, -1, -1), *range(49, 39, -1)]
+    test_file = {'train': 'b.npz', 'valid': 'a.npz'}.get(options.get('split'), 'mine.npz')
+    assert arrays['test_file'][0] == test_file
+    assert ('neighbours_of_codes' in arrays) == (options != {'split': 'train'})
+
+
 def test_scores_are_described_as_what_they_are(tmp_path, mine, vae):
     """The density of dequantised data bounds log P of the levels from below (Theis et al. 2016)."""
-    values = {'log_prob_nats': 0, 'half_squared_error': 0}
+    values = dict.fromkeys(['log_prob_nats', 'half_squared_error'], np.zeros(6))
     spec = vae.data.spec._replace(levels=None, dequantized_levels=17)
     dequantised = vae._replace(data=vae.data._replace(spec=spec))
     kind = 'estimate, k = 10 for the density, a lower bound for the levels'
