@@ -2,10 +2,12 @@
 
 import pathlib
 import zipfile
+from typing import Any
 
 import numpy as np
 
 from atelier.data import dataset
+from atelier.data.arrays import check_float32
 from atelier.data.dataset import Dataset, Spec
 from atelier.data.npz_files import open_npz
 from atelier.data.origins import Origins, joined, named, of_splits
@@ -87,16 +89,26 @@ def read(run: Run, path: str, suffix: str = '') -> Dataset:
     return as_data(run, split, origins._replace(suffix=suffix), file.name)
 
 
-def from_arrays(run: Run, x: np.ndarray, label: np.ndarray | None = None) -> Dataset:
+def from_arrays(run: Run, x: Any, label: Any = None) -> Dataset:
     """Returns examples x [n, *event], in the units of the stored data, as `read` does.
 
     Raises:
       UserError: x or label is not like those of the run.
     """
-    split = {'x': _checked(run, np.asarray(x))}
+    split = {'x': _checked(run, _as_array('x', x))}
     if label is not None:
-        split['label'] = _checked_labels(run, np.asarray(label), len(split['x']))
+        split['label'] = _checked_labels(run, _as_array('label', label), len(split['x']))
     return as_data(run, split, named([FROM_ARRAYS], [len(split['x'])]), FROM_ARRAYS)
+
+
+def _as_array(name: str, values: Any) -> np.ndarray:
+    try:
+        return np.asarray(values)
+    except (TypeError, ValueError) as error:  # rows of several lengths, for example
+        reason = ' '.join(str(error).split())
+        raise UserError(
+            f'{name} is no array of numbers, all rows of one shape: {reason}'
+        ) from error
 
 
 def _text(run: Run, file: pathlib.Path) -> tuple[dict[str, np.ndarray], Origins]:
@@ -139,8 +151,8 @@ def _checked(run: Run, x: np.ndarray) -> np.ndarray:
     event, levels = run.data.spec.event_shape, stored_levels(run)
     if x.shape[1:] != event or x.ndim != 1 + len(event) or not len(x) or x.dtype.kind not in 'biuf':
         raise UserError(f'x is {x.dtype} {x.shape}: give numbers [n, {", ".join(map(str, event))}]')
-    if not np.isfinite(x).all():
-        raise UserError(f'x has {np.sum(~np.isfinite(x)):,} values that are not finite')
+    if x.dtype.kind == 'f':
+        check_float32(x, 'x')
     if levels is None:
         return x.astype(np.float32)
     if (x != np.floor(x)).any() or x.min() < 0 or x.max() >= levels:
