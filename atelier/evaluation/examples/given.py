@@ -20,6 +20,7 @@ from atelier.log import counted
 from atelier.paths import user_path
 from atelier.run.experiment import Run
 
+SPLIT_SUFFIX = '-split-'  # of the names of results of another split
 FROM_ARRAYS = 'array'  # the file of an example that was given as an array
 
 
@@ -35,7 +36,9 @@ def with_split(run: Run, split: str) -> Run:
     data, old = run.data, run.data.origins
     if old is None or split not in old.rows:
         old = of_splits(data.name, {split: data.size(split)})
-    origins = old._replace(rows={**old.rows, 'test': old.rows[split]}, suffix=f'-split-{split}')
+    origins = old._replace(
+        rows={**old.rows, 'test': old.rows[split]}, suffix=f'{SPLIT_SUFFIX}{split}'
+    )
     splits = {**data.splits, 'test': data.splits[split]}
     description = f'the {split} split of {data.description}'
     return run._replace(data=data._replace(splits=splits, origins=origins, description=description))

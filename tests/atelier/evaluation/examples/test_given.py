@@ -9,7 +9,7 @@ from PIL import Image
 from support import assembled
 
 from atelier import applications
-from atelier.applications import perform, score
+from atelier.applications import interpolate, perform, score
 from atelier.data.origins import named
 from atelier.errors import UserError
 from atelier.evaluation.examples import given
@@ -69,6 +69,28 @@ def test_codes_are_not_fitted_on_what_they_classify_and_keep_their_origins(vae, 
     test_file = {'train': 'b.npz', 'valid': 'a.npz'}.get(options.get('split'), 'mine.npz')
     assert arrays['test_file'][0] == test_file
     assert ('neighbours_of_codes' in arrays) == (options != {'split': 'train'})
+
+
+def test_messages_say_which_examples_they_are_about(vae, mine, complaint):
+    line = complaint(perform, interpolate.APPLICATION, vae, num_pairs=4, data=str(mine[0]))
+    assert line.startswith('mine.npz has 6 examples, fewer than 8')
+    few = vae.data.splits | {'valid': {n: a[:6] for n, a in vae.data.splits['valid'].items()}}
+    run = vae._replace(data=vae.data._replace(splits=few))
+    line = complaint(perform, interpolate.APPLICATION, run, num_pairs=4, split='valid')
+    assert line.startswith('the valid split of digits has 6 examples')
+
+
+def test_the_table_of_a_classifier_names_its_split_and_its_classes(tmp_path, caplog):
+    run = assembled(tmp_path, 'classifier')
+    names = tuple(f'class {i}' for i in range(10))
+    run = run._replace(data=run.data._replace(spec=run.data.spec._replace(class_names=names)))
+    with caplog.at_level('INFO', logger='atelier'):
+        arrays = perform(applications.load('classify'), run, split='valid')
+    assert any(line.startswith('the valid split of digits ') for line in caplog.messages)
+    assert 'the temperature is fitted on these very examples' in caplog.text
+    row = table_of(run, 'classify-split-valid.csv')[0]
+    for column in ('label', 'predicted'):
+        assert row[f'{column}_name'] == f'class {arrays[column][0]}' == f'class {row[column]}'
 
 
 def test_scores_are_described_as_what_they_are(tmp_path, mine, vae):
