@@ -1,7 +1,8 @@
 """Character-level language model: a recurrent network (GRU; Cho et al. 2014).
 
     python main.py --config=configs/char_gru.py
-    python main.py --config=configs/char_gru.py --config.data.path=tinyshakespeare.txt
+    python main.py --config=configs/char_gru.py --config.data.path=tinyshakespeare.txt \\
+        --config.data.split_by=order
 
 On the last tenth of the help topics of Python 3.11 (the language reference that `help()` shows),
 the NLL is 1.252 +- 0.017 nats per character (one seed; +- is the standard error over windows).

@@ -2,7 +2,7 @@
 
     python main.py --config=configs/markov.py
     python main.py --config=configs/markov.py --config.data.path=tinyshakespeare.txt \\
-        --config.model.order=4
+        --config.data.split_by=order --config.model.order=4
 
 On the last tenth of tiny Shakespeare, the exact NLL given four characters of context is 1.669 +-
 0.009 nats per character (+- is the standard error over windows; the fit is deterministic). On the
@@ -35,7 +35,7 @@ def get_config(argument: str | None = None) -> ConfigDict:
     config.data.update(
         # number of pieces of the training text, one per row of the batch
         num_pieces=config.train.batch_size,
-        # fraction of the training part for validation; 0: train on all of it
+        # fraction of the training part for validation; 0: training has the validation text too
         valid_share=0.0,
     )
     return config.lock()

@@ -3,7 +3,7 @@
 import inspect
 import math
 import pathlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import jax
@@ -134,14 +134,14 @@ def save(
     name: str,
     arrays: dict[str, np.ndarray],
     results: dict[str, Any] | None = None,
-    table: Sequence[str] = (),
+    table: Sequence[str] | Mapping[str, np.ndarray] = (),
 ) -> pathlib.Path:
     """Writes the arrays to NAME.npz and returns NAME.png, the path for a figure of them.
 
     Settings of `config.eval` that differ from the run's are appended to NAME. The main results,
     `results`, go to NAME.json, after descriptions of the data and the weights. The arrays that
-    `table` names go to NAME.csv too, with one line an example; their first axis is the examples.
-    Classes have their names beside them there.
+    `table` names or holds go to NAME.csv too, with one line an example; their first axis is the
+    examples. Classes have their names beside them there.
 
     Raises:
       UserError: a file cannot be written.
@@ -150,7 +150,9 @@ def save(
     files.write_arrays(path, arrays)
     log.info('arrays: %s', path)
     if table:
-        columns = with_class_names({name: arrays[name] for name in table}, trained.run.data.spec)
+        is_whole = isinstance(table, Mapping)
+        columns = dict(table) if is_whole else {name: arrays[name] for name in table}
+        columns = with_class_names(columns, trained.run.data.spec)
         example_table.write(path.with_suffix('.csv'), columns)
         log.info('table: %s', path.with_suffix('.csv'))
     if results is not None:

@@ -74,7 +74,8 @@ def apply(
     trained = restore.load(run)
     index = _common.random_test_indices(run, num_images, seed)
     arrays = compute(trained, noise, strengths, index, seed)
-    arrays |= _common.origins_of(run)
+    origins = _common.origins_of(run)
+    arrays |= origins
     results, n = _results(arrays, noise), run.data.size('test')
     log.info(
         '%s with %s noise, denoised by the model of the %s',
@@ -83,7 +84,8 @@ def apply(
         trained.weights,
     )
     changed = _common.changed_options(apply, levels=levels)
-    path = _common.save(trained, f'denoise-{noise}-seed-{seed}{changed}', arrays, results)
+    table = origins | _columns(arrays)
+    path = _common.save(trained, f'denoise-{noise}-seed-{seed}{changed}', arrays, results, table)
     _log(results['levels'])
     if image_grids.is_image(run.data.spec):
         _save_figure(run, arrays, noise, path)
@@ -190,6 +192,16 @@ def _measure(scale: Scale, x, noisy, denoised) -> dict[str, np.ndarray]:
         f'{name}_{measure}': values[measure]
         for name, values in (('noisy', before), ('denoised', after))
         for measure in values
+    }
+
+
+def _columns(arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Returns NAME_LEVEL [n] of the measures of each level."""
+    return {
+        f'{name}_{level:g}': arrays[name][i]
+        for i, level in enumerate(arrays['levels'].tolist())
+        for name in MEASURES
+        if name in arrays
     }
 
 

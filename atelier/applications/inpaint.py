@@ -26,6 +26,7 @@ from atelier.run.restore import TrainedRun
 
 NEEDS = (INPAINT,)
 CHUNK = 20_000  # training examples per chunk; affects only memory
+MEASURES = ('_psnr_db', '_ssim')  # ends of the names of arrays of all examples
 METHODS = {  # name: title in the table
     'completion': 'a completion',
     'completions_mean': 'mean of completions',
@@ -93,7 +94,9 @@ def apply(
         apply, num_completions=num_completions, num_examples=num_examples
     )
     file = f'inpaint-{name}-seed-{seed}{changed}'
-    path = _common.save(trained, file, arrays, results)
+    measures = {each: array for each, array in arrays.items() if each.endswith(MEASURES)}
+    table = _common.origins_of(whole, order) | measures
+    path = _common.save(trained, file, arrays, results, table)
     log.info(
         '%s, %.0f %% of each hidden, filled in by the model of the %s',
         counted(len(order), 'test example'),

@@ -24,7 +24,8 @@ COLUMNS = 16  # of the figure, at most
 def apply(run: Run, num_images: int = 16, seed: int = 0) -> dict[str, np.ndarray]:
     """Reconstructs the whole test split; keeps and shows some examples.
 
-    Half the squared error is recorded: its mean over the split, with the standard error.
+    Half the squared error is recorded: its mean over the split, with the standard error, and in a
+    .csv that of each example.
 
     Args:
       run: of a family with `reconstruct`.
@@ -60,7 +61,8 @@ def apply(run: Run, num_images: int = 16, seed: int = 0) -> dict[str, np.ndarray
         plus_minus(*mean_error.values()),
     )
     results = {'num_examples': n, 'half_squared_error': mean_error}
-    path = _common.save(trained, f'reconstruct-seed-{seed}', arrays, results)
+    table = {**_common.origins_of(run), 'half_squared_error': error}
+    path = _common.save(trained, f'reconstruct-seed-{seed}', arrays, results, table)
     if image_grids.is_image(run.data.spec):
         _save_figure(run, arrays, path)
     return arrays

@@ -107,7 +107,8 @@ def load(config, may_prepare: bool = False) -> Dataset:
     choose('data.verify', data.verify, dict.fromkeys(WAYS))
     accepted = settings_of(data.name)
     choose('data.classes', data.classes, dict.fromkeys(classes.RULES))
-    check_rule(data, 'split_by' in accepted)
+    is_embedded_text = data.name == 'text' and not data.path
+    check_rule(data, 'split_by' in accepted and not is_embedded_text)
     for name in SETTINGS:
         if data[name] and data[name] not in UNSET and name not in accepted:
             setting = f'config.data.{name}={data[name]!r}'
@@ -119,7 +120,10 @@ def load(config, may_prepare: bool = False) -> Dataset:
     load_source = source(data.name, may_prepare)
     loaded = load_source(**{name: data[name] for name in accepted if name in data})
     missing = [name for name in ('valid', 'test') if name not in loaded.splits]
-    origin = f'{" and ".join(missing)} cut from the end of train' if missing else loaded.split_rule
+    if missing:
+        origin = f'{" and ".join(missing)} cut from the end of train'
+    else:
+        origin = loaded.split_origin or loaded.split_rule
     splits = hold_out(loaded.splits, data.num_valid)
     loaded = loaded._replace(splits=splits, split_origin=origin)
     if loaded.split_rule:

@@ -69,7 +69,8 @@ class Problems:
             raise UserError(reasons[0])
         more = f'; and {len(reasons) - MAX_NAMED:,} more' if len(reasons) > MAX_NAMED else ''
         raise UserError(
-            f'{len(reasons):,} pictures cannot be used: {"; ".join(reasons[:MAX_NAMED])}{more}'
+            f'{counted(len(reasons), "picture")} cannot be used: '
+            f'{"; ".join(reasons[:MAX_NAMED])}{more}'
         )
 
 

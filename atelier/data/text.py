@@ -6,11 +6,18 @@ The file is UTF-8. Without a path, the text is the help topics of Python, the la
 that `help()` shows (`pydoc_data.topics`, about 450,000 characters of English and code): no
 download, but each version of Python has a different text.
 
-The first 90 % are the training part, the last 10 % the test split, which nanoGPT and others call
-validation: they have no third part. We cut the validation split, a share `config.data.valid_share`,
-from the end of the training part, so that nothing is selected on the reported split. With a share
-of 0 that end is used for training too, and validation only reads training data. The vocabulary is
-the sorted symbols of the training part, validation included.
+Two rules split it (`config.data.split_by`). The vocabulary is the sorted symbols of training and
+validation.
+
+'content', for a file: pieces of about 1,000 characters are split by their digests (`text_pieces`),
+so that a text may grow. Test and validation get a share `config.data.held_out_share` each.
+
+'order', and for the help topics: the first 90 % are the training part, the last 10 % the test
+split, which nanoGPT and others call validation: they have no third part. We cut the validation
+split, a share `config.data.valid_share`, from the end of the training part, so that nothing is
+selected on the reported split.
+
+With `config.data.valid_share=0` validation text is used for training too, by either rule.
 
 An example is a window of `config.data.context` symbols. Training has a window at every position and
 scores all its symbols. Validation and test score each symbol of their part once. Their windows
@@ -23,33 +30,41 @@ from collections.abc import Iterator
 import numpy as np
 from jaxtyping import Integer
 
+from atelier.data import text_splits
 from atelier.data.dataset import Dataset, Spec
+from atelier.data.origins import named
+from atelier.data.text_pieces import Spans, code_points
+from atelier.data.text_splits import VALID_SHARE, Division, length, positions
 from atelier.errors import UserError, at_least, reading
-from atelier.log import counted
 from atelier.paths import user_path
 
-TRAIN_SHARE = 0.9
-VALID_SHARE = 0.05  # of the training part
 Symbols = Integer[np.ndarray, 'length']  # indices into the vocabulary
 NEWLINE = '\n'
 NUM_POINTS = 0x110000  # of Unicode
-PIECE = 2**20  # symbols; affects only memory use
 
 
 def load(
-    path: str = '', *, context: int, valid_share: float = VALID_SHARE, num_pieces: int = 0
+    path: str = '',
+    *,
+    context: int,
+    valid_share: float = VALID_SHARE,
+    num_pieces: int = 0,
+    split_by: str = 'order',
+    held_out_share: float = 0.1,
 ) -> Dataset:
     """Loads the text in windows of `context` symbols; 'valid' and 'test' also have 'num_scored'.
 
     Args:
-      path: a UTF-8 file; '': the help topics of Python.
+      path: a UTF-8 file; '': the help topics of Python, which are split by order.
       context: length of a window in symbols, an even number.
-      valid_share: share of the training part held out for validation; 0: training uses all of it,
-        and validation is its end, of the default length.
+      valid_share: by order, share of the training part held out for validation. 0: training uses
+        the validation text too; by order it is the end of the training part, of the default length.
       num_pieces: 0: training has a window at every position. Otherwise, for count-based models, the
         training split is this many pieces. Each symbol is scored in one piece. Each piece after the
         first has at least `context` symbols before its scored ones. The length of a piece follows
         from their number and may differ from `context`.
+      split_by: rule of the splits, 'content' or 'order'.
+      held_out_share: by content, share of the pieces of text in each of test and validation.
 
     Raises:
       UserError: the file is missing, not text or too short, one of its symbols is outside the
@@ -57,28 +72,26 @@ def load(
     """
     _check(context, valid_share, num_pieces)
     text, name = (_read(path), user_path(path).name) if path else (_python_topics(), 'pydoc topics')
-    test_start = _end_of_training(len(text))
-    train_stop = test_start - int(valid_share * test_start)
-    valid_start = train_stop if valid_share else test_start - int(VALID_SHARE * test_start)
-    spans = {
-        'train': slice(0, train_stop),
-        'valid': slice(valid_start, test_start),
-        'test': slice(test_start, len(text)),
-    }
-    sizes = {split: span.stop - span.start for split, span in spans.items()}
-    shortest = min(sizes, key=sizes.get)
-    if sizes[shortest] < context:
-        raise UserError(
-            f'{name} has {counted(len(text), "character")}, of which the {shortest} split gets '
-            f'{sizes[shortest]}: fewer than config.data.context={context}'
-        )
-    tokens, symbols = _tokenized(text, name)
-    parts = {split: tokens[span] for split, span in spans.items()}
-    splits = {split: scored_once(part, context, context // 2) for split, part in parts.items()}
-    splits['train'] = _training(parts['train'], context, num_pieces)
+    if path and split_by == 'content':
+        division = text_splits.by_content(text, name, valid_share, held_out_share)
+    else:
+        division = text_splits.by_order(text, name, valid_share)
+    text_splits.check_sizes(division, context)
+    parts, symbols = _tokenized(text, division)
+    splits = {'train': _training(parts.pop('train'), context, num_pieces)}
+    splits |= {split: scored_once(part, context, context // 2) for split, part in parts.items()}
     spec = Spec((context,), len(symbols), None, symbols=symbols)
     description = f'{name}: {len(text):,} characters, {len(symbols)} different ones'
-    return Dataset('text', spec, splits, f'{description}, in windows of {context}')
+    rows = {split: positions(division.spans[split], part) for split, part in splits.items()}
+    return Dataset(
+        'text',
+        spec,
+        splits,
+        f'{description}, in windows of {context}',
+        split_rule=division.rule,
+        split_origin=division.origin,
+        origins=named([name], [len(text)])._replace(rows=rows),
+    )
 
 
 def decode(x: np.ndarray, symbols: str) -> list[str]:
@@ -172,36 +185,37 @@ def _python_topics() -> str:
     return ''.join(symbol for symbol in text if symbol in known)
 
 
-def _end_of_training(length: int) -> int:
-    return int(TRAIN_SHARE * length)
-
-
-def _tokenized(text: str, name: str) -> tuple[Symbols, str]:
-    """Returns the text as vocabulary indices, and the vocabulary."""
+def _tokenized(text: str, division: Division) -> tuple[dict[str, Symbols], str]:
+    """Returns each split as vocabulary indices, and the vocabulary, which the test split lacks."""
+    spans = division.spans
     is_known = np.zeros(NUM_POINTS, bool)
-    for _, points in _points(text[: _end_of_training(len(text))]):
-        is_known[points] = True
+    for split in ('train', 'valid'):
+        for _, points in _points(text, spans[split]):
+            is_known[points] = True
     known = np.flatnonzero(is_known)
     if len(known) < 2:
-        raise UserError(f'the first nine tenths of {name} repeat one character')
-    dtype = np.uint8 if len(known) <= 256 else np.int32
-    index_of, tokens = np.zeros(NUM_POINTS, dtype), np.empty(len(text), dtype)
-    index_of[known] = np.arange(len(known))
-    for start, points in _points(text):
+        raise UserError(f'{division.vocabulary} of {division.name} repeat one character')
+    for first, points in _points(text, spans['test']):
         unknown = np.flatnonzero(~is_known[points])
         if len(unknown):
-            first = start + int(unknown[0])
+            position = first + int(unknown[0])
+            line = 1 + text.count(NEWLINE, 0, position)
             raise UserError(
-                f'{name}: {text[first]!r} (line {1 + text.count(NEWLINE, 0, first)}) is outside '
-                'the vocabulary, which comes from the first nine tenths: remove it, or add it '
-                'there too'
+                f'{division.name}: {text[position]!r} (line {line}) is outside the vocabulary, '
+                f'which comes from {division.vocabulary}: {division.remedy}'
             )
-        tokens[start : start + len(points)] = index_of[points]
-    return tokens, ''.join(map(chr, known))
+    dtype = np.uint8 if len(known) <= 256 else np.int32
+    index_of, parts = np.zeros(NUM_POINTS, dtype), {}
+    index_of[known] = np.arange(len(known))
+    for split in spans:
+        parts[split], end = np.empty(length(spans[split]), dtype), 0
+        for _, points in _points(text, spans[split]):
+            parts[split][end : end + len(points)] = index_of[points]
+            end += len(points)
+    return parts, ''.join(map(chr, known))
 
 
-def _points(text: str) -> Iterator[tuple[int, np.ndarray]]:
-    """Yields the code points of a text in pieces, each with the position of its first symbol."""
-    for start in range(0, len(text), PIECE):
-        piece = text[start : start + PIECE].encode('utf-32-le')
-        yield start, np.frombuffer(piece, np.uint32)
+def _points(text: str, spans: Spans) -> Iterator[tuple[int, np.ndarray]]:
+    """Yields the code points of spans in chunks, each with its position in the text."""
+    for start, stop in spans.tolist():
+        yield from code_points(text, start, stop)

@@ -124,7 +124,8 @@ def _evaluate(
     try:
         with writing(path):
             # written first, because the JSON file marks the evaluation as done
-            result['values_checksum'] = write_values(values_path, values)
+            origins = run.data.origin_of(SPLIT)
+            result['values_checksum'] = write_values(values_path, values, origins)
             files.write_json(path, result)
     except UserError:
         show(result, run)  # the result is not lost with the file

@@ -110,7 +110,19 @@ def read_record(
     stored_values.check_record(path, record, names)
     record['values'] = with_later_fields(record['values'])
     stored_values.check_kinds(path, record['values'], checkout.common_config().to_dict())
+    if 'data' in record:  # of a run, not of a sweep
+        _keep_order_of_text(record['values']['data'], record['data'])
     return record
+
+
+def _keep_order_of_text(data: dict[str, Any], fingerprint: Any) -> None:
+    """Sets `split_by` of a run's data to 'order' if they are a text that was split by position.
+
+    When some runs began, texts did not read the rule. A split by content records a 'split_rule'.
+    """
+    has_rule = isinstance(fingerprint, dict) and 'split_rule' in fingerprint
+    if data['name'] == 'text' and data.get('path') and not has_rule:
+        data['split_by'] = 'order'
 
 
 def check_plain(values: dict[str, Any]) -> None:

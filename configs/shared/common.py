@@ -46,9 +46,10 @@ def common_config() -> ConfigDict:
             # way to tell whether files have changed since they were cached: content | times (names,
             # sizes, times and place, for slow network drives)
             verify='content',
-            # rule that makes the splits that arrays and folders lack: content | order
+            # rule that makes the splits that arrays, folders and texts lack: content | order
             split_by='content',
-            held_out_share=0.1,  # fraction of the examples in each split that is made by content
+            # fraction of the examples, or of a text, in each split that is made by content
+            held_out_share=0.1,
             num_valid=0,  # size of the validation split, if it is made by order; 0: automatic
             # classes left out of all but the test split (--mode=anomaly): names or numbers
             without_classes=(),

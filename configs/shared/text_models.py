@@ -9,7 +9,8 @@ def add_text(config: ConfigDict) -> None:
     """Adds the fields of config.data for the source `text`, and those of token sampling."""
     config.data.update(
         context=64,  # characters per window, an even number
-        # fraction of the training part, at its end, held out for validation; 0: train on all of it
+        # by order, fraction of the training part, at its end, held out for validation. By either
+        # rule, 0: training has the validation text too
         valid_share=0.05,
     )
     config.eval.sampler = ConfigDict(

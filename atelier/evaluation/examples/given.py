@@ -14,6 +14,7 @@ from atelier.data.origins import Origins, joined, named, of_splits
 from atelier.data.splits import SPLITS
 from atelier.data.stand_in import StandIn, stand_in
 from atelier.data.text import encode, scored_once
+from atelier.data.text_splits import positions
 from atelier.errors import UserError, about, check_option, reading
 from atelier.evaluation.examples.given_pictures import of_folder, pictures, stored_levels
 from atelier.log import counted
@@ -128,7 +129,8 @@ def _text(run: Run, file: pathlib.Path) -> tuple[dict[str, np.ndarray], Origins]
     if len(text) < context:
         raise UserError(f'it has {counted(len(text), "character")}, fewer than a window: {context}')
     split = scored_once(encode(text, symbols), context, context // 2)
-    return split, named([file.name], [len(split['x'])])
+    rows = {'test': positions(np.array([[0, len(text)]]), split)}
+    return split, named([file.name], [len(text)])._replace(rows=rows)
 
 
 def _arrays(run: Run, file: pathlib.Path) -> tuple[dict[str, np.ndarray], Origins]:
@@ -181,7 +183,7 @@ def as_data(run: Run, split: dict, origins: Origins, name: str) -> Dataset:
     """Returns the examples as a data set, preprocessed like the run's data."""
     config, spec, n = run.config.data, run.data.spec, len(split['x'])
     stored = Spec(spec.event_shape, stored_levels(run), spec.num_classes, symbols=spec.symbols)
-    rows = {'test': np.arange(n)}
+    rows = origins.rows or {'test': np.arange(n)}
     data = Dataset(
         run.data.name,
         stored,

@@ -15,16 +15,26 @@ from atelier.data.npz_files import check_members
 from atelier.log import log
 
 NAME = 'evaluation.npz'
+ORIGINS = ('file', 'row')  # arrays of the file that are no values
 
 
-def write_values(path: pathlib.Path, values: dict[str, Float[np.ndarray, 'n']]) -> str | None:
+def write_values(
+    path: pathlib.Path,
+    values: dict[str, Float[np.ndarray, 'n']],
+    origins: dict[str, np.ndarray] | None = None,
+) -> str | None:
     """Writes all per-example values, in float32, to an .npz; returns the checksum of the file.
+
+    Args:
+      path: of the file.
+      values: by metric.
+      origins: the 'file' [n] and the 'row' [n] of each example, written too.
 
     Raises:
       UserError: the file cannot be written.
     """
     rounded = {name: value.astype(np.float32) for name, value in values.items()}
-    files.write_arrays(path, rounded)
+    files.write_arrays(path, {**(origins or {}), **rounded})
     return files.checksum_of(path)
 
 
@@ -47,7 +57,8 @@ def read_values(
     try:
         check_members(path)
         with np.load(path) as stored:
-            values = {name: np.asarray(stored[name], np.float64) for name in stored.files}
+            names = [name for name in stored.files if name not in ORIGINS]
+            values = {name: np.asarray(stored[name], np.float64) for name in names}
     except Exception as error:  # damage raises a dozen kinds of errors, from zipfile to zlib
         log.warning('%s cannot be read (%s): %s', path, type(error).__name__, advice)
         return {}

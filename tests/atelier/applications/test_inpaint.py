@@ -1,5 +1,6 @@
 """Masks, and completions with a known error."""
 
+import csv
 import json
 
 import jax
@@ -119,6 +120,13 @@ def test_known_values_stay_and_hidden_values_are_not_given_to_the_model(vae):
     stored = np.load(run.folder / 'applications' / name)
     assert {*stored} == {*arrays}
     assert arrays['completion_psnr_db'].shape == (50, 2)
+    path = run.folder / 'applications' / name.replace('.npz', '.csv')
+    table = [*csv.DictReader(path.open())]
+    assert len(table) == 50 and len({row['row'] for row in table}) == 50
+    labels = split['label'][[int(row['row']) for row in table]]
+    assert [int(row['label']) for row in table] == labels.tolist()
+    measured = [[float(row[f'completion_psnr_db_{i}'] or 'inf') for i in range(2)] for row in table]
+    np.testing.assert_allclose(measured, arrays['completion_psnr_db'], rtol=1e-6)
 
 
 def test_errors_are_measured_on_the_hidden_part(vae):
@@ -191,7 +199,8 @@ def test_points_have_no_figure_and_no_rmse(tmp_path):
     x = arrays['x'][:, None].repeat(2, 1)
     np.testing.assert_array_equal(arrays['completions'][known], x[known])
     assert np.all(arrays['known'].sum(1) == 1)
-    assert {path.suffix for path in (tmp_path / 'applications').iterdir()} == {'.npz', '.json'}
+    suffixes = {path.suffix for path in (tmp_path / 'applications').iterdir()}
+    assert suffixes == {'.npz', '.json', '.csv'}
     assert {'psnr_db'} == {*recorded(run, 'random-0.5', '-num_completions-2')['completion']}
 
 

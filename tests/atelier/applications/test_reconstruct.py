@@ -1,5 +1,6 @@
 """Reconstructions, their errors, and the selected examples."""
 
+import csv
 import json
 
 import jax
@@ -9,7 +10,7 @@ import pytest
 from PIL import Image
 from support import assembled, few_of_test, with_abilities
 
-from atelier.applications import perform, reconstruct
+from atelier.applications import denoise, perform, reconstruct
 from atelier.core.abilities import Codes, Reconstruct
 from atelier.core.randomness import rng_for, standard_normal
 from atelier.run import restore
@@ -45,6 +46,24 @@ def test_the_error_is_on_the_normalized_scale(vae):
     assert results['num_examples'] == 447
     assert results['half_squared_error'] == {'mean': 2.0, 'standard_error': 0.0}
     assert results['weights'] == 'first weights'
+
+
+def test_the_error_of_each_example_is_a_table(vae):
+    rows = lambda name: [*csv.DictReader((vae.folder / 'applications' / name).open())]
+    arrays = reconstruct.apply(vae, num_images=3, seed=7)
+    table = rows('reconstruct-seed-7.csv')
+    assert len(table) == vae.data.size('test')
+    chosen = [table[i] for i in arrays['index']]
+    assert [int(row['row']) for row in chosen] == arrays['row'].tolist()
+    assert [int(row['label']) for row in chosen] == arrays['label'].tolist()
+    errors = [float(row['half_squared_error']) for row in chosen]
+    np.testing.assert_allclose(errors, arrays['half_squared_error'], rtol=1e-6)
+
+    arrays = denoise.apply(vae, levels='0.1,0.5', num_images=2)
+    table = rows('denoise-gaussian-seed-0-levels-0.1,0.5.csv')
+    for i, level in enumerate(('0.1', '0.5')):
+        column = [float(row[f'denoised_ssim_{level}']) for row in table]
+        np.testing.assert_allclose(column, arrays['denoised_ssim'][i], rtol=1e-6)
 
 
 def test_draws_depend_on_the_position_in_the_split(vae):
@@ -86,7 +105,7 @@ def test_families_with_an_encoder(tmp_path, name, data):
     arrays = reconstruct.apply(run, num_images=4)
     assert arrays['reconstruction'].shape == (4, *run.data.spec.event_shape)
     suffixes = {path.suffix for path in (tmp_path / 'applications').iterdir()}
-    assert suffixes == ({'.npz', '.json', '.png'} if data == 'digits' else {'.npz', '.json'})
+    assert suffixes == {'.npz', '.json', '.csv'} | ({'.png'} if data == 'digits' else set())
 
 
 def test_bad_input_raises_one_line(tmp_path, vae, complaint):

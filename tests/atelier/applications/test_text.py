@@ -20,7 +20,8 @@ def run(tmp_path_factory):
     """Returns an n-gram model in which the next token is almost certain after two tokens."""
     folder = tmp_path_factory.mktemp('text')
     (folder / 'mine.txt').write_text(TEXT)
-    fields = dict(data__path=str(folder / 'mine.txt'), data__context=8, model__order=2)
+    fields = dict(data__path=str(folder / 'mine.txt'), data__split_by='order')
+    fields |= dict(data__context=8, model__order=2)
     run = assembled(folder / 'run', 'markov', 'debug', **fields)
     train_lib.train(run)
     return run
@@ -70,6 +71,7 @@ def test_each_window_is_given_half_a_context(run):
         'markov',
         'debug',
         data__path=run.config.data.path,
+        data__split_by='order',
         data__context=8,
         model__order=2,
         eval__sampler__temperature=0.0,

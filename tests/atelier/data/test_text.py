@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support import recipe_and_config
 
-from atelier.data import dataset, text
+from atelier.data import dataset, text, text_pieces
 from atelier.errors import UserError
 from configs.shared import common
 
@@ -63,6 +63,86 @@ def test_a_valid_share_of_zero_adds_the_validation_text_to_training(file):
     assert len(data.splits['train']['x']) == int(0.9 * 3400) - 15
     for split in ('valid', 'test'):
         np.testing.assert_array_equal(data.splits[split]['x'], usual.splits[split]['x'])
+
+
+WORDS = np.random.default_rng(0).choice(list('abcdefgh \n'), 60_000)
+
+
+@pytest.mark.parametrize('valid_share', [0.05, 0.0])
+def test_text_is_split_by_content(file, valid_share):
+    """Each split is its spans of the text, and training may have those of validation."""
+    whole = ''.join(WORDS)
+    settings = dict(context=16, split_by='content', held_out_share=0.15, valid_share=valid_share)
+    data = text.load(file(whole), **settings)
+    spans, count = text_pieces.by_content(whole, 0.15)
+    expected = {
+        name: ''.join(whole[start:stop] for start, stop in each.tolist())
+        for name, each in spans.items()
+    }
+    if not valid_share:
+        names = ('train', 'valid')
+        kept = sorted(span for name in names for span in spans[name].tolist())
+        expected['train'] = ''.join(whole[start:stop] for start, stop in kept)
+    joined = lambda rows: ''.join(text.decode(rows, data.spec.symbols))
+    assert joined(data.splits['train']['x'][:, :1]) == expected['train'][:-15]
+    for name in ('valid', 'test'):
+        x, num_scored = (data.splits[name][key] for key in ('x', 'num_scored'))
+        scored = [row[16 - n :][None] for row, n in zip(x, num_scored, strict=True)]
+        assert ''.join(map(joined, scored)) == expected[name]
+    is_part = '' if valid_share else ', and valid is part of train'
+    assert data.split_rule == f'test and valid by content, a share of 0.15 each{is_part}'
+    assert f'by content of {count} pieces' in data.split_origin
+
+
+@pytest.mark.parametrize('settings', [{}, {'split_by': 'content'}, {'num_pieces': 50}])
+def test_origins_are_the_positions_of_windows(file, settings):
+    """A window whose text is not there goes on in the next span of its split."""
+    whole = ''.join(WORDS)
+    data = text.load(file(whole), context=16, **settings)
+    for name, split in data.splits.items():
+        source, length = data.origin_of(name), split['x'].shape[1]
+        assert {*source['file']} == {'mine.txt'}
+        windows = text.decode(split['x'], data.spec.symbols)
+        rows = source['row'].tolist()
+        found = [whole[row : row + length] == x for row, x in zip(rows, windows, strict=True)]
+        assert np.mean(found) > (0.97 if settings.get('split_by') else 0.9999)
+        assert all(whole[row] == x[0] for row, x in zip(rows, windows, strict=True))
+        index = np.array([len(rows) - 1, 0])
+        assert data.origin_of(name, index)['row'].tolist() == [rows[-1], rows[0]]
+
+
+@pytest.mark.parametrize(
+    ('content', 'settings', 'message'),
+    [
+        ('a' * 5000, {}, "characters in 1 piece, which are split by .* set .*split_by='order'$"),
+        ('short text', {}, 'has 10 characters in 1 piece, .* gets 0: fewer than'),
+        (
+            ''.join(WORDS),
+            dict(valid_share=0.1),
+            'data.valid_share=0.1: by content .*set config.data.held_out_share',
+        ),
+    ],
+)
+def test_what_cannot_be_split_by_content_is_refused(file, content, settings, message):
+    with pytest.raises(UserError, match=message) as caught:
+        text.load(file(content), context=16, split_by='content', **settings)
+    assert '\n' not in str(caught.value)
+
+
+def test_a_symbol_of_the_test_split_alone_is_refused(file):
+    whole = ''.join(WORDS)
+    start = int(text_pieces.by_content(whole, 0.1)[0]['test'][0, 0]) + 200
+    changed = whole[:start] + 'Z' + whole[start + 1 :]
+    line = 1 + whole[:start].count('\n')
+    message = rf"'Z' \(line {line}\) is outside the vocabulary.* training and validation text"
+    with pytest.raises(UserError, match=message):
+        text.load(file(changed), context=16, split_by='content')
+
+
+def test_the_embedded_text_is_split_by_position_by_any_rule():
+    by_content, usual = (text.load(context=64, split_by=rule) for rule in ('content', 'order'))
+    assert by_content.split_rule == ''
+    assert by_content.fingerprint('test') == usual.fingerprint('test')
 
 
 @pytest.mark.parametrize('num_pieces', [1, 7, 100, 3000])
@@ -146,7 +226,8 @@ def test_a_config_without_windows_takes_no_text():
 def test_symbols_are_not_binarised(file):
     _, config = recipe_and_config()
     with config.unlocked():
-        config.data.update(name='text', path=file(), context=16, valid_share=0.1, num_pieces=0)
+        config.data.update(name='text', path=file(), context=16, valid_share=0.0, num_pieces=0)
+        config.data.split_by = 'order'
         config.data.binarize = 'threshold'
     with pytest.raises(UserError, match='has symbols, not numbers'):
         dataset.load(config)

@@ -147,6 +147,9 @@ def test_an_evaluation_with_other_settings_has_its_own_files(trained, caplog):
     own = evaluate.evaluate(trained, jax.devices()[:1])
     before = results()
     assert {*before} == {'evaluation.json', 'evaluation.npz'}
+    with np.load(trained.folder / 'evaluation.npz') as stored:
+        assert {len(stored[name]) for name in stored.files} == {trained.data.size('test')}
+        assert {*stored['file']} == {'digits test'} and stored['row'][-1] == len(stored['row']) - 1
     run = run_folder.reopen(
         trained.folder, {'eval.num_importance_samples': 2, 'eval.weights': 'last'}
     )

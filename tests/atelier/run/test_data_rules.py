@@ -51,3 +51,20 @@ def test_an_earlier_run_is_opened_with_its_spec(earlier, to_train):
     assert run.data.spec.known_classes == (0, 1, 2, 3)
     assert run.data.spec.event_shape == (3, 8, 8)
     assert run.data.fingerprint() == run_folder.load(earlier)['data']
+
+
+@pytest.mark.parametrize('path', ['mine.txt', ''])
+def test_an_earlier_run_on_text_keeps_its_order_although_it_recorded_content(tmp_path, path):
+    """Texts did not read the rule at first, but runs recorded its default."""
+    (tmp_path / 'mine.txt').write_text('all work\n' * 100)
+    data = dict(data__path=path and str(tmp_path / path), data__split_by='order')
+    run = assembled(tmp_path / 'run', 'char_lm', 'text,debug', **data)
+    run.folder.mkdir()
+    run_folder.write_config(run, 1)
+    record = json.loads((run.folder / 'config.json').read_text())
+    record['values']['data']['split_by'] = 'content'
+    del record['checksum']
+    files.write_json(run.folder / 'config.json', record)
+    again = run_folder.reopen(run.folder, to_train=True)
+    assert again.config.data.split_by == ('order' if path else 'content')
+    assert again.data.fingerprint() == record['data']

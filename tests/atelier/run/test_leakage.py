@@ -192,14 +192,29 @@ def test_text_that_was_appended_holds_out_nothing_that_was_trained_on(tmp_path, 
     assert 'which may include valid and test examples' in warning_of(run, source, caplog)
 
 
-def text_run(folder, path):
-    file = f'{checkout.ROOT}/configs/char_lm.py'
-    which, config = recipe_and_config('text,debug', file, data__path=str(path))
+@pytest.mark.parametrize('other', [dict(split_by='order'), dict(valid_share=0.0)])
+def test_text_by_content_may_be_appended(tmp_path, caplog, other):
+    rng, path = np.random.RandomState(0), tmp_path / 'mine.txt'
+    text = ''.join('abcdefg\n'[i] for i in rng.randint(0, 8, 80_000))
+    content = dict(data__split_by='content')
+    path.write_text(text[:60_000])
+    source = recorded_text(tmp_path / 'first', path, **content)
+    settings = content | {f'data__{name}': value for name, value in other.items()}
+    trained_on_more = recorded_text(tmp_path / 'other', path, **settings)
+    path.write_text(text)
+    run = text_run(tmp_path / 'second', path, **content)
+    assert warning_of(run, source, caplog) == ''
+    assert 'which may include valid and test examples' in warning_of(run, trained_on_more, caplog)
+
+
+def text_run(folder, path, **settings):
+    file, settings = f'{checkout.ROOT}/configs/char_lm.py', dict(data__split_by='order') | settings
+    which, config = recipe_and_config('text,debug', file, data__path=str(path), **settings)
     return experiment.assemble(folder, which, config)
 
 
-def recorded_text(folder, path):
-    run = text_run(folder, path)
+def recorded_text(folder, path, **settings):
+    run = text_run(folder, path, **settings)
     folder.mkdir()
     run_folder.write_config(run, 1)
     return folder

@@ -40,7 +40,7 @@ def write_data(folder: pathlib.Path, argument: str) -> pathlib.Path:
         np.savez(path, x=x, label=np.arange(60) % 2)
     elif argument.startswith('text'):
         path = folder / 'mine.txt'
-        path.write_text('abcd' * 800)
+        path.write_text(''.join('abcd\n'[i] for i in rng.integers(0, 5, 60000)))
     else:
         for label in 'ab':
             (path / label).mkdir(parents=True)

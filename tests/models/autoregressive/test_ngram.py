@@ -154,7 +154,8 @@ def nats_of_run(tmp_path):
 
     def train(num_devices):
         (tmp_path / 'mine.txt').write_text(''.join('abcd'[i] for i in random_text(3000)))
-        changes = dict(data__path=str(tmp_path / 'mine.txt'), data__context=8, model__order=2)
+        changes = dict(data__path=str(tmp_path / 'mine.txt'), data__split_by='order')
+        changes |= dict(data__context=8, model__order=2)
         run = assembled(tmp_path / str(num_devices), 'markov', 'debug', **changes)
         devices = jax.devices()[:num_devices]
         train_lib.train(run, devices)
@@ -197,7 +198,8 @@ def test_a_run_does_not_depend_on_the_number_of_devices(nats_of_run):
 def test_tiny_shakespeare(tmp_path):
     if not REAL.exists():
         pytest.skip(f'{REAL} is not here')
-    run = assembled(tmp_path, 'markov', 'text', data__path=str(REAL), model__order=4)
+    data = dict(data__path=str(REAL), data__split_by='order')
+    run = assembled(tmp_path, 'markov', 'text', **data, model__order=4)
     train_lib.train(run, jax.devices()[:1])
     values = evaluate.evaluate(run, jax.devices()[:1])['values']
     assert round(values['nats_per_character']['mean'], 3) == 1.669

@@ -114,7 +114,7 @@ def test_a_latent_map_is_decoded_for_the_given_class(conditional, vae, complaint
     assert 'give classes of 0..9' in complaint(latent_map.apply, conditional, label=10)
     spec = conditional.data.spec._replace(left_out=(7,))
     without = conditional._replace(data=conditional.data._replace(spec=spec))
-    assert 'training never saw 7' in complaint(latent_map.apply, without, label=7)
+    assert 'training never saw the class 7' in complaint(latent_map.apply, without, label=7)
     assert 'this model is not class-conditional' in complaint(latent_map.apply, vae, label=1)
 
 

@@ -54,7 +54,7 @@ def test_scores_carry_the_file_and_the_row(vae, mine):
 
 
 @pytest.mark.parametrize('options', [{'split': 'train'}, {'split': 'valid'}, {'data': 'mine'}])
-def test_codes_are_not_fitted_on_what_they_classify_and_keep_their_origins(vae, mine, options):
+def test_codes_are_not_fitted_on_what_they_classify(vae, mine, tmp_path, options):
     """Random labels are not predicted from the very examples that have them."""
     few = {
         split: {n: a[:20] for n, a in arrays.items()} for split, arrays in vae.data.splits.items()
@@ -63,7 +63,9 @@ def test_codes_are_not_fitted_on_what_they_classify_and_keep_their_origins(vae, 
     rows = {'train': np.arange(20)[::-1] + 40, 'valid': np.arange(20), 'test': np.arange(20) + 70}
     data = vae.data._replace(splits=few, origins=origins._replace(rows=rows))
     options = {name: str(mine[0]) if name == 'data' else each for name, each in options.items()}
-    arrays = perform(applications.load('embed'), vae._replace(data=data), **options)
+    (tmp_path / 'run').mkdir()
+    run = vae._replace(data=data, folder=tmp_path / 'run')
+    arrays = perform(applications.load('embed'), run, **options)
     assert arrays['train_file'].tolist() == ['b.npz'] * 10 + ['a.npz'] * 10
     assert arrays['train_row'].tolist() == [*range(9, -1, -1), *range(49, 39, -1)]
     test_file = {'train': 'b.npz', 'valid': 'a.npz'}.get(options.get('split'), 'mine.npz')
@@ -261,6 +263,9 @@ def test_a_text_is_scored_window_by_window(tmp_path):
     arrays = perform(applications.load('score'), run, data=str(tmp_path / 'mine.txt'))
     assert {'nats_per_character', 'bits_per_character'} < set(arrays)
     assert arrays['file'][0] == 'mine.txt'
+    half = run.config.data.context // 2
+    assert arrays['row'].tolist()[:3] == [0, half, 2 * half]
+    assert arrays['row'][-1] == 2800 - 2 * half
     (tmp_path / 'short.txt').write_text('x')
     with pytest.raises(UserError, match='fewer than a window'):
         perform(applications.load('score'), run, data=str(tmp_path / 'short.txt'))

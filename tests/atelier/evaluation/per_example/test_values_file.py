@@ -29,3 +29,12 @@ def test_reordered_values_are_not_paired(tmp_path, caplog):
     assert list(read_values(tmp_path, means)) == ['nll_nats']  # of an earlier version
     assert read_values(tmp_path, means, checksum) == {}
     assert 'evaluation.npz has changed since the evaluation' in caplog.text
+
+
+def test_origins_are_beside_the_values_and_are_not_read_as_values(tmp_path):
+    path, values = tmp_path / 'evaluation.npz', np.arange(3.0)
+    origins = {'file': np.array(['a', 'b', 'b']), 'row': np.array([0, 0, 1])}
+    checksum = write_values(path, {'nll_nats': values}, origins)
+    with np.load(path) as stored:
+        assert stored['file'].tolist() == ['a', 'b', 'b'] and stored['row'].tolist() == [0, 0, 1]
+    assert [*read_values(tmp_path, {'nll_nats': values.mean()}, checksum)] == ['nll_nats']
