@@ -8,7 +8,7 @@ They compute what the modes of these names do, and write nothing.
 """
 
 import pathlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import jax
 import numpy as np
@@ -16,7 +16,8 @@ import numpy as np
 from atelier.core.abilities import Classify, Codes, Reconstruct
 from atelier.core.family import is_class_conditional
 from atelier.core.randomness import Stream, key_for
-from atelier.errors import UserError, about
+from atelier.data.splits import SPLITS
+from atelier.errors import UserError, about, did_you_mean
 from atelier.evaluation.codes.encoding import encoded, latents
 from atelier.evaluation.examples import given
 from atelier.evaluation.examples.scores import can_score, scores
@@ -26,13 +27,14 @@ from atelier.run.restore import TrainedRun
 
 __all__ = ['classify', 'embed', 'reconstruct', 'score']
 
-Examples = np.ndarray | str | pathlib.Path | None
+Array = np.ndarray | jax.Array | Sequence
+Examples = Array | str | pathlib.Path | None
 
 
 def score(
     trained: TrainedRun,
     x: Examples = None,
-    label: np.ndarray | None = None,
+    label: Array | None = None,
     split: str = 'test',
 ) -> dict[str, np.ndarray]:
     """Returns what --mode=score computes of each example, by name, each [n].
@@ -41,29 +43,30 @@ def score(
       trained: the run.
       x: examples [n, *event], in the units of the stored data; or the path of a file or folder.
         None: those of `split`.
-      label: [n], classes of x, for a class-conditional family.
-      split: 'train', 'valid' or 'test'.
+      label: [n], classes of an array x, for a class-conditional family. A path brings its own.
+      split: 'train', 'valid' or 'test', if there is no x.
 
     Raises:
-      UserError: the examples are not like those of the run, or the family has no such ability.
+      UserError: the examples are not like those of the run, the arguments contradict each other, or
+        the family has no such ability.
     """
     trained = _with_examples(trained, x, label, split, needs_labels=False)
     if not can_score(trained.run.family):
-        raise _lacking(trained, 'a likelihood, a reconstruction or class probabilities')
+        raise _lacking(trained, 'likelihood, reconstruction or class probabilities')
     return scores(trained)
 
 
 def embed(
     trained: TrainedRun,
     x: Examples = None,
-    label: np.ndarray | None = None,
+    label: Array | None = None,
     split: str = 'test',
 ) -> np.ndarray:
     """Returns the codes [n, latent] of the examples. Arguments and errors: those of `score`."""
     trained = _with_examples(trained, x, label, split)
     codes = trained.run.family.ability(Codes)
     if codes is None or codes.encode is None:
-        raise _lacking(trained, 'an encoder')
+        raise _lacking(trained, 'encoder')
     inputs = trained.run.data.splits['test']
     values, _ = encoded(trained.run, trained.state, inputs, jax.devices())
     return latents(trained.run.family, values)
@@ -85,14 +88,14 @@ def classify(
 def reconstruct(
     trained: TrainedRun,
     x: Examples = None,
-    label: np.ndarray | None = None,
+    label: Array | None = None,
     split: str = 'test',
 ) -> np.ndarray:
     """Returns reconstructions [n, *event]. Arguments and errors: those of `score`."""
     trained = _with_examples(trained, x, label, split)
     ability = trained.run.family.ability(Reconstruct)
     if ability is None:
-        raise _lacking(trained, 'a reconstruction')
+        raise _lacking(trained, 'reconstruction')
     return _over(trained, ability.mean)
 
 
@@ -112,20 +115,40 @@ def _with_examples(
     """
     if not isinstance(trained, TrainedRun):
         raise UserError(f'{trained!r} is not a loaded run: pass atelier.load(FOLDER)')
-    run = trained.run
+    run, is_path = trained.run, isinstance(x, str | pathlib.Path)
+    _check_arguments(x, label, split)
     if x is None:
         run = given.with_split(run_data.with_data(run, f'the {split} split is read'), split)
-    elif isinstance(x, str | pathlib.Path):
-        run = given.examples_in_place(run, 'test', str(x))
+    elif is_path:
+        with about(f'x={str(x)!r}'):
+            run = given.with_given(run, given.read(run, str(x)))
     else:
         with about('the examples'):
             run = given.with_given(run, given.from_arrays(run, x, label))
     has_labels = 'label' in run.data.splits['test']
     if needs_labels and not has_labels and is_class_conditional(run.family):
-        raise UserError(f'the model of {run.folder} needs the class of each example: give label')
+        advice = 'put label into the file' if is_path else 'give label'
+        raise UserError(f'the model of {run.folder} needs the class of each example: {advice}')
     return trained._replace(run=run)
+
+
+def _check_arguments(x: Examples, label: Array | None, split: str) -> None:
+    """Checks that the arguments name one set of examples.
+
+    Raises:
+      UserError: they do not, or there is no such split.
+    """
+    if split not in SPLITS:
+        hint = did_you_mean(str(split), SPLITS)
+        raise UserError(f'split={split!r}: choose one of {", ".join(SPLITS)}{hint}')
+    if x is not None and split != 'test':
+        raise UserError(f'split={split!r} and x: give one of them')
+    if label is not None and x is None:
+        raise UserError('label without x: a split has its own labels, leave label out')
+    if label is not None and isinstance(x, str | pathlib.Path):
+        raise UserError(f'label and x={str(x)!r}: a path brings its own labels, leave label out')
 
 
 def _lacking(trained: TrainedRun, what: str) -> UserError:
     run = trained.run
-    return UserError(f'the model of {run.folder} has not {what}; it has {run.family.ability_names}')
+    return UserError(f'the model of {run.folder} has no {what}; it has {run.family.ability_names}')

@@ -13,6 +13,7 @@ from atelier import files
 from atelier.core.randomness import Stream, key_for
 from atelier.data.dataset import Spec
 from atelier.errors import UserError
+from atelier.evaluation.examples.given import SPLIT_SUFFIX
 from atelier.evaluation.per_example import example_table
 from atelier.log import counted, log
 from atelier.paths import user_path
@@ -21,6 +22,7 @@ from atelier.run import limits, result_names
 from atelier.run.experiment import Run
 from atelier.run.restore import TrainedRun
 
+CLASSES = ('label', 'predicted', 'test_label')  # columns that hold classes
 MAX_OPTION = 2**31 - 1  # largest value in `at_least`
 
 
@@ -64,10 +66,21 @@ def check_split(run: Run, split: str, least: int, why: str) -> None:
       UserError: the split has fewer; the message ends with `why`, the reason or consequence.
     """
     if run.data.size(split) < least:
-        raise UserError(
-            f'the {split} split of {run.data.name} has {counted(run.data.size(split), "example")}, '
-            f'fewer than {least}: {why}'
+        which = (
+            f'the {split} split of {run.data.name}' if split != 'test' else described_examples(run)
         )
+        raise UserError(
+            f'{which} has {counted(run.data.size(split), "example")}, fewer than {least}: {why}'
+        )
+
+
+def described_examples(run: Run) -> str:
+    """Returns what the examples in place of the test split are: a split or a file."""
+    suffix = run.data.origins.suffix if run.data.origins else ''
+    if suffix and not suffix.startswith(SPLIT_SUFFIX):
+        number = counted(run.data.size('test'), 'example')
+        return run.data.description.partition(f', {number}')[0]
+    return f'the {suffix.removeprefix(SPLIT_SUFFIX) or "test"} split of {run.data.name}'
 
 
 def random_test_indices(run: Run, n: int, seed: int) -> np.ndarray:
@@ -128,7 +141,7 @@ def save(
     Settings of `config.eval` that differ from the run's are appended to NAME. The main results,
     `results`, go to NAME.json, after descriptions of the data and the weights. The arrays that
     `table` names or holds go to NAME.csv too, with one line an example; their first axis is the
-    examples.
+    examples. Classes have their names beside them there.
 
     Raises:
       UserError: a file cannot be written.
@@ -139,12 +152,23 @@ def save(
     if table:
         is_whole = isinstance(table, Mapping)
         columns = dict(table) if is_whole else {name: arrays[name] for name in table}
+        columns = with_class_names(columns, trained.run.data.spec)
         example_table.write(path.with_suffix('.csv'), columns)
         log.info('table: %s', path.with_suffix('.csv'))
     if results is not None:
         source = {'data': trained.run.data.description, 'weights': trained.weights}
         files.write_json(path.with_suffix('.json'), {**source, **results})
     return path.with_suffix('.png')
+
+
+def with_class_names(columns: dict[str, np.ndarray], spec: Spec) -> dict[str, np.ndarray]:
+    """Returns the columns, and NAME_name [n] after each that holds classes, if they have names."""
+    named = {}
+    for name, column in columns.items():
+        named[name] = column
+        if name in CLASSES and spec.class_names:
+            named[f'{name}_name'] = np.array([spec.class_name(int(each)) for each in column])
+    return named
 
 
 def draw_grid(

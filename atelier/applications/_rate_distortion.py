@@ -73,7 +73,7 @@ def apply(run: Run, quality_step: int, name: str) -> dict[str, np.ndarray]:
         counted(arrays['dims'][-1], 'dimension'),
         trained.weights,
     )
-    _log(results)
+    _log(run, results)
     path = _common.save(trained, name, arrays, results)
     _save_figure(run, arrays, path)
     return arrays
@@ -201,11 +201,12 @@ def _row(arrays: dict[str, np.ndarray], i: int) -> dict[str, Any]:
     return row
 
 
-def _log(results: dict[str, Any]) -> None:
+def _log(run: Run, results: dict[str, Any]) -> None:
     """Logs a table with a row per number of bytes."""
     rows = results['rows']
     has_jpeg = 'jpeg' in rows[0]
-    log.info('mean 1/2 squared error on the normalized scale, test split')
+    examples = _common.described_examples(run)
+    log.info('mean 1/2 squared error on the normalized scale, %s', examples)
     log.info('%8s %12s %12s %s', 'bytes', 'model', 'PCA', ' ' * 8 + 'JPEG' if has_jpeg else '')
     for row in rows:
         jpeg = row.get('jpeg')

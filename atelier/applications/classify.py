@@ -74,7 +74,7 @@ def apply(run: Run, beside: str = '', num_bins: int = 15) -> dict[str, np.ndarra
     table = [column for column in TABLE if column in arrays]
     path = _common.save(trained[0], name, arrays, {'runs': metrics}, table)
     if is_labelled:
-        _log(metrics)
+        _log(run, metrics)
         _save_figure(arrays, metrics, num_bins, path)
     else:
         log.info('the examples have no labels: their classes are predicted, and not compared')
@@ -159,10 +159,12 @@ def _scales(metrics: dict[str, Any]) -> dict[str, float]:
     return {'as_they_are': 1.0, 'with_temperature': metrics['temperature']}
 
 
-def _log(runs: dict[str, dict[str, Any]]) -> None:
+def _log(run: Run, runs: dict[str, dict[str, Any]]) -> None:
     """Logs a table with a row per run and temperature."""
     header = 'accuracy', 'confidence', 'cross-entropy', 'Brier', 'calibration error'
-    log.info('%-40s' + ' %17s' * len(header), 'test split', *header)
+    log.info('%-40s' + ' %17s' * len(header), _common.described_examples(run), *header)
+    if run.data.splits['test'] is run.data.splits['valid']:
+        log.warning('the temperature is fitted on these very examples: others have larger errors')
     for name, metrics in runs.items():
         for key, scale in _scales(metrics).items():
             row_title = name if key == 'as_they_are' else f'  at temperature {scale:.4g}'

@@ -9,7 +9,6 @@ from jaxtyping import Float, Int
 from atelier.applications import _common
 from atelier.applications._application import ENCODE, Application
 from atelier.data.classes import described
-from atelier.data.spec import Spec
 from atelier.evaluation.codes.encoding import encoded, latents
 from atelier.evaluation.evaluate import summary
 from atelier.evaluation.samples.features import coordinates
@@ -42,9 +41,9 @@ def apply(run: Run, num_neighbours: int = 5, num_codes: int = 10_000) -> dict[st
     """Encodes train and test split; classifies test codes by nearest neighbours and a linear probe.
 
     Both classifiers are also applied to the normalized x itself. The probe is a logistic regression
-    on standardized features with scikit-learn's default penalty. Without labels only codes are
-    written. If codes end in a one-hot class, it is removed, because otherwise nothing would be left
-    to predict.
+    on standardized features with scikit-learn's default penalty. Without labels, and of the
+    training split itself (--split=train), only codes are written. If codes end in a one-hot class,
+    it is removed, because otherwise nothing would be left to predict.
 
     Args:
       run: of a family with `encode`.
@@ -69,7 +68,7 @@ def apply(run: Run, num_neighbours: int = 5, num_codes: int = 10_000) -> dict[st
     _log(trained, arrays)
     m, latent_dims = arrays['test_codes'].shape
     results: dict[str, Any] = {'num_test': m, 'latent_dims': latent_dims}
-    reason = _why_not(arrays, num_codes)
+    reason = _why_not(run, arrays, num_codes)
     if reason:
         log.info('only codes are written: %s', reason)
     else:
@@ -82,7 +81,7 @@ def apply(run: Run, num_neighbours: int = 5, num_codes: int = 10_000) -> dict[st
     table = [f'test_{name}' for name in TABLE if f'test_{name}' in arrays]
     path = _common.save(trained, f'embed{changed}', arrays, results, table)
     if not reason:
-        _save_figure(arrays, run.data.spec, path)
+        _save_figure(run, arrays, path)
     return arrays
 
 
@@ -102,12 +101,14 @@ def _encoded(
     return arrays, flat_x
 
 
-def _why_not(arrays: dict[str, np.ndarray], num_codes: int) -> str:
+def _why_not(run: Run, arrays: dict[str, np.ndarray], num_codes: int) -> str:
     """Returns why the codes cannot be classified, or ''."""
     if 'train_label' not in arrays or 'test_label' not in arrays:
         return 'the data have no labels'
     if len(np.unique(arrays['train_label'][:num_codes])) < 2:
         return 'the training examples are all of one class'
+    if run.data.splits['test'] is run.data.splits['train']:  # each would be its own neighbour
+        return 'the classifiers would be fitted on the very examples that they classify'
     return ''
 
 
@@ -183,11 +184,11 @@ def _log_accuracies(results: dict[str, Any]) -> None:
         log.info('  %-45s %6s   %6s', title, *(rounded(*mean.values()) for mean in means))
 
 
-def _save_figure(arrays: dict[str, np.ndarray], spec: Spec, path: pathlib.Path) -> None:
+def _save_figure(run: Run, arrays: dict[str, np.ndarray], path: pathlib.Path) -> None:
     """Draws the confusion matrix of the linear probe on codes."""
     from matplotlib.figure import Figure
 
-    num_classes = spec.num_classes
+    spec, num_classes = run.data.spec, run.data.spec.num_classes
     counts = np.zeros((num_classes, num_classes), int)
     np.add.at(counts, (arrays['test_label'], arrays['probe_of_codes']), 1)
     figure = Figure(figsize=(7, 6), layout='constrained')
@@ -204,7 +205,8 @@ def _save_figure(arrays: dict[str, np.ndarray], spec: Spec, path: pathlib.Path) 
             axes.text(j, i, str(count or ''), ha='center', va='center', color=colour, fontsize=8)
     accuracy = np.mean(arrays['test_label'] == arrays['probe_of_codes'])
     axes.set(xlabel='predicted class', ylabel='class')
-    axes.set_title(f'Linear probe of the codes, test split\naccuracy {100 * accuracy:.1f} %')
+    examples = figure_text(_common.described_examples(run))
+    axes.set_title(f'Linear probe of the codes of {examples}\naccuracy {100 * accuracy:.1f} %')
     _common.draw_figure(path, figure)
 
 

@@ -95,7 +95,8 @@ def apply(run: Run, num_points: int = 15, label: int | str = 0) -> dict[str, np.
     log.info(message, codes, trained.weights, description, position)
     changed = _common.changed_options(apply, num_points=num_points)
     path = _common.save(trained, f'{name}{changed}', arrays)
-    _save_figure(run, arrays, f'Codes of the test split\n{description}', position, path)
+    examples = figure_text(_common.described_examples(run))
+    _save_figure(run, arrays, f'Codes of {examples}\n{description}', position, path)
     return arrays
 
 

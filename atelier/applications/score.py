@@ -7,7 +7,7 @@ import numpy as np
 from atelier.applications import _common
 from atelier.applications._application import CLASSIFY, LOG_PROB, RECONSTRUCT, Application
 from atelier.core.abilities import LogProb
-from atelier.evaluation.evaluate import likelihood_description, summary
+from atelier.evaluation.evaluate import condition_suffix, density_suffix, summary
 from atelier.evaluation.examples.anomaly_score import classes_of, description_of
 from atelier.evaluation.examples.scores import has_inputs, scores
 from atelier.log import counted, log
@@ -53,14 +53,14 @@ def apply(run: Run) -> dict[str, np.ndarray]:
 
 def _kinds(run: Run, values: dict[str, np.ndarray]) -> dict[str, str]:
     """Returns what kind of number the log-likelihood and the error are."""
-    kinds = {}
-    if 'log_prob_nats' in values and has_inputs(run):
-        kinds['log_prob_nats'] = likelihood_description(run)
-    elif 'log_prob_nats' in values:
-        kind = run.family.ability(LogProb).description
-        kinds['log_prob_nats'] = f'{kind}, averaged over {len(classes_of(run))} classes'
+    kinds, is_given = {}, has_inputs(run)
+    if 'log_prob_nats' in values:
+        # by Jensen's inequality; evaluations describe the negative, of which it is an upper bound
+        kind = run.family.ability(LogProb).description + density_suffix(run, 'a lower bound')
+        over = f', averaged over {counted(len(classes_of(run)), "class")}'
+        kinds['log_prob_nats'] = kind + (condition_suffix(run.family) if is_given else over)
     if 'half_squared_error' in values:
-        kinds['half_squared_error'] = description_of(run, 'reconstruction')
+        kinds['half_squared_error'] = description_of(run, 'reconstruction', is_given)
     return kinds
 
 

@@ -143,13 +143,22 @@ def _valid_values(x: object, name: str) -> np.ndarray:
     return x
 
 
-def _as_float32(x: np.ndarray, name: str) -> np.ndarray:
+def check_float32(x: np.ndarray, name: str) -> None:
+    """Checks that float32 holds each value of x.
+
+    Raises:
+      UserError: a value is not finite, or too large.
+    """
     count = sum(int(np.sum(~np.isfinite(piece))) for piece in pieces(x))
     if count:
         raise UserError(f'{name} has values that are not finite: {count:,} of {x.size:,}')
     largest = max(x.max(), -x.min())
     if largest > np.finfo(np.float32).max:
         raise UserError(f'{name} goes up to {largest:.3g}, more than float32 holds: scale it')
+
+
+def _as_float32(x: np.ndarray, name: str) -> np.ndarray:
+    check_float32(x, name)
     for mean, std in zip(*moments(x), strict=True):
         if std and not SMALL < std < 1 / SMALL:
             raise UserError(f'{name} varies by {std:.3g}, out of the range of float32: scale it')

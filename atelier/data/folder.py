@@ -59,7 +59,7 @@ def load(
         if not root.is_dir():
             raise UserError(f'config.data.path: there is no folder {root}')
         bases = folder_layout.splits_of(root, splits)
-        folder_layout.refuse_beside(root, bases, SUFFIXES)
+        folder_layout.refuse_beside(root, bases)
         found = {split: picture_files.below(base) for split, base in bases.items()}
     split_files = {split: each.pictures for split, each in found.items()}
     for split, files in split_files.items():

@@ -19,6 +19,7 @@ import sys
 import unicodedata
 from collections.abc import Sequence
 
+from atelier.data import picture_files
 from atelier.data.classes import natural
 from atelier.errors import UserError
 from atelier.log import counted, listed
@@ -193,15 +194,13 @@ def _is_misspelt(word: str, spelling: str) -> bool:
     return is_swapped or difflib.SequenceMatcher(None, word, spelling, False).ratio() >= CLOSE
 
 
-def refuse_beside(root: pathlib.Path, bases: dict[str, pathlib.Path], suffixes: set[str]) -> None:
+def refuse_beside(root: pathlib.Path, bases: dict[str, pathlib.Path]) -> None:
     """Refuses images that lie beside the folders of the splits.
 
     Raises:
       UserError: names the first.
     """
-    if [*bases.values()] == [root]:
-        return
-    beside = sorted(path for path in root.iterdir() if path.suffix.lower() in suffixes)
+    beside = [] if [*bases.values()] == [root] else picture_files.beside(root)
     if beside:
         raise UserError(f'{beside[0]} lies beside the folder of the training images: move it')
 

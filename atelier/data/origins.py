@@ -20,6 +20,7 @@ class Ranges:
     def __init__(self, starts: np.ndarray, sizes: np.ndarray, size: int):
         self._starts, self._size = starts, size
         self._before = np.cumsum([0, *sizes[:-1]])
+        self.end = int(np.max(np.asarray(starts) + sizes, initial=0))  # above all numbers
 
     def __len__(self) -> int:
         """Returns the number of numbers."""
@@ -65,6 +66,30 @@ def named(names: Sequence[str], sizes: Sequence[int] | None = None) -> Origins:
     """Returns origins without rows: `sizes` are the rows of each name; None: one row each."""
     starts = None if sizes is None else np.cumsum([0, *sizes[:-1]])
     return Origins(SEPARATOR.join(names), starts, {})
+
+
+def joined(first: Origins, second: Origins) -> Origins:
+    """Returns the origins of the splits of both; a split that both have is that of the second."""
+    starts = [_starts(each) for each in (first, second)]
+    offset = max([int(starts[0][-1]) + 1, *map(_end, first.rows.values())])
+    shifted = {split: np.asarray(rows) + offset for split, rows in second.rows.items()}
+    return Origins(
+        SEPARATOR.join([first.names, second.names]),
+        np.concatenate([starts[0], starts[1] + offset]),
+        {**first.rows, **shifted},
+        second.suffix,
+    )
+
+
+def _end(rows: np.ndarray | Ranges) -> int:
+    """Returns a number above all of these."""
+    return rows.end if isinstance(rows, Ranges) else int(np.max(rows, initial=-1)) + 1
+
+
+def _starts(origins: Origins) -> np.ndarray:
+    if origins.starts is None:
+        return np.arange(1 + origins.names.count(SEPARATOR))
+    return np.asarray(origins.starts)
 
 
 def of_splits(name: str, sizes: dict[str, int]) -> Origins:

@@ -266,9 +266,14 @@ def likelihood_description(run: Run) -> str | None:
     """
     if run.family.ability(LogProb) is None:
         return None
-    bounds = run.data.spec.dequantized_levels is not None
-    density_note = ' for the density, an upper bound for the levels' if bounds else ''
-    return run.family.ability(LogProb).description + density_note + condition_suffix(run.family)
+    description = run.family.ability(LogProb).description
+    return description + density_suffix(run, 'an upper bound') + condition_suffix(run.family)
+
+
+def density_suffix(run: Run, bound: str) -> str:
+    """Returns a suffix saying which bound for the levels a density is; empty for other data."""
+    is_density = run.data.spec.dequantized_levels is not None
+    return f' for the density, {bound} for the levels' if is_density else ''
 
 
 def condition_suffix(family: Family) -> str:

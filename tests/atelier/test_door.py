@@ -249,6 +249,6 @@ def test_examples_of_your_own_are_scored_and_encoded(folder, tmp_path, complaint
     assert door.embed(run, x).shape == (20, 2)
     assert door.reconstruct(run, x).shape == x.shape
     assert len(door.embed(run, split='valid')) == run.data.size('valid')
-    assert 'has not class probabilities' in complaint(door.classify, run, x)
+    assert 'has no class probabilities' in complaint(door.classify, run, x)
     assert 'the examples: x is' in complaint(door.score, run, x[..., 0])
     assert 'split' in complaint(door.score, run, split='tset')

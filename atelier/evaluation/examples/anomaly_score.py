@@ -40,11 +40,18 @@ def chosen_score(run: Run, name: str) -> str:
     return name
 
 
-def description_of(run: Run, name: str) -> str:
-    """Returns a description of the score; for nll, with the unit and `LogProb.description`."""
+def description_of(run: Run, name: str, is_given: bool = False) -> str:
+    """Returns a description of the score; for nll, with the unit and `LogProb.description`.
+
+    Args:
+      run: its family has the score.
+      name: 'nll' or 'reconstruction'.
+      is_given: whether the reconstruction is that of the example's own class.
+    """
     if name == 'reconstruction':
+        which = ', given the label' if is_given else ', of the best class'
         description = 'reconstruction error 1/2 |x - x^|^2, x normalized'
-        return description + (', of the best class' if classes_of(run) else '')
+        return description + (which if classes_of(run) else '')
     kind = run.family.ability(LogProb).description.replace('lower bound', 'upper bound of it')
     class_note = ', likelihood averaged over the classes' if classes_of(run) else ''
     text_note = ', of all characters of a window' if run.data.spec.symbols is not None else ''

@@ -1,29 +1,27 @@
 """Examples in place of a run's test split: another split, a file or folder of yours, or arrays."""
 
-import os
 import pathlib
 import zipfile
-from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
-from atelier.data import dataset, images
+from atelier.data import dataset
+from atelier.data.arrays import check_float32
 from atelier.data.dataset import Dataset, Spec
-from atelier.data.folder import SUFFIXES
 from atelier.data.npz_files import open_npz
-from atelier.data.origins import Origins, named, of_splits
-from atelier.data.sources import decodes_pictures
+from atelier.data.origins import Origins, joined, named, of_splits
 from atelier.data.splits import SPLITS
 from atelier.data.stand_in import StandIn, stand_in
 from atelier.data.text import encode, scored_once
 from atelier.data.text_splits import positions
 from atelier.errors import UserError, about, check_option, reading
-from atelier.log import counted, log
+from atelier.evaluation.examples.given_pictures import of_folder, pictures, stored_levels
+from atelier.log import counted
 from atelier.paths import user_path
-from atelier.report import image_grids
 from atelier.run.experiment import Run
 
-LEVELS = 256  # levels of a pixel in an image file
+SPLIT_SUFFIX = '-split-'  # of the names of results of another split
 FROM_ARRAYS = 'array'  # the file of an example that was given as an array
 
 
@@ -39,7 +37,9 @@ def with_split(run: Run, split: str) -> Run:
     data, old = run.data, run.data.origins
     if old is None or split not in old.rows:
         old = of_splits(data.name, {split: data.size(split)})
-    origins = old._replace(rows={'test': old.rows[split]}, suffix=f'-split-{split}')
+    origins = old._replace(
+        rows={**old.rows, 'test': old.rows[split]}, suffix=f'{SPLIT_SUFFIX}{split}'
+    )
     splits = {**data.splits, 'test': data.splits[split]}
     description = f'the {split} split of {data.description}'
     return run._replace(data=data._replace(splits=splits, origins=origins, description=description))
@@ -53,9 +53,10 @@ def with_given(run: Run, given: Dataset) -> Run:
     if isinstance(run.data, StandIn):
         data = stand_in(run.data.name, run.data.spec, run.data.shapes, lambda: given)
         return run._replace(data=data._replace(origins=given.origins))
+    sizes = {split: run.data.size(split) for split in run.data.splits}
     data = run.data._replace(
         splits={**run.data.splits, **given.splits},
-        origins=given.origins,
+        origins=joined(run.data.origins or of_splits(run.data.name, sizes), given.origins),
         description=given.description,
     )
     return run._replace(data=data)
@@ -84,7 +85,7 @@ def read(run: Run, path: str, suffix: str = '') -> Dataset:
     if run.data.spec.symbols is not None:
         split, origins = _text(run, file)
     elif is_folder:
-        split, origins = _folder(run, file)
+        split, origins = of_folder(run, file)
     elif zipfile.is_zipfile(file):
         split, origins = _arrays(run, file)
     else:
@@ -92,55 +93,26 @@ def read(run: Run, path: str, suffix: str = '') -> Dataset:
     return as_data(run, split, origins._replace(suffix=suffix), file.name)
 
 
-def from_arrays(run: Run, x: np.ndarray, label: np.ndarray | None = None) -> Dataset:
+def from_arrays(run: Run, x: Any, label: Any = None) -> Dataset:
     """Returns examples x [n, *event], in the units of the stored data, as `read` does.
 
     Raises:
       UserError: x or label is not like those of the run.
     """
-    split = {'x': _checked(run, np.asarray(x))}
+    split = {'x': _checked(run, _as_array('x', x))}
     if label is not None:
-        split['label'] = _checked_labels(run, np.asarray(label), len(split['x']))
+        split['label'] = _checked_labels(run, _as_array('label', label), len(split['x']))
     return as_data(run, split, named([FROM_ARRAYS], [len(split['x'])]), FROM_ARRAYS)
 
 
-def pictures(run: Run, files: Sequence[pathlib.Path]) -> np.ndarray:
-    """Decodes pictures to x [n, *event], in the levels that the run's data have when stored.
-
-    The largest centred crop with the data's aspect ratio is resized to the data's image size, and
-    its 256 levels are rescaled to the data's levels. Light and dark stay as they are.
-
-    Raises:
-      UserError: a file cannot be read, or the data are not images with levels.
-    """
-    spec, levels = run.data.spec, stored_levels(run)
-    if not image_grids.is_image(spec) or levels is None:
-        raise UserError(f'the data set {run.data.name} does not hold images with discrete levels')
-    x = np.empty((len(files), *spec.image_shape), np.int32)
-    for i, file in enumerate(files):
-        pixels = _pixels(file, spec.image_shape).astype(np.float64)
-        x[i] = np.round(pixels * (levels - 1) / (LEVELS - 1))
-    return x.reshape(-1, *spec.event_shape)
-
-
-def _pixels(file: pathlib.Path, shape: tuple[int, int, int]) -> np.ndarray:
-    """Decodes a file to uint8 of this shape; a grey image is repeated over three channels."""
-    height, width, channels = shape
-    file_channels = min(channels, images.shape_of(file.name, file)[2])
-    x = images.decode(file.name, file, (height, width, file_channels), resize=True)
-    return np.broadcast_to(x, shape)
-
-
-def stored_levels(run: Run) -> int | None:
-    """Returns the levels of the run's data before binarisation and dequantisation; None: reals."""
-    config = run.config
-    if config.data.binarize == 'none':
-        return run.data.spec.levels or run.data.spec.dequantized_levels
-    if decodes_pictures(config.data.name):
-        return LEVELS
-    config = config.copy_and_resolve_references()
-    config.data.update(binarize='none', dequantize='none')
-    return dataset.load(config).spec.levels  # known to the source alone
+def _as_array(name: str, values: Any) -> np.ndarray:
+    try:
+        return np.asarray(values)
+    except (TypeError, ValueError) as error:  # rows of several lengths, for example
+        reason = ' '.join(str(error).split())
+        raise UserError(
+            f'{name} is no array of numbers, all rows of one shape: {reason}'
+        ) from error
 
 
 def _text(run: Run, file: pathlib.Path) -> tuple[dict[str, np.ndarray], Origins]:
@@ -159,27 +131,6 @@ def _text(run: Run, file: pathlib.Path) -> tuple[dict[str, np.ndarray], Origins]
     split = scored_once(encode(text, symbols), context, context // 2)
     rows = {'test': positions(np.array([[0, len(text)]]), split)}
     return split, named([file.name], [len(text)])._replace(rows=rows)
-
-
-def _folder(run: Run, root: pathlib.Path) -> tuple[dict[str, np.ndarray], Origins]:
-    every = [pathlib.Path(folder) / name for folder, _, names in os.walk(root) for name in names]
-    every = [file for file in every if not any(p[0] == '.' for p in file.relative_to(root).parts)]
-    files = sorted(file for file in every if file.suffix.lower() in SUFFIXES)
-    if not files:
-        raise UserError(f'it has no images ({", ".join(sorted(SUFFIXES))})')
-    if len(files) < len(every):
-        log.warning('%s passed over: no images', counted(len(every) - len(files), 'file'))
-    split = {'x': pictures(run, files)}
-    classes = {name: index for index, name in enumerate(_class_names(run.data.spec))}
-    names = [file.relative_to(root).parts[0] for file in files]
-    if classes and all(name in classes for name in names):
-        split['label'] = np.array([classes[name] for name in names], np.int32)
-    return split, named([str(file.relative_to(root)) for file in files])
-
-
-def _class_names(spec: Spec) -> Sequence[str]:
-    """Returns the names of the classes, which are their numbers unless the Spec knows others."""
-    return spec.class_names or [str(n) for n in range(spec.num_classes or 0)]
 
 
 def _arrays(run: Run, file: pathlib.Path) -> tuple[dict[str, np.ndarray], Origins]:
@@ -205,8 +156,8 @@ def _checked(run: Run, x: np.ndarray) -> np.ndarray:
     event, levels = run.data.spec.event_shape, stored_levels(run)
     if x.shape[1:] != event or x.ndim != 1 + len(event) or not len(x) or x.dtype.kind not in 'biuf':
         raise UserError(f'x is {x.dtype} {x.shape}: give numbers [n, {", ".join(map(str, event))}]')
-    if not np.isfinite(x).all():
-        raise UserError(f'x has {np.sum(~np.isfinite(x)):,} values that are not finite')
+    if x.dtype.kind == 'f':
+        check_float32(x, 'x')
     if levels is None:
         return x.astype(np.float32)
     if (x != np.floor(x)).any() or x.min() < 0 or x.max() >= levels:

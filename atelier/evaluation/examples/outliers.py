@@ -10,7 +10,8 @@ from atelier.data import dataset
 from atelier.data.dataset import Dataset
 from atelier.data.origins import named
 from atelier.errors import UserError, about, reading
-from atelier.evaluation.examples.given import as_data, pictures
+from atelier.evaluation.examples.given import as_data
+from atelier.evaluation.examples.given_pictures import pictures
 from atelier.paths import user_path
 from atelier.run.experiment import Run
 

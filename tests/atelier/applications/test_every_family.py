@@ -84,7 +84,8 @@ def test_every_application_works(name, run_of):
             continue
         results[mode] = applications.perform(application, run, **options)
         suffixes = [file.suffix for file in (run.folder / 'applications').glob(f'{mode}*')]
-        assert {'.npz', '.png'} <= set(suffixes), mode
+        expected = {'.npz', '.csv'} if mode == 'score' else {'.npz', '.png'}
+        assert expected <= set(suffixes), mode
     assert sample.apply(run, num_samples=2).shape == (2, *run.data.spec.event_shape)
     assert {*results} >= {'anomaly', 'interpolate', 'latent_map'}
     assert ('compress' in results) == (name not in DENSITIES)

@@ -544,6 +544,27 @@ def test_a_link_to_the_folder_itself_is_followed_once(pictures, tmp_path):
     assert len(folder.load(path).splits['train']['x']) == 2
 
 
+def test_a_folder_keeps_its_name_beside_a_link_to_it(pictures, tmp_path):
+    """Links are followed last, and what is passed over is said; so is a class without pictures."""
+    path = pictures(below('real', numbered(2)) | below('z/deep', numbered(2, 5)))
+    root = tmp_path / 'pictures'
+    (root / 'again').symlink_to(root / 'real')
+    (root / 'deep').symlink_to(root / 'z' / 'deep')
+    (root / 'nothing').mkdir()
+    data = folder.load(path)
+    assert data.spec.class_names == ('real', 'z')
+    assert data.notes == (
+        f'passed over 2 links to folders read already: {root}/again, {root}/deep',
+        f'1 folder without pictures: {root}/nothing',
+    )
+
+
+def test_a_picture_without_ending_beside_splits_is_refused(pictures, tmp_path, complaint):
+    path = pictures(below('train', numbered(3)) | below('test', numbered(2, 5)))
+    picture(1).save(tmp_path / 'pictures' / 'stray', format='PNG')
+    assert f'{path}/stray lies beside the folder' in complaint(folder.load, path)
+
+
 @pytest.mark.parametrize('name', ['val', 'validation', 'valid'])
 def test_the_validation_split_has_several_names(pictures, name):
     data = folder.load(pictures(below('train/a', numbered(3)) | below(f'{name}/a', numbered(2))))

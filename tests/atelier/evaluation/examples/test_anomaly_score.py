@@ -118,6 +118,8 @@ def test_the_report_describes_each_score(vae):
     assert '(upper bound of it, k = 7)' in description_of(bound, 'nll')
     assert '(exact, likelihood averaged over the classes)' in description_of(by_class(vae), 'nll')
     assert description_of(by_class(vae), 'reconstruction').endswith('of the best class')
+    given = description_of(by_class(vae), 'reconstruction', is_given=True)
+    assert given.endswith('normalized, given the label')
 
 
 # Data that are scored

@@ -9,7 +9,8 @@ from PIL import Image
 from support import assembled
 
 from atelier import applications
-from atelier.applications import perform
+from atelier.applications import interpolate, perform, score
+from atelier.data.origins import named
 from atelier.errors import UserError
 from atelier.evaluation.examples import given
 from atelier.evaluation.samples.sampling import preprocessed
@@ -39,8 +40,8 @@ def test_every_application_that_reads_examples_has_the_options():
 
 def test_scores_carry_the_file_and_the_row(vae, mine):
     path, x = mine
-    score = applications.load('score')
-    arrays = perform(score, vae, data=str(path))
+    application = applications.load('score')
+    arrays = perform(application, vae, data=str(path))
     assert arrays['file'].tolist() == ['mine.npz'] * 6 and arrays['row'].tolist() == [*range(6)]
     assert {'log_prob_nats', 'bits_per_dim', 'half_squared_error'} < set(arrays)
     rows = table_of(vae, 'score-data-????????.csv')
@@ -48,8 +49,66 @@ def test_scores_carry_the_file_and_the_row(vae, mine):
     values = [float(row['log_prob_nats']) for row in rows]
     np.testing.assert_allclose(values, arrays['log_prob_nats'], rtol=1e-6)
     by_python = given.with_given(vae, given.from_arrays(vae, x))
-    again = perform(score, by_python)
+    again = perform(application, by_python)
     np.testing.assert_array_equal(again['log_prob_nats'], arrays['log_prob_nats'])
+
+
+@pytest.mark.parametrize('options', [{'split': 'train'}, {'split': 'valid'}, {'data': 'mine'}])
+def test_codes_are_not_fitted_on_what_they_classify(vae, mine, tmp_path, options):
+    """Random labels are not predicted from the very examples that have them."""
+    few = {
+        split: {n: a[:20] for n, a in arrays.items()} for split, arrays in vae.data.splits.items()
+    }
+    origins = named(['a.npz', 'b.npz'], [50, 50])
+    rows = {'train': np.arange(20)[::-1] + 40, 'valid': np.arange(20), 'test': np.arange(20) + 70}
+    data = vae.data._replace(splits=few, origins=origins._replace(rows=rows))
+    options = {name: str(mine[0]) if name == 'data' else each for name, each in options.items()}
+    (tmp_path / 'run').mkdir()
+    run = vae._replace(data=data, folder=tmp_path / 'run')
+    arrays = perform(applications.load('embed'), run, **options)
+    assert arrays['train_file'].tolist() == ['b.npz'] * 10 + ['a.npz'] * 10
+    assert arrays['train_row'].tolist() == [*range(9, -1, -1), *range(49, 39, -1)]
+    test_file = {'train': 'b.npz', 'valid': 'a.npz'}.get(options.get('split'), 'mine.npz')
+    assert arrays['test_file'][0] == test_file
+    assert ('neighbours_of_codes' in arrays) == (options != {'split': 'train'})
+
+
+def test_messages_say_which_examples_they_are_about(vae, mine, complaint):
+    line = complaint(perform, interpolate.APPLICATION, vae, num_pairs=4, data=str(mine[0]))
+    assert line.startswith('mine.npz has 6 examples, fewer than 8')
+    few = vae.data.splits | {'valid': {n: a[:6] for n, a in vae.data.splits['valid'].items()}}
+    run = vae._replace(data=vae.data._replace(splits=few))
+    line = complaint(perform, interpolate.APPLICATION, run, num_pairs=4, split='valid')
+    assert line.startswith('the valid split of digits has 6 examples')
+
+
+def test_the_table_of_a_classifier_names_its_split_and_its_classes(tmp_path, caplog):
+    run = assembled(tmp_path, 'classifier')
+    names = tuple(f'class {i}' for i in range(10))
+    run = run._replace(data=run.data._replace(spec=run.data.spec._replace(class_names=names)))
+    with caplog.at_level('INFO', logger='atelier'):
+        arrays = perform(applications.load('classify'), run, split='valid')
+    assert any(line.startswith('the valid split of digits ') for line in caplog.messages)
+    assert 'the temperature is fitted on these very examples' in caplog.text
+    row = table_of(run, 'classify-split-valid.csv')[0]
+    for column in ('label', 'predicted'):
+        assert row[f'{column}_name'] == f'class {arrays[column][0]}' == f'class {row[column]}'
+
+
+def test_scores_are_described_as_what_they_are(tmp_path, mine, vae):
+    """The density of dequantised data bounds log P of the levels from below (Theis et al. 2016)."""
+    values = dict.fromkeys(['log_prob_nats', 'half_squared_error'], np.zeros(6))
+    spec = vae.data.spec._replace(levels=None, dequantized_levels=17)
+    dequantised = vae._replace(data=vae.data._replace(spec=spec))
+    kind = 'estimate, k = 10 for the density, a lower bound for the levels'
+    assert score._kinds(dequantised, values)['log_prob_nats'] == kind
+    cvae = assembled(tmp_path, 'cvae')
+    labelled = score._kinds(cvae, values)
+    unlabelled = score._kinds(given.with_given(cvae, given.from_arrays(cvae, mine[1])), values)
+    for kinds, words in ((labelled, 'given the label'), (unlabelled, 'best class')):
+        assert kinds['half_squared_error'].endswith(words)
+    assert labelled['log_prob_nats'].endswith('given the label')
+    assert unlabelled['log_prob_nats'].endswith('averaged over 10 classes')
 
 
 def test_any_split_can_be_asked_for(vae):
@@ -102,6 +161,80 @@ def test_pictures_are_scaled_and_keep_their_names(vae, tmp_path):
     np.testing.assert_array_equal(one.splits['test']['x'], data.splits['test']['x'][1:])
     labelled = given.read(vae, str(tmp_path / 'pictures' / '3'))
     assert 'label' not in labelled.splits['test']
+
+
+def pictures_in(root, folders):
+    """Writes a grey picture into each folder."""
+    for name in folders:
+        (root / name).mkdir(parents=True)
+        Image.fromarray(np.full((8, 8), 200, np.uint8)).save(root / name / '1.png')
+    return root
+
+
+def folder_run(vae, rule, names=(), num_classes=3):
+    """The run as if its data were a folder whose classes have these names."""
+    config = vae.config.copy_and_resolve_references()
+    with config.unlocked():
+        config.data.update(name='folder', classes=rule)
+    spec = vae.data.spec._replace(num_classes=num_classes, class_names=names)
+    return vae._replace(config=config, data=vae.data._replace(spec=spec))
+
+
+@pytest.mark.parametrize(
+    ('rule', 'names', 'labels'),
+    [
+        ('declared', (), [0, 1, 2]),  # alphabetical, as the run was trained: 0, 10, 2
+        ('trained', ('0', '2', '10'), [0, 2, 1]),
+        ('trained', ('10', '2', '0'), [2, 0, 1]),
+    ],
+)
+def test_labels_of_a_folder_are_those_of_training(vae, tmp_path, rule, names, labels):
+    root = pictures_in(tmp_path / 'mine', ('0', '2', '10'))
+    data = given.read(folder_run(vae, rule, names), str(root))
+    assert data.origin_of('test')['file'].tolist() == ['0/1.png', '10/1.png', '2/1.png']
+    assert data.splits['test']['label'].tolist() == labels
+
+
+def test_a_folder_without_known_classes_has_no_labels_and_a_line_says_why(vae, tmp_path, caplog):
+    root = pictures_in(tmp_path / 'mine', ('cat', 'horse'))
+    for run, words in (
+        (folder_run(vae, 'declared'), 'of its 3 folders there are 2'),
+        (
+            folder_run(vae, 'trained', ('cat', 'dog'), 2),
+            f'horse (1 picture) is no class of {vae.folder}, which has cat, dog',
+        ),
+    ):
+        caplog.clear()
+        assert 'label' not in given.read(run, str(root)).splits['test']
+        (line,) = [record.getMessage() for record in caplog.records]
+        assert words in line and 'have no labels' in line
+
+
+def test_given_folders_are_read_as_those_of_training(vae, tmp_path, caplog):
+    """By content, through links, with a line about conversions; all damaged files are named."""
+    root = pictures_in(tmp_path / 'mine', ('3',))
+    (root / '3' / '1.png').rename(root / '3' / 'nameless')
+    Image.new('RGB', (9, 9), 'red').save(root / '3' / 'red.png')
+    pictures_in(tmp_path / 'elsewhere', ('x',))
+    (root / '4').symlink_to(tmp_path / 'elsewhere' / 'x')
+    (root / '3' / 'notes.txt').write_text('none')
+    caplog.set_level('INFO')
+    data = given.read(vae, str(root))
+    assert data.origin_of('test')['file'].tolist() == ['3/nameless', '3/red.png', '4/1.png']
+    assert data.splits['test']['label'].tolist() == [3, 3, 4]
+    assert 'passed over 1 file' in caplog.text
+    assert 'mine: pictures were converted: 1 colour (made grey)' in caplog.text
+    config = vae.config.copy_and_resolve_references()
+    with config.unlocked():
+        config.data.strict = True
+    for word in ('notes.txt', 'red.png'):
+        with pytest.raises(UserError, match=word):
+            given.read(vae._replace(config=config), str(root))
+        (root / '3' / 'notes.txt').unlink(missing_ok=True)
+    for name in ('bad.png', 'worse.jpg'):
+        (root / '3' / name).write_bytes(b'none')
+    with pytest.raises(UserError, match=r'bad\.png.*worse\.jpg'):
+        given.read(vae, str(root))
 
 
 def test_classes_are_predicted_without_labels(tmp_path, mine):
