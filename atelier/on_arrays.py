@@ -16,12 +16,16 @@ import numpy as np
 from atelier.core.abilities import Classify, Codes, Reconstruct
 from atelier.core.family import is_class_conditional
 from atelier.core.randomness import Stream, key_for
+from atelier.data.classes import described
 from atelier.errors import UserError, about
 from atelier.evaluation.codes.encoding import encoded, latents
 from atelier.evaluation.examples import given
+from atelier.evaluation.examples.known_classes import is_known
 from atelier.evaluation.examples.scores import can_score, scores
 from atelier.evaluation.per_example.over_examples import over_examples
+from atelier.log import counted
 from atelier.run import run_data
+from atelier.run.experiment import Run
 from atelier.run.restore import TrainedRun
 
 __all__ = ['classify', 'embed', 'reconstruct', 'score']
@@ -48,6 +52,7 @@ def score(
       UserError: the examples are not like those of the run, or the family has no such ability.
     """
     trained = _with_examples(trained, x, label, split, needs_labels=False)
+    _check_classes(trained.run)
     if not can_score(trained.run.family):
         raise _lacking(trained, 'a likelihood, a reconstruction or class probabilities')
     return scores(trained)
@@ -120,10 +125,27 @@ def _with_examples(
     else:
         with about('the examples'):
             run = given.with_given(run, given.from_arrays(run, x, label))
+    if needs_labels:
+        _check_classes(run)
     has_labels = 'label' in run.data.splits['test']
     if needs_labels and not has_labels and is_class_conditional(run.family):
         raise UserError(f'the model of {run.folder} needs the class of each example: give label')
     return trained._replace(run=run)
+
+
+def _check_classes(run: Run) -> None:
+    """Checks that training has the classes that a class-conditional family reads.
+
+    Raises:
+      UserError: it has not; results have to be those of all examples in their order.
+    """
+    kept = is_known(run, 'test') if is_class_conditional(run.family) else None
+    if kept is not None:
+        unknown = counted(int(np.sum(~kept)), 'example')
+        raise UserError(
+            f'label: {unknown} of classes without training examples: leave them out, or give '
+            f'labels of {described(run.data.spec)}'
+        )
 
 
 def _lacking(trained: TrainedRun, what: str) -> UserError:

@@ -9,6 +9,7 @@ from atelier.applications._application import CLASSIFY, LOG_PROB, RECONSTRUCT, A
 from atelier.core.abilities import LogProb
 from atelier.evaluation.evaluate import likelihood_description, summary
 from atelier.evaluation.examples.anomaly_score import classes_of, description_of
+from atelier.evaluation.examples.known_classes import of_known_classes
 from atelier.evaluation.examples.scores import has_inputs, scores
 from atelier.log import counted, log
 from atelier.run import restore
@@ -38,6 +39,7 @@ def apply(run: Run) -> dict[str, np.ndarray]:
       UserError: a missing checkpoint, or no examples.
     """
     _common.check_split(run, 'test', 1, 'there is nothing to score')
+    run = of_known_classes(run)
     trained = restore.load(run)
     values = scores(trained)
     arrays = {**_common.origins_of(run), **values}
