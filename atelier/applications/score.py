@@ -12,6 +12,7 @@ from atelier.evaluation.examples.anomaly_score import classes_of, description_of
 from atelier.evaluation.examples.known_classes import of_known_classes
 from atelier.evaluation.examples.scores import has_inputs, scores
 from atelier.log import counted, log
+from atelier.report.metrics_log import plus_minus
 from atelier.run import restore
 from atelier.run.experiment import Run
 from atelier.run.restore import TrainedRun
@@ -74,10 +75,9 @@ def _log(trained: TrainedRun, results: dict[str, Any]) -> None:
         if mean['mean'] is None:
             log.warning('%s is not finite for some examples', name)
             continue
-        error = mean['standard_error']
-        spread = '' if error is None else f' +- {error:.4f}'
+        value, *spread = plus_minus(mean['mean'], mean['standard_error']).partition(' ')
         kind = results['kinds'].get(name, '')
-        log.info('  %-22s %12.4f%s%s', name, mean['mean'], spread, kind and f'  ({kind})')
+        log.info('  %-22s %12s%s%s', name, value, ''.join(spread), kind and f'  ({kind})')
 
 
 APPLICATION = Application(

@@ -209,7 +209,9 @@ def _feature_metrics(
     }
 
 
-def _class_metrics(probs: Float[np.ndarray, 'n classes'], known: Sequence[int]) -> dict[str, Any]:
+def _class_metrics(
+    probs: Float[np.ndarray, 'n classes'], known: Sequence[int] | None
+) -> dict[str, Any]:
     """Returns metrics of the classes `known`, which are those that can be predicted; None: all."""
     shares = np.bincount(probs.argmax(1), minlength=probs.shape[1]) / len(probs)
     shares = shares if known is None else shares[list(known)]
