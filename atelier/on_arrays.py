@@ -16,13 +16,17 @@ import numpy as np
 from atelier.core.abilities import Classify, Codes, Reconstruct
 from atelier.core.family import is_class_conditional
 from atelier.core.randomness import Stream, key_for
+from atelier.data.classes import described
 from atelier.data.splits import SPLITS
 from atelier.errors import UserError, about, did_you_mean
 from atelier.evaluation.codes.encoding import encoded, latents
 from atelier.evaluation.examples import given
+from atelier.evaluation.examples.known_classes import is_known
 from atelier.evaluation.examples.scores import can_score, scores
 from atelier.evaluation.per_example.over_examples import over_examples
+from atelier.log import counted
 from atelier.run import run_data
+from atelier.run.experiment import Run
 from atelier.run.restore import TrainedRun
 
 __all__ = ['classify', 'embed', 'reconstruct', 'score']
@@ -51,6 +55,7 @@ def score(
         the family has no such ability.
     """
     trained = _with_examples(trained, x, label, split, needs_labels=False)
+    _check_classes(trained.run)
     if not can_score(trained.run.family):
         raise _lacking(trained, 'likelihood, reconstruction or class probabilities')
     return scores(trained)
@@ -125,6 +130,8 @@ def _with_examples(
     else:
         with about('the examples'):
             run = given.with_given(run, given.from_arrays(run, x, label))
+    if needs_labels:
+        _check_classes(run)
     has_labels = 'label' in run.data.splits['test']
     if needs_labels and not has_labels and is_class_conditional(run.family):
         advice = 'put label into the file' if is_path else 'give label'
@@ -147,6 +154,21 @@ def _check_arguments(x: Examples, label: Array | None, split: str) -> None:
         raise UserError('label without x: a split has its own labels, leave label out')
     if label is not None and isinstance(x, str | pathlib.Path):
         raise UserError(f'label and x={str(x)!r}: a path brings its own labels, leave label out')
+
+
+def _check_classes(run: Run) -> None:
+    """Checks that training has the classes that a class-conditional family reads.
+
+    Raises:
+      UserError: it has not; results have to be those of all examples in their order.
+    """
+    kept = is_known(run, 'test') if is_class_conditional(run.family) else None
+    if kept is not None:
+        unknown = counted(int(np.sum(~kept)), 'example')
+        raise UserError(
+            f'label: {unknown} of classes without training examples: leave them out, or give '
+            f'labels of {described(run.data.spec)}'
+        )
 
 
 def _lacking(trained: TrainedRun, what: str) -> UserError:

@@ -12,6 +12,7 @@ import functools
 from ml_collections import ConfigDict
 
 from atelier.core.family import Family
+from atelier.data.classes import predicted_classes
 from atelier.data.dataset import Spec
 from configs.shared import common, needs
 from models.nets.conv_encoder_decoder import ConvEncoder
@@ -75,5 +76,12 @@ def build(config: ConfigDict, spec: Spec) -> Family:
         return Network(body, network['activation'], spec.num_classes)
 
     return classifier(
-        ClassifierParts(make, spec, dropout=model.dropout, shift=model.shift, has_maps=has_maps)
+        ClassifierParts(
+            make,
+            spec,
+            dropout=model.dropout,
+            shift=model.shift,
+            has_maps=has_maps,
+            classes=predicted_classes(spec, config.data.classes),
+        )
     )

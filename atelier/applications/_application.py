@@ -24,6 +24,7 @@ from atelier.core.family import Family, codes_of, is_class_conditional
 from atelier.data.dataset import Spec
 from atelier.errors import UserError
 from atelier.evaluation.examples import given
+from atelier.evaluation.examples.known_classes import of_known_classes
 from atelier.log import log
 from atelier.run import run_data
 from atelier.run.experiment import Run
@@ -166,6 +167,8 @@ def perform(application: Application, run: Run, /, **options) -> Any:
         run = run_data.with_data(run, why)
     if path or split != 'test':
         run = _with_examples(application, run, why, split, path)
+    if why and application.takes_examples and application.needs_labels:
+        run = of_known_classes(run)
     leftovers.remove_files(run.folder)
     return application.apply(run, **options)
 

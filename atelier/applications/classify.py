@@ -14,8 +14,9 @@ from atelier.data.dataset import Dataset, Spec
 from atelier.errors import UserError, about
 from atelier.evaluation.evaluate import summary
 from atelier.evaluation.examples import calibration, given
+from atelier.evaluation.examples.known_classes import is_known
 from atelier.evaluation.per_example.over_examples import over_examples
-from atelier.log import listed, log
+from atelier.log import counted, listed, log
 from atelier.paths import user_path
 from atelier.report.metrics_log import plus_minus
 from atelier.run import restore, run_folder
@@ -61,12 +62,13 @@ def apply(run: Run, beside: str = '', num_bins: int = 15) -> dict[str, np.ndarra
     trained = [restore.load(trained_run) for trained_run in runs]
     arrays, metrics = _common.origins_of(run), {}
     is_labelled = 'label' in arrays
+    compared = {split: _compared(runs, split) for split in ('valid', 'test')} if is_labelled else {}
     for array_name, name, trained_run in zip(LOGITS, _names(runs), trained, strict=False):
         logits = compute(trained_run, ('valid', 'test') if is_labelled else ('test',))
         arrays[array_name] = logits['test']
         metrics[name] = {'weights': trained_run.weights}
         if is_labelled:
-            metrics[name] |= _metrics(run.data, logits, num_bins)
+            metrics[name] |= _metrics(run.data, logits, num_bins, compared)
     arrays['predicted'] = arrays['logits'].argmax(1)
     arrays['confidence'] = np.exp(-calibration.cross_entropy(arrays['logits'], arrays['predicted']))
     changed = _common.changed_options(apply, num_bins=num_bins)
@@ -75,7 +77,8 @@ def apply(run: Run, beside: str = '', num_bins: int = 15) -> dict[str, np.ndarra
     path = _common.save(trained[0], name, arrays, {'runs': metrics}, table)
     if is_labelled:
         _log(run, metrics)
-        _save_figure(arrays, metrics, num_bins, path)
+        kept = {each: arrays[each][compared['test']] for each in ('label', *LOGITS[: len(runs)])}
+        _save_figure(kept, metrics, num_bins, path)
     else:
         log.info('the examples have no labels: their classes are predicted, and not compared')
     return arrays
@@ -127,9 +130,33 @@ def _names(runs: list[Run]) -> list[str]:
     return names if len({*names}) == len(names) else [str(each.folder) for each in runs]
 
 
-def _metrics(data: Dataset, logits: dict[str, np.ndarray], num_bins: int) -> dict[str, Any]:
+def _compared(runs: list[Run], split: str) -> np.ndarray:
+    """Returns whether each example [n] of a split of the first run has a class that all know.
+
+    Raises:
+      UserError: none has.
+    """
+    data, compared = runs[0].data, np.ones(runs[0].data.size(split), bool)
+    for each in runs:
+        kept = is_known(each._replace(data=data._replace(spec=each.data.spec)), split)
+        compared &= True if kept is None else kept
+    if not compared.any() and len(compared):
+        raise UserError(
+            f'no {split} example of {data.name} has a class with training examples: give others, '
+            'or examples without labels'
+        )
+    if not compared.all():
+        unknown = counted(int(np.sum(~compared)), f'{split} example')
+        log.info('%s of classes without training examples: predicted, not compared', unknown)
+    return compared
+
+
+def _metrics(
+    data: Dataset, logits: dict[str, np.ndarray], num_bins: int, compared: dict[str, np.ndarray]
+) -> dict[str, Any]:
     """Returns test metrics; accuracy, cross-entropy and Brier score have a standard error."""
-    label = {split: np.asarray(data.splits[split]['label']) for split in logits}
+    logits = {split: values[compared[split]] for split, values in logits.items()}
+    label = {split: np.asarray(data.splits[split]['label'])[compared[split]] for split in logits}
     temperature = calibration.fitted_temperature(logits['valid'], label['valid'])
     metrics = {'num_examples': len(label['test']), 'temperature': temperature}
     for name, scale in _scales(metrics).items():

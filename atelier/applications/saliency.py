@@ -12,7 +12,7 @@ from atelier.applications import _common
 from atelier.applications._application import CLASSIFY, Application
 from atelier.core.abilities import Classify
 from atelier.core.randomness import Stream, key_for
-from atelier.data.classes import option_of
+from atelier.data.classes import described, option_of, predicted_classes
 from atelier.errors import UserError
 from atelier.evaluation.per_example.over_examples import over_examples
 from atelier.log import counted, log
@@ -55,6 +55,11 @@ def apply(
     num_classes = run.data.spec.num_classes
     if num_classes is not None and label >= num_classes:
         raise UserError(f'--label={label}: there is no such class, choose 0 to {num_classes - 1}')
+    known = predicted_classes(run.data.spec, run.config.data.classes)
+    if label >= 0 and num_classes is not None and label not in known:
+        raise UserError(
+            f'--label={label}: training has no such example: choose of {described(run.data.spec)}'
+        )
     trained = restore.load(run)
     rows = np.arange(index, min(index + num_images, run.data.size('test')))
     arrays = compute(trained, rows, label)

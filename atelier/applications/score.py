@@ -9,8 +9,10 @@ from atelier.applications._application import CLASSIFY, LOG_PROB, RECONSTRUCT, A
 from atelier.core.abilities import LogProb
 from atelier.evaluation.evaluate import condition_suffix, density_suffix, summary
 from atelier.evaluation.examples.anomaly_score import classes_of, description_of
+from atelier.evaluation.examples.known_classes import of_known_classes
 from atelier.evaluation.examples.scores import has_inputs, scores
 from atelier.log import counted, log
+from atelier.report.metrics_log import plus_minus
 from atelier.run import restore
 from atelier.run.experiment import Run
 from atelier.run.restore import TrainedRun
@@ -38,6 +40,7 @@ def apply(run: Run) -> dict[str, np.ndarray]:
       UserError: a missing checkpoint, or no examples.
     """
     _common.check_split(run, 'test', 1, 'there is nothing to score')
+    run = of_known_classes(run)
     trained = restore.load(run)
     values = scores(trained)
     arrays = {**_common.origins_of(run), **values}
@@ -72,10 +75,9 @@ def _log(trained: TrainedRun, results: dict[str, Any]) -> None:
         if mean['mean'] is None:
             log.warning('%s is not finite for some examples', name)
             continue
-        error = mean['standard_error']
-        spread = '' if error is None else f' +- {error:.4f}'
+        value, *spread = plus_minus(mean['mean'], mean['standard_error']).partition(' ')
         kind = results['kinds'].get(name, '')
-        log.info('  %-22s %12.4f%s%s', name, mean['mean'], spread, kind and f'  ({kind})')
+        log.info('  %-22s %12s%s%s', name, value, ''.join(spread), kind and f'  ({kind})')
 
 
 APPLICATION = Application(

@@ -63,6 +63,11 @@ def without_training_examples(label: np.ndarray, num_classes: int) -> tuple[int,
     return tuple(np.flatnonzero(counts == 0).tolist())
 
 
+def predicted_classes(spec: Spec, rule: str) -> tuple[int, ...]:
+    """Returns the classes that a classifier tells apart: with 'declared', also those left out."""
+    return spec.known_classes if rule == 'trained' else tuple(range(spec.num_classes or 0))
+
+
 def described(spec: Spec, classes: Iterable[int] | None = None) -> str:
     """Returns the names of classes (by default those of training), the first ones and a count."""
     classes = spec.known_classes if classes is None else classes

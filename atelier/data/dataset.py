@@ -23,6 +23,7 @@ from atelier.errors import UserError, choose
 
 # fields of config.data that some sources read
 SETTINGS = ('data_dir', 'path', 'image_shape', 'splits', 'channels', 'strict')
+STORED = 'stored'  # array of a split, while classes are left out
 UNSET = ('', (), 'auto', 'exact', 'last', False)  # values of SETTINGS that any source may have
 
 
@@ -38,7 +39,8 @@ class Dataset(NamedTuple):
     `split_rule` describes which splits were made by content, and how; '': none. `split_origin`
     describes how missing splits were made by any rule; '': the data have all three. `notes` are
     lines on what was converted or passed over when the data were read. `origins` are the files and
-    rows of the examples, if they come from files.
+    rows of the examples, if they come from files. `stored_levels` are the levels before data were
+    binarised, None if they were not; `stored` has the x of each split that a fixed draw replaced.
     """
 
     name: str
@@ -54,6 +56,8 @@ class Dataset(NamedTuple):
     split_origin: str = ''
     notes: tuple[str, ...] = ()
     origins: Origins | None = None
+    stored_levels: int | None = None
+    stored: dict[str, np.ndarray] | None = None
 
     def __repr__(self) -> str:
         """Short, for notebooks: the splits are whole arrays."""
@@ -129,9 +133,10 @@ def load(config, may_prepare: bool = False) -> Dataset:
     if loaded.split_rule:
         loaded = loaded._replace(description=f'{loaded.description}, split by content')
     # before classes are left out, so that the fixed draw of an example does not depend on them
-    loaded = binarized(loaded, data.binarize)
+    loaded = _with_stored(binarized(loaded, data.binarize), loaded)
     loaded = without_classes(loaded, tuple(data.without_classes))
     loaded = with_classes(loaded, data.classes)
+    loaded = _stored_taken_out(loaded)
     splits, origins = taken_out(loaded.splits, loaded.origins)
     loaded = loaded._replace(splits=splits, origins=origins)
     if loaded.spec.levels is None:
@@ -196,9 +201,26 @@ def binarized(data: Dataset, method: str) -> Dataset:
     return data._replace(
         spec=data.spec._replace(levels=2),
         splits=splits,
+        stored_levels=data.spec.levels,
         preprocess=preprocess.then(data.preprocess, functools.partial(rule, top=top)),
         description=f'{data.description}, binarised: {method}',
     )
+
+
+def _with_stored(data: Dataset, before: Dataset) -> Dataset:
+    """Returns `data` with the x of `before` in an array `STORED` of each split whose x differs."""
+    splits = dict(data.splits)
+    for name, split in before.splits.items():
+        if splits[name]['x'] is not split['x']:
+            splits[name] = {**splits[name], STORED: split['x']}
+    return data._replace(splits=splits)
+
+
+def _stored_taken_out(data: Dataset) -> Dataset:
+    """Returns `data` with the arrays `STORED` in the field `stored`, no longer in the splits."""
+    splits = {name: dict(split) for name, split in data.splits.items()}
+    stored = {name: split.pop(STORED) for name, split in splits.items() if STORED in split}
+    return data._replace(splits=splits, stored=stored) if stored else data
 
 
 def dequantized(data: Dataset, method: str) -> Dataset:

@@ -32,10 +32,12 @@ def summary_of(data: Dataset) -> Summary:
     """Returns what was understood of `data`, as JSON holds it.
 
     Returns:
-      name, description, is_embedded (the data never change), event_shape, levels, splits {name:
-      examples}, split_origin, value_range of training [least, largest], num_values_read for it,
-      constant_columns (of tables), copies (as of `copies`), num_classes, classes [{name, train,
-      valid, test}], without_training_examples (names of classes) and notes.
+      name, description, is_embedded (the data never change), event_shape, levels, stored_levels
+      (before the data were binarised), splits (examples by name), split_origin, value_range of stored
+      training values [least, largest], num_values_read for it, constant_columns (of tables), copies
+      (as of `copies`), num_classes, num_classes_with_examples, classes [{name, train, valid,
+      test}], num_classes_not_listed there, without_training_examples (names of classes),
+      num_without_training_examples and notes.
     """
     spec = data.spec
     x = np.asarray(data.splits['train']['x'])
@@ -47,6 +49,7 @@ def summary_of(data: Dataset) -> Summary:
         'description': data.description,
         'event_shape': list(spec.event_shape),
         'levels': spec.levels or spec.dequantized_levels,
+        'stored_levels': data.stored_levels,
         'splits': {name: data.size(name) for name in SPLITS if name in data.splits},
         'split_origin': data.split_origin,
         'value_range': None if spec.symbols else [part.min().item(), part.max().item()],
@@ -54,10 +57,13 @@ def summary_of(data: Dataset) -> Summary:
         'constant_columns': _constant_columns(part),
         'copies': copies(data),
         'num_classes': spec.num_classes,
+        'num_classes_with_examples': int(np.sum(sum(counts.values(), np.zeros(1, int)) > 0)),
         'classes': [
             {'name': spec.class_name(label), **{name: int(n[label]) for name, n in counts.items()}}
             for label in range(min(spec.num_classes or 0, MAX_NAMES_KEPT))
         ],
+        'num_classes_not_listed': max(0, (spec.num_classes or 0) - MAX_NAMES_KEPT),
+        'num_without_training_examples': len(spec.left_out),
         'without_training_examples': [
             spec.class_name(label) for label in spec.left_out[:MAX_NAMES_KEPT]
         ],
@@ -79,17 +85,18 @@ def _constant_columns(x: np.ndarray) -> list[int]:
 
 
 def copies(data: Dataset) -> dict[str, dict[str, int]] | None:
-    """Counts equal examples.
+    """Counts equal examples, as they are stored: before data are binarised.
 
     Returns:
       {'repeated': {split: examples that repeat an earlier one of their split}, 'trained': {split:
       examples of other splits that training has too}}; None for text, whose windows repeat, and if
       the splits have more than `MAX_COMPARED` values.
     """
-    num_values = sum(part['x'].size for part in data.splits.values())
+    x = {name: part['x'] for name, part in data.splits.items()} | (data.stored or {})
+    num_values = sum(part.size for part in x.values())
     if data.spec.symbols is not None or num_values > MAX_COMPARED:
         return None
-    rows = {name: _rows(data.splits[name]['x']) for name in SPLITS if name in data.splits}
+    rows = {name: _rows(x[name]) for name in SPLITS if name in x}
     known = {*rows['train']}
     repeated = {name: len(each) - len({*each}) for name, each in rows.items()}
     trained = {name: sum(row in known for row in rows[name]) for name in rows if name != 'train'}
@@ -115,7 +122,8 @@ def _headline(summary: Summary) -> str:
         parts.append(f'{summary["levels"]} levels')
     if summary['value_range'] is not None:
         low, high = summary['value_range']
-        parts.append(f'training values {low:.6g} to {high:.6g}')
+        binarised = '' if summary['stored_levels'] is None else 'binarised from '
+        parts.append(f'{binarised}training values {low:.6g} to {high:.6g}')
     return ', '.join(parts)
 
 
@@ -131,7 +139,7 @@ def _table(summary: Summary) -> list[str]:
 
 
 def _occurring(summary: Summary) -> list[dict[str, Any]]:
-    """Returns the classes that some split has."""
+    """Returns the listed classes that some split has."""
     return [each for each in summary['classes'] if any(each[name] for name in summary['splits'])]
 
 
@@ -139,8 +147,9 @@ def _remarks(summary: Summary, spec: Spec) -> Iterable[str]:
     num_classes = summary['num_classes'] or 0
     if num_classes and summary['is_embedded']:
         yield f'  {counted(num_classes, "class")}, {_sizes(summary["classes"])}'
-    elif len(_occurring(summary)) > MAX_SHOWN:
-        yield f'  and {counted(len(_occurring(summary)) - MAX_SHOWN, "more class")}'
+    elif summary['num_classes_with_examples'] > len(shown := _occurring(summary)[:MAX_SHOWN]):
+        more = summary['num_classes_with_examples'] - len(shown)
+        yield f'  and {counted(more, "more class")}'
     if summary['split_origin']:
         yield f'  splits: {summary["split_origin"]}'
     if spec.left_out:

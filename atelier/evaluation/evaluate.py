@@ -18,6 +18,7 @@ from atelier.core.family import Family, is_class_conditional
 from atelier.core.randomness import Stream, key_for
 from atelier.errors import UserError, at_least, choose, writing
 from atelier.evaluation import evaluation_file
+from atelier.evaluation.examples.known_classes import of_known_classes
 from atelier.evaluation.latents.diagnostics import latent_diagnostics
 from atelier.evaluation.latents.report import show_latents
 from atelier.evaluation.per_example.over_examples import over_examples, per_dimension
@@ -88,6 +89,7 @@ def _evaluate(
     if n == 0:
         raise UserError(f'{run.data.name} has no {SPLIT} examples: nothing to evaluate')
     check_evaluation(run.config)
+    run = of_known_classes(run, SPLIT)
     devices = devices or jax.devices()
     if features is None:
         _require_features(run, is_error=not reuse)

@@ -16,6 +16,7 @@ MAX_LINE = 1 << 20  # bytes
 MAX_NAME = 200  # characters of a metric's name, with its group, such as train/
 MAX_METRICS = 5_000  # different metrics of a run
 MAX_WARNINGS = 5  # damaged lines that are named; the others are counted
+MAX_DIGITS = 7  # significant digits of float32
 MIN_EXPONENT = -6  # numbers with smaller ones are printed as 1.2e-07
 
 
@@ -166,8 +167,9 @@ def iterate_validations(folder: pathlib.Path) -> Iterator[tuple[int, dict[str, f
 def plus_minus(mean: int | float | None, spread: float | None = None, sign: str = '') -> str:
     """Formats a number to two digits of its spread, or to four digits without a spread.
 
-    Whole numbers (int) keep all digits. `sign` '+' shows the sign of a positive number too. A dash
-    stands for a number that is None or not finite.
+    It has at most the digits of float32, because a smaller spread is round-off. Whole numbers (int)
+    keep all digits. `sign` '+' shows the sign of a positive number too. A dash stands for a number
+    that is None or not finite.
     """
     if mean is None or not math.isfinite(mean):
         return '-'
@@ -175,7 +177,9 @@ def plus_minus(mean: int | float | None, spread: float | None = None, sign: str 
         return f'{mean:{sign}d}' if isinstance(mean, int) else _with_decimals(mean, mean, 4, sign)
     if spread == 0:
         return f'{_with_decimals(mean, mean, 4, sign)} +- 0'
-    return f'{_with_decimals(mean, spread, 2, sign)} +- {_with_decimals(spread, spread, 2)}'
+    digits_left = _exponent(mean, MAX_DIGITS) - (MAX_DIGITS - 2)  # exponent of the last two digits
+    scale = max(abs(spread), 10.0**digits_left if mean else 0.0)
+    return f'{_with_decimals(mean, scale, 2, sign)} +- {_with_decimals(spread, spread, 2)}'
 
 
 def rounded(mean: int | float | None, spread: float | None = None) -> str:
@@ -185,12 +189,16 @@ def rounded(mean: int | float | None, spread: float | None = None) -> str:
 
 def _with_decimals(value: float, scale: float, digits: int, sign: str = '') -> str:
     """Formats a value with the decimals that show `digits` significant digits of `scale`."""
-    exponent_of = lambda number: int(f'{number:.{digits - 1}e}'.partition('e')[2])  # when rounded
-    exponent = exponent_of(scale)
+    exponent = _exponent(scale, digits)
     if exponent >= MIN_EXPONENT:
         return f'{value:{sign}.{max(0, digits - 1 - exponent)}f}'
-    more = max(0, exponent_of(value) - exponent) if value else 0
+    more = max(0, _exponent(value, digits) - exponent) if value else 0
     return f'{value:{sign}.{digits - 1 + more}e}'
+
+
+def _exponent(number: float, digits: int) -> int:
+    """Returns the power of ten of a number that is rounded to `digits` significant digits."""
+    return int(f'{number:.{digits - 1}e}'.partition('e')[2])
 
 
 def aligned(table: list[list[str]]) -> list[str]:

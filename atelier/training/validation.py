@@ -12,6 +12,7 @@ from atelier.core import game
 from atelier.core.abilities import LogProb, Sample
 from atelier.core.game import State
 from atelier.core.randomness import Stream, key_for, rng_for
+from atelier.evaluation.examples.known_classes import is_known, of_known_classes
 from atelier.evaluation.per_example.over_examples import over_examples, per_dimension
 from atelier.evaluation.samples.features import coordinates
 from atelier.evaluation.samples.neighbours import overlap_metrics
@@ -68,6 +69,10 @@ class Watch:
     def __init__(self, run: Run, validation: CompiledValidation, log_prefix: str = ''):
         """Warnings begin with `log_prefix`, which names the run if several train at once."""
         self._run, self._validation, self._log_prefix = run, validation, log_prefix
+        known = is_known(run, 'valid')
+        # without an example of a known class there is nothing better than all examples
+        has_known = known is not None and known.any()
+        self._split = (of_known_classes(run, 'valid') if has_known else run).data.splits['valid']
         self._labels = labels_like(run, 'valid', WATCHED)
         earlier = iterate_validations(run.folder) if game.advisers(run.family.turns) else ()
         # includes those of earlier processes
@@ -89,9 +94,8 @@ class Watch:
         """
         run, step = self._run, int(state.step)
         key = key_for(state.key, Stream.EVALUATE)
-        values = self._validation.metrics(
-            state, key, run.data.splits['valid'], run.data.size('valid')
-        )
+        split = self._split
+        values = self._validation.metrics(state, key, split, len(split['x']))
         means = {name: float(np.mean(v, dtype=np.float64)) for name, v in values.items()}
         means.update(self._coverage(state))
         if texts.is_text(run.data.spec) and 'log_prob_nats' in means:

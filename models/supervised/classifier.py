@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float, UInt32
 
 from atelier.core import game
@@ -56,6 +57,7 @@ class ClassifierParts(NamedTuple):
     dropout: fraction of the features that training drops (Srivastava et al. 2014).
     shift: maximum shift of images in training, in pixels, in each direction.
     has_maps: whether the network's body is a `ConvEncoder`.
+    classes: the classes that can be predicted; all others have probability 0. None: all can.
     """
 
     network: Callable[[bool, Callable], nn.Module]
@@ -63,6 +65,7 @@ class ClassifierParts(NamedTuple):
     dropout: float
     shift: int
     has_maps: bool = False
+    classes: tuple[int, ...] | None = None
 
 
 def shifted(
@@ -87,6 +90,15 @@ def variables_of(weights: Weights) -> dict[str, Any]:
     return {'params': weights.params['model'], **weights.extra['model']}
 
 
+def predictable(
+    parts: ClassifierParts, logits: Float[Array, 'batch classes']
+) -> Float[Array, 'batch classes']:
+    """Returns the logits, with -inf for the classes that cannot be predicted."""
+    if parts.classes is None:
+        return logits
+    return jnp.where(np.isin(np.arange(logits.shape[-1]), parts.classes), logits, -jnp.inf)
+
+
 def feature_maps(parts: ClassifierParts) -> FeatureMaps:
     """The evaluation network, split at the maps of its last convolution."""
     network = parts.network(False, identity)
@@ -97,7 +109,8 @@ def feature_maps(parts: ClassifierParts) -> FeatureMaps:
         return kept['intermediates']['body']['maps'][0]
 
     def logits(weights, maps):
-        return network.apply(variables_of(weights), maps, None, are_maps=True)[0]
+        output, _ = network.apply(variables_of(weights), maps, None, are_maps=True)
+        return predictable(parts, output)
 
     return FeatureMaps(maps, logits)
 
@@ -124,7 +137,9 @@ def classifier(parts: ClassifierParts) -> Family:
     def outputs(weights, x, train=False, gather=identity, keep=None):
         network, collections = parts.network(train, gather), list(weights.extra['model'])
         x = parts.spec.normalize(x)
-        return network.apply(variables_of(weights), x, keep, mutable=collections)
+        variables = variables_of(weights)
+        (logits, features), after = network.apply(variables, x, keep, mutable=collections)
+        return (predictable(parts, logits), features), after
 
     def loss(weights, batch, rng, step, hypers):
         del step, hypers

@@ -9,6 +9,7 @@ from atelier.errors import UserError
 
 BLOCK = 2**23  # distances computed at once; affects memory only
 SLACK = 1e-12  # relative to the squared norms; above round-off, so that equal distances are equal
+OPERATIONS = 8  # rounded operations behind the features of two distances that are equal
 ROUND_OFF = 1e-6  # relative error of the distances of features that were computed in float32
 Features = Float[np.ndarray, 'n features']
 Others = Float[np.ndarray, 'm features']
@@ -57,7 +58,8 @@ def overlap_metrics(real: Features, fake: Others, k: int = 5) -> OverlapMetrics:
     Raises:
       UserError: a set has k examples or fewer.
     """
-    radius_real, radius_fake = _radii(real, k), _radii(fake, k)
+    precision = max(_precision(real), _precision(fake))
+    radius_real, radius_fake = _radii(real, k, precision), _radii(fake, k, precision)
     num_balls, first = np.zeros(len(fake), int), 0  # real balls around each fake
     covered, recalled = np.zeros((2, len(real)), bool)
     for d in _squared(fake, real, -SLACK):  # [some fakes, reals]
@@ -97,9 +99,14 @@ def share_of_repeats(x: np.ndarray) -> float:
     return 1 - len({hash(row.tobytes()) for row in x}) / len(x)
 
 
-def _radii(x: Features, k: int) -> np.ndarray:
+def _precision(x: Features) -> float:
+    """Returns the relative round-off of the features; whole numbers are exact."""
+    return float(np.finfo(x.dtype).eps) if np.issubdtype(x.dtype, np.floating) else 0.0
+
+
+def _radii(x: Features, k: int, precision: float) -> np.ndarray:
     """Returns an upper bound on the squared distance of each example to its k-th nearest neighbour,
-    itself excluded; it exceeds the distance by round-off.
+    itself excluded; it exceeds the distance by the round-off of features of this `precision`.
     """
     if len(x) <= k:
         raise UserError(
@@ -110,7 +117,10 @@ def _radii(x: Features, k: int) -> np.ndarray:
         d[np.arange(len(d)), first + np.arange(len(d))] = np.inf  # leave the example itself out
         parts.append(np.partition(d, k - 1, axis=1)[:, k - 1])
         first += len(d)
-    return np.concatenate(parts)
+    radius = np.sqrt(np.maximum(np.concatenate(parts), 0))
+    # a neighbour's norm is at most the sum, and a feature's error a few times the precision
+    norm = np.linalg.norm(x.astype(np.float64), axis=1) + radius
+    return (radius + OPERATIONS * precision * norm) ** 2
 
 
 def _squared(x: Features, y: Others, slack: float = 0.0):

@@ -19,6 +19,7 @@ from atelier.core import game
 from atelier.core.abilities import Sample
 from atelier.core.family import is_class_conditional
 from atelier.core.randomness import Stream, key_for
+from atelier.data.classes import predicted_classes
 from atelier.evaluation.codes.prior_draws import can_draw_codes
 from atelier.evaluation.samples.classification_accuracy import accuracy_score
 from atelier.evaluation.samples.distances import frechet_distance, kernel_distance
@@ -134,8 +135,9 @@ def _compare_in_features(
     fake_output, real_output, floor_output = (
         features.apply(x) for x in (fake, real[:n], real[n : 2 * n])
     )
+    known = _known_to(features.classifier)
     values = _with_floor(
-        _feature_metrics(fake_output, real_output), _feature_metrics(floor_output, real_output)
+        *(_feature_metrics(output, real_output, known) for output in (fake_output, floor_output))
     )
     if labels is not None and fake_output.probs is not None:
         values['class_agreement'] = {  # fraction classified as the requested class
@@ -167,6 +169,13 @@ def _compare_in_features(
     }
 
 
+def _known_to(classifier: Run | None) -> tuple[int, ...] | None:
+    """Returns the classes that a classifier can predict; None: all, or there is no classifier."""
+    if classifier is None:
+        return None
+    return predicted_classes(classifier.data.spec, classifier.config.data.classes)
+
+
 def _mean_rate(pairs: Iterable[Sequence[np.ndarray]]) -> float | None:
     """Returns the mean memorisation rate of (distances, held-out distances), None if one is."""
     rates = [memorisation_rate(*pair) for pair in pairs]
@@ -186,7 +195,9 @@ def _samples(run: Run, state, devices, n: int, labels=None) -> np.ndarray:
     return sampler(run, devices)(state, key, n, labels)
 
 
-def _feature_metrics(fake: FeatureOutput, real: FeatureOutput) -> dict[str, Any]:
+def _feature_metrics(
+    fake: FeatureOutput, real: FeatureOutput, known: Sequence[int] | None
+) -> dict[str, Any]:
     """Returns all metrics of one set compared with another."""
     kernel = kernel_distance(fake.features, real.features)
     return {
@@ -194,12 +205,16 @@ def _feature_metrics(fake: FeatureOutput, real: FeatureOutput) -> dict[str, Any]
         'kernel_distance': kernel.mean,
         'kernel_distance_standard_error': kernel.standard_error,
         **overlap_metrics(real.features, fake.features, NEIGHBOURS)._asdict(),
-        **({} if fake.probs is None else _class_metrics(fake.probs)),
+        **({} if fake.probs is None else _class_metrics(fake.probs, known)),
     }
 
 
-def _class_metrics(probs: Float[np.ndarray, 'n classes']) -> dict[str, Any]:
+def _class_metrics(
+    probs: Float[np.ndarray, 'n classes'], known: Sequence[int] | None
+) -> dict[str, Any]:
+    """Returns metrics of the classes `known`, which are those that can be predicted; None: all."""
     shares = np.bincount(probs.argmax(1), minlength=probs.shape[1]) / len(probs)
+    shares = shares if known is None else shares[list(known)]
     return {
         'entropy_score': entropy_score(probs),
         'confidence': probs.max(1).mean(),

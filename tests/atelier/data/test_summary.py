@@ -1,6 +1,7 @@
 """The table of what was understood of data: short, complete, and safe to print."""
 
 import numpy as np
+import pytest
 from support import make_run
 
 from atelier.data import summary
@@ -47,6 +48,33 @@ def test_many_classes_are_counted():
     lines = table(data).splitlines()
     assert len([line for line in lines if line.split()[:1] and line.split()[0].isdecimal()]) == 20
     assert '  and 20 more classes' in lines
+
+
+def test_more_classes_than_are_listed_are_counted(monkeypatch):
+    monkeypatch.setattr(summary, 'MAX_NAMES_KEPT', 30)
+    label = np.arange(50)
+    data = Dataset('mine', Spec((), 256, 50), splits_of(np.arange(50), label, (40, 45)), '')
+    found = summary.summary_of(data)
+    assert '  and 30 more classes' in summary.lines_of(found, data.spec)
+    assert len(found['classes']) == 30 and found['num_classes_not_listed'] == 20
+
+
+@pytest.mark.parametrize('binarize', ['stochastic', 'threshold'])
+@pytest.mark.parametrize('left_out', [(), (9,)])
+def test_binarised_data_are_described_as_they_are_stored(tmp_path, binarize, left_out):
+    x = np.random.RandomState(0).randint(0, 17, (40, 4, 4, 1)).astype(np.uint8)
+    x[0, 0, 0], x[38], x[39] = 16, x[0], x[1]
+    parts = splits_of(x, np.arange(40) % 10, (30, 35))
+    arrays = {f'{key}_{name}': part[key] for name, part in parts.items() for key in part}
+    np.savez(tmp_path / 'x.npz', **arrays)
+    changes = dict(data__path=str(tmp_path / 'x.npz'))
+    changes |= dict(data__name='arrays', data__without_classes=left_out)
+    data = make_run(tmp_path / 'run', **changes, data__binarize=binarize).data
+    text = table(data)
+    assert '2 levels, binarised from training values 0 to 16' in text.splitlines()[0]
+    expected = summary.copies(make_run(tmp_path / 'grey', **changes).data)
+    assert summary.copies(data) == expected and sum(expected['trained'].values()) == 2
+    assert all({*split} <= {'x', 'label'} for split in data.splits.values())
 
 
 def test_constant_columns_and_copies_are_said():

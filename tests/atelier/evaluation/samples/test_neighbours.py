@@ -6,7 +6,9 @@ import sklearn.neighbors
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from atelier.data.spec import Spec
 from atelier.evaluation.samples import neighbours
+from atelier.evaluation.samples.features import coordinates
 from atelier.evaluation.samples.neighbours import (
     memorisation_rate,
     nearest,
@@ -105,6 +107,30 @@ def test_equal_distances_are_equal_after_rounding(shift, scale):
     expected = naive_manifolds(real, fake, 5)
     found = overlap_metrics(shift + scale * real, shift + scale * fake, 5)
     np.testing.assert_allclose(found, expected)
+
+
+@pytest.mark.parametrize('shift, scale', [(0.0, 1.0), (0.0, 0.1), (0.1, 1 / 3), (-17.3, 0.7)])
+def test_equal_distances_of_float32_features_are_equal(shift, scale):
+    real, fake = lattice(0, 300), lattice(1, 200)
+    of_floats = [(shift + scale * x).astype(np.float32) for x in (real, fake)]
+    np.testing.assert_allclose(overlap_metrics(*of_floats, 5), naive_manifolds(real, fake, 5))
+
+
+@pytest.mark.parametrize('step', [1.0, 0.1])
+def test_equal_distances_of_normalized_coordinates_are_equal(step):
+    """Columns have one standard deviation, so that normalization keeps the order of distances."""
+    tables = [lattice(0, 300), lattice(1, 200)]
+    mean = tuple(step * np.array([1.49, 1.51, 1.503]))
+    spec = Spec((3,), None, None, mean=mean, std=(1.113 * step,) * 3)
+    found = [coordinates((step * x).astype(np.float32), spec) for x in tables]
+    assert found[0].dtype == np.float32
+    np.testing.assert_allclose(overlap_metrics(*found, 5), naive_manifolds(*tables, 5))
+
+
+def test_round_off_of_float32_does_not_change_the_metrics_of_continuous_features():
+    real, fake = normal(0, 1000, 8), normal(1, 1000, 8)
+    found = overlap_metrics(real.astype(np.float32), fake.astype(np.float32))
+    np.testing.assert_allclose(found, overlap_metrics(real, fake), rtol=1e-3)
 
 
 @pytest.mark.parametrize('dtype', [np.float32, np.float64])
