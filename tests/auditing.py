@@ -15,6 +15,7 @@ PROCESSES = {
     *('os.forkpty', 'pty.spawn', 'os.startfile'),
 }
 LIBRARIES = {'ctypes.dlopen', 'ctypes.dlsym', 'sys.setprofile', 'sys.settrace'}
+READERS = {'atelier.run.checkpoint_index', 'atelier.data.content'}
 CODE = ('.py', '.pyc', '.pyo', '.so', '.pth', '.pkl', '.pickle')
 
 
@@ -55,7 +56,7 @@ class Auditor:
         elif event == 'compile' or event == 'import':
             self._check(event, args[1])
         elif event == 'open':
-            if isinstance(args[0], str) and args[0].endswith(CODE) and not _is_index_check():
+            if isinstance(args[0], str) and args[0].endswith(CODE) and not _reads_bytes():
                 self._check(event, args[0])
         elif event == 'pickle.find_class':
             self.pickles.add(f'{args[0]}.{args[1]}')
@@ -72,10 +73,10 @@ class Auditor:
             self.code.append(f'{event} {name}')
 
 
-def _is_index_check() -> bool:
-    """Whether `check_index` opens the file: it searches all files of a checkpoint as bytes."""
+def _reads_bytes() -> bool:
+    """Whether a module opens the file that reads all files as bytes: to search or to hash them."""
     frame = sys._getframe(2)
-    while frame is not None and frame.f_globals.get('__name__') != 'atelier.run.checkpoint_index':
+    while frame is not None and frame.f_globals.get('__name__') not in READERS:
         frame = frame.f_back
     return frame is not None
 
