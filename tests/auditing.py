@@ -15,7 +15,12 @@ PROCESSES = {
     *('os.forkpty', 'pty.spawn', 'os.startfile'),
 }
 LIBRARIES = {'ctypes.dlopen', 'ctypes.dlsym', 'sys.setprofile', 'sys.settrace'}
-READERS = {'atelier.run.checkpoint_index', 'atelier.data.content'}
+# read all files as bytes: to search, to hash, or to tell their formats
+READERS = {
+    'atelier.run.checkpoint_index',
+    'atelier.data.content',
+    'atelier.data.picture_files',
+}
 CODE = ('.py', '.pyc', '.pyo', '.so', '.pth', '.pkl', '.pickle')
 
 
@@ -74,7 +79,7 @@ class Auditor:
 
 
 def _reads_bytes() -> bool:
-    """Whether a module opens the file that reads all files as bytes: to search or to hash them."""
+    """Whether one of `READERS` opens the file."""
     frame = sys._getframe(2)
     while frame is not None and frame.f_globals.get('__name__') not in READERS:
         frame = frame.f_back
