@@ -34,10 +34,10 @@ def summary_of(data: Dataset) -> Summary:
     Returns:
       name, description, is_embedded (the data never change), event_shape, levels, stored_levels
       (before the data were binarised), splits (examples by name), split_origin, value_range of the
-      stored training values [least, largest], num_values_read for it, constant_columns (of tables), copies
-      (as of `copies`), num_classes, num_classes_with_examples, classes [{name, train, valid,
-      test}], num_classes_not_listed there, without_training_examples (names of classes),
-      num_without_training_examples and notes.
+      stored training values [least, largest], num_values_read for it, constant_columns (of
+      tables), copies (as of `copies`), num_classes, num_classes_with_examples, classes [{name,
+      train, valid, test}], num_classes_not_listed there, without_training_examples (names of
+      classes), num_without_training_examples and notes.
     """
     spec = data.spec
     x = np.asarray(data.splits['train']['x'])
