@@ -8,22 +8,20 @@ They compute what the modes of these names do, and write nothing.
 """
 
 import pathlib
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import jax
 import numpy as np
 
 from atelier.core.abilities import Classify, Codes, Reconstruct
 from atelier.core.family import is_class_conditional
-from atelier.core.randomness import Stream, key_for
 from atelier.data.classes import described
 from atelier.data.splits import SPLITS
 from atelier.errors import UserError, about, did_you_mean
 from atelier.evaluation.codes.encoding import encoded, latents
 from atelier.evaluation.examples import given
 from atelier.evaluation.examples.known_classes import is_known
-from atelier.evaluation.examples.scores import can_score, scores
-from atelier.evaluation.per_example.over_examples import over_examples
+from atelier.evaluation.examples.scores import can_score, over_test, scores
 from atelier.log import counted
 from atelier.run import run_data
 from atelier.run.experiment import Run
@@ -73,7 +71,7 @@ def embed(
     if codes is None or codes.encode is None:
         raise _lacking(trained, 'encoder')
     inputs = trained.run.data.splits['test']
-    values, _ = encoded(trained.run, trained.state, inputs, jax.devices())
+    values, _ = encoded(trained.run, trained.state, inputs, trained.devices)
     return latents(trained.run.family, values)
 
 
@@ -87,7 +85,7 @@ def classify(
     ability = trained.run.family.ability(Classify)
     if ability is None:
         raise _lacking(trained, 'class probabilities')
-    return _over(trained, lambda *inputs: jax.nn.softmax(ability.logits(*inputs)))
+    return over_test(trained, lambda *inputs: jax.nn.softmax(ability.logits(*inputs)))
 
 
 def reconstruct(
@@ -101,13 +99,7 @@ def reconstruct(
     ability = trained.run.family.ability(Reconstruct)
     if ability is None:
         raise _lacking(trained, 'reconstruction')
-    return _over(trained, ability.mean)
-
-
-def _over(trained: TrainedRun, function: Callable) -> np.ndarray:
-    run, key = trained.run, key_for(trained.state.key, Stream.EVALUATE)
-    apply = over_examples(function, run.data, run.config.eval.batch_size, jax.devices())
-    return apply(trained.state, key, run.data.splits['test'], run.data.size('test'))
+    return over_test(trained, ability.mean)
 
 
 def _with_examples(

@@ -7,6 +7,7 @@ import jax
 import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
+from atelier.memory import total_bytes
 from atelier.paths import cache_folder
 
 AXIS = 'devices'
@@ -45,7 +46,7 @@ def memory_bytes(device: jax.Device) -> float:
     limit = (device.memory_stats() or {}).get('bytes_limit')
     if limit:
         return limit
-    return os.sysconf('SC_PAGE_SIZE') * os.sysconf('SC_PHYS_PAGES') / jax.local_device_count()
+    return total_bytes() / jax.local_device_count()
 
 
 def split(tree, devices: Sequence[jax.Device]):

@@ -73,10 +73,14 @@ class Dataset(NamedTuple):
 
         Examples that are in no file have the name and the split of the data set as their file.
         """
+        return self.origins_with(split).of(split, index)
+
+    def origins_with(self, split: str) -> Origins:
+        """Returns the origins, which have the rows of this split."""
         origins = self.origins
         if origins is None or len(origins.rows.get(split, ())) != self.size(split):
-            origins = of_splits(self.name, {split: self.size(split)})
-        return origins.of(split, index)
+            return of_splits(self.name, {split: self.size(split)})
+        return origins
 
     def scored_dims(self, split: str) -> float:
         """Returns the mean number of values that the likelihood of an example in a split counts."""

@@ -52,12 +52,8 @@ def load(
     Raises:
       UserError: there are no images, or one of them cannot be used.
     """
-    if not path:
-        raise UserError('folder: set config.data.path to a folder of images')
-    root = user_path(path).resolve()
+    root = _root(path)
     with reading(root):
-        if not root.is_dir():
-            raise UserError(f'config.data.path: there is no folder {root}')
         bases = folder_layout.splits_of(root, splits)
         folder_layout.refuse_beside(root, bases)
         found = {split: picture_files.below(base) for split, base in bases.items()}
@@ -102,6 +98,21 @@ def load(
         spec=data.spec._replace(class_names=stored_names(class_names) if is_natural else ()),
         notes=(*notes, *data.notes),
     )
+
+
+def _root(path: str) -> pathlib.Path:
+    """Returns the folder at `config.data.path`.
+
+    Raises:
+      UserError: there is none.
+    """
+    if not path:
+        raise UserError('folder: set config.data.path to a folder of images')
+    root = user_path(path).resolve()
+    with reading(root):
+        if not root.is_dir():
+            raise UserError(f'config.data.path: there is no folder {root}')
+    return root
 
 
 def _with_prefix(folder: str, files: list[str]) -> list[str]:

@@ -3,7 +3,6 @@
 import contextlib
 import lzma
 import math
-import os
 import pathlib
 import tokenize
 import zipfile
@@ -13,6 +12,7 @@ from collections.abc import Iterator, Mapping
 import numpy as np
 
 from atelier.errors import UserError, reading
+from atelier.memory import total_bytes
 
 ENCRYPTED = 1  # bit of the flags of a zip member
 HEADERS = {
@@ -74,7 +74,7 @@ def check_members(path: pathlib.Path) -> None:
         if any(member.flag_bits & ENCRYPTED for member in members):
             raise UserError(f'{path} is encrypted: save it without a password')
         total = sum(member.file_size for member in members)
-        memory = os.sysconf('SC_PAGE_SIZE') * os.sysconf('SC_PHYS_PAGES')
+        memory = total_bytes()
         if total > memory:
             raise UserError(
                 f'{path} is {total / 1e9:,.1f} GB when unpacked, and there are {memory / 1e9:,.1f} '

@@ -1,5 +1,6 @@
 """The sources of data: which module loads which name of `config.data.name`."""
 
+import functools
 import inspect
 from collections.abc import Callable
 
@@ -42,15 +43,12 @@ def source(name: str, may_prepare: bool = False) -> Callable:
             from atelier.data.mnist_5k import load
         case _ if name in POINTS:
             from atelier.data.toy import load
-        case _ if name in KNOWN and may_prepare:
-            from atelier.data.well_known import prepare_and_load as load
         case _ if name in KNOWN:
             from atelier.data.well_known import load
-        case _ if may_prepare:  # any other name is a TFDS data set
-            from atelier.data.tfds_images import prepare_and_load as load
-        case _:
+        case _:  # any other name is a TFDS data set
             from atelier.data.tfds_images import load
-    return load
+    is_of_tfds = name not in SOURCES
+    return functools.partial(load, may_prepare=True) if may_prepare and is_of_tfds else load
 
 
 def decodes_pictures(name: str) -> bool:
@@ -69,4 +67,8 @@ def is_name_of(data_name: str, source_name: str) -> bool:
 def settings_of(name: str) -> dict[str, bool]:
     """Returns {field of config.data that the source takes: whether it is required}."""
     parameters = inspect.signature(source(name)).parameters
-    return {field: parameter.default is parameter.empty for field, parameter in parameters.items()}
+    return {
+        field: parameter.default is parameter.empty
+        for field, parameter in parameters.items()
+        if field != 'may_prepare'  # not a setting: a record must not allow it
+    }

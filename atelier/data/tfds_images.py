@@ -52,6 +52,7 @@ def load(
     image_shape: tuple[int, ...] = (),
     strict: bool = False,
     verify: str = 'content',
+    may_prepare: bool = False,
 ) -> Dataset:
     """Loads the newest prepared version of data set `name`, such as 'mnist' or 'emnist/letters'.
 
@@ -61,36 +62,22 @@ def load(
       image_shape: (height, width, channels) to scale and crop to; empty: images keep their shape.
       strict: whether images that would be converted are refused.
       verify: how changes of the files are noticed: 'content' or 'times' (`content.key_of`).
+      may_prepare: whether TFDS may download and prepare a data set that is not prepared.
 
     Raises:
-      UserError: there is no such data set, it is not prepared, or it has no images.
+      UserError: there is no such data set, it is not prepared and may or can not be prepared here,
+        or it has no images.
     """
     root = root_of(data_dir)
     folder = prepared(root, name)
+    if folder is None and may_prepare:
+        folder = _prepare(root, name)
     if folder is None:
         raise UserError(f'{_missing(root, name)}; {how_to_prepare(root, name)}')
     shape = tuple(image_shape)
     key = _key(folder, name, shape, verify)
     data = decoded(key, lambda: _open(folder, name), name, shape, strict=strict)
     return data._replace(spec=with_names(data.spec, _class_names(folder)))
-
-
-def prepare_and_load(
-    name: str,
-    data_dir: str = '',
-    image_shape: tuple[int, ...] = (),
-    strict: bool = False,
-    verify: str = 'content',
-) -> Dataset:
-    """As `load`, but lets TFDS download and prepare the data set if it is not prepared.
-
-    Raises:
-      UserError: as `load`; or TensorFlow or an internet connection is missing, or TFDS fails.
-    """
-    root = root_of(data_dir)
-    if prepared(root, name) is None:
-        _prepare(root, name)
-    return load(name, data_dir, image_shape, strict, verify)
 
 
 def how_to_prepare(root: pathlib.Path, name: str) -> str:
@@ -109,8 +96,8 @@ def _command(root: pathlib.Path, name: str) -> list[str]:
     return [sys.executable, '-P', '-c', PREPARE, name, str(root)]
 
 
-def _prepare(root: pathlib.Path, name: str) -> None:
-    """Downloads and prepares a data set with TFDS, in a subprocess.
+def _prepare(root: pathlib.Path, name: str) -> pathlib.Path:
+    """Downloads and prepares a data set with TFDS, in a subprocess; returns its folder.
 
     Raises:
       UserError: TensorFlow or an internet connection is missing, or TFDS fails.
@@ -121,8 +108,10 @@ def _prepare(root: pathlib.Path, name: str) -> None:
     log.info('preparing %s in %s: this happens once', name, root)
     if subprocess.run(_command(root, name)).returncode:
         raise UserError(f'TFDS could not prepare {name!r}: its last line above says why')
-    if prepared(root, name) is None:
+    folder = prepared(root, name)
+    if folder is None:
         raise UserError(f'TFDS prepared {name!r}, but not in {root}')
+    return folder
 
 
 def _class_names(folder: pathlib.Path) -> list[str]:

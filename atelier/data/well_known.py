@@ -44,6 +44,7 @@ def load(
     path: str = '',
     image_shape: tuple[int, ...] = (),
     verify: str = 'content',
+    may_prepare: bool = False,
 ) -> Dataset:
     """Loads the set `name`: from `path`, prepared by TFDS, or from original files in `data_dir`.
 
@@ -55,36 +56,11 @@ def load(
         set is looked for in `data_dir`.
       image_shape: (height, width, channels) to scale and crop to; empty: images keep their shape.
       verify: how changes of a set that TFDS prepared are noticed: 'content' or 'times'.
+      may_prepare: whether TFDS may download and prepare the set if it is not there.
 
     Raises:
       UserError: the set is not there, or it is damaged.
     """
-    return _load(name, data_dir, path, image_shape, verify, may_prepare=False)
-
-
-def prepare_and_load(
-    name: str,
-    data_dir: str = '',
-    path: str = '',
-    image_shape: tuple[int, ...] = (),
-    verify: str = 'content',
-) -> Dataset:
-    """As `load`, but lets TFDS download and prepare the set if it is not there.
-
-    Raises:
-      UserError: as `load`; or TensorFlow or an internet connection is missing, or TFDS fails.
-    """
-    return _load(name, data_dir, path, image_shape, verify, may_prepare=True)
-
-
-def _load(
-    name: str,
-    data_dir: str,
-    path: str,
-    image_shape: tuple[int, ...],
-    verify: str,
-    may_prepare: bool,
-) -> Dataset:
     known, root = KNOWN[name], tfds_images.root_of(data_dir)
     if path:
         return _read(known, _found(known, user_path(path)), image_shape)
@@ -98,8 +74,9 @@ def _load(
         obstacle = tfds_images.obstacle() if may_prepare else how
         if obstacle:
             raise UserError(_how_to_get(known, root, obstacle))
-    load_set = tfds_images.prepare_and_load if may_prepare else tfds_images.load
-    data = load_set(known.tfds_name, data_dir, image_shape, verify=verify)
+    data = tfds_images.load(
+        known.tfds_name, data_dir, image_shape, verify=verify, may_prepare=may_prepare
+    )
     return data._replace(name=name)
 
 

@@ -13,6 +13,7 @@ from jaxtyping import UInt8
 
 from atelier.errors import UserError
 from atelier.files import open_regular
+from atelier.memory import total_bytes
 
 GZIP = b'\x1f\x8b'
 MAX_RATIO = 1032  # of deflate: a byte of a compressed file unpacks to at most this many
@@ -76,7 +77,7 @@ def check_size(path: pathlib.Path, declared: int, most: int) -> None:
     """
     if declared > most:
         raise UserError(f'cannot read {path}: it declares {declared:,} bytes and has fewer')
-    memory = os.sysconf('SC_PAGE_SIZE') * os.sysconf('SC_PHYS_PAGES')
+    memory = total_bytes()
     if declared > memory:
         raise UserError(
             f'cannot read {path}: it is {declared / 1e9:,.1f} GB when unpacked, and there are '

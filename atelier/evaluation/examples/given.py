@@ -34,9 +34,7 @@ def with_split(run: Run, split: str) -> Run:
     check_option('split', split, SPLITS)
     if split == 'test':
         return run
-    data, old = run.data, run.data.origins
-    if old is None or split not in old.rows:
-        old = of_splits(data.name, {split: data.size(split)})
+    data, old = run.data, run.data.origins_with(split)
     origins = old._replace(
         rows={**old.rows, 'test': old.rows[split]}, suffix=f'{SPLIT_SUFFIX}{split}'
     )

@@ -137,6 +137,8 @@ def stored_levels(run: Run) -> int | None:
         return run.data.spec.levels or run.data.spec.dequantized_levels
     if decodes_pictures(config.data.name):
         return images.LEVELS
+    if run.data.stored_levels is not None:
+        return run.data.stored_levels
     config = config.copy_and_resolve_references()
     config.data.update(binarize='none', dequantize='none')
-    return dataset.load(config).spec.levels  # known to the source alone
+    return dataset.load(config).spec.levels  # the data were not read

@@ -9,7 +9,6 @@ import numpy as np
 from atelier.core.abilities import Classify
 from atelier.core.family import is_class_conditional
 from atelier.data.classes import described, predicted_classes
-from atelier.data.origins import of_splits
 from atelier.data.stand_in import StandIn, stand_in
 from atelier.errors import UserError
 from atelier.log import counted, log
@@ -52,9 +51,7 @@ def of_known_classes(run: Run, split: str = 'test') -> Run:
             f'{names}): give examples of {described(spec)}, or leave out their labels'
         )
     log.info('%s set aside, of classes without training examples: %s', number, names)
-    origins = data.origins
-    if origins is None or len(origins.rows.get(split, ())) != data.size(split):
-        origins = of_splits(data.name, {split: data.size(split)})
+    origins = data.origins_with(split)
     origins = origins._replace(rows={**origins.rows, split: np.asarray(origins.rows[split])[kept]})
     splits = {**data.splits, split: {name: array[kept] for name, array in part.items()}}
     data = data._replace(splits=splits, origins=origins)

@@ -1,6 +1,7 @@
 """Scores of each example: whatever a family has of log p(x), reconstruction error and class."""
 
 from collections.abc import Callable
+from typing import Any
 
 import jax
 import numpy as np
@@ -22,7 +23,7 @@ def can_score(family: Family) -> bool:
 def scores(trained: TrainedRun) -> dict[str, np.ndarray]:
     """Returns the scores [n] of the test split, by name, as --mode=score describes them."""
     if has_inputs(trained.run):
-        values = _over_test(trained, _scores_of(trained.run))
+        values = over_test(trained, _scores_of(trained.run))
     else:
         values = _without_labels(trained)
     if 'log_prob_nats' in values:
@@ -46,11 +47,12 @@ def _without_labels(trained: TrainedRun) -> dict[str, np.ndarray]:
         error = scorer(run, run.data, 'reconstruction', trained.devices)
         values['half_squared_error'] = error(trained.state, x)
     if run.family.ability(Classify) is not None:
-        values |= _over_test(trained, _predicted(run))
+        values |= over_test(trained, _predicted(run))
     return values
 
 
-def _over_test(trained: TrainedRun, function: Callable) -> dict[str, np.ndarray]:
+def over_test(trained: TrainedRun, function: Callable) -> Any:
+    """Returns function(weights, batch, rng) of all test examples, on the devices of the run."""
     run, key = trained.run, key_for(trained.state.key, Stream.EVALUATE)
     apply = over_examples(function, run.data, run.config.eval.batch_size, trained.devices)
     return apply(trained.state, key, run.data.splits['test'], run.data.size('test'))

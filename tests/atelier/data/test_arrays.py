@@ -1,6 +1,7 @@
 """User arrays in an .npz: splits, events of any shape, levels; bad files give one line."""
 
 import io
+import os
 import pathlib
 import pickle
 import re
@@ -9,7 +10,7 @@ import zipfile
 import numpy as np
 import pytest
 
-from atelier.data import arrays, dataset, npz_files
+from atelier.data import arrays, dataset
 from atelier.data.dataset import Spec
 from atelier.data.splits import fixed_order
 from configs.shared import common
@@ -453,7 +454,7 @@ def test_an_npz_larger_than_memory_is_refused_before_it_is_unpacked(
     path = tmp_path / 'mine.npz'
     np.savez_compressed(path, x=np.zeros((100, 1000), np.uint8))
     assert path.stat().st_size < 1000
-    monkeypatch.setattr(npz_files.os, 'sysconf', lambda name: 300)
+    monkeypatch.setattr(os, 'sysconf', lambda name: 300)
     assert 'GB when unpacked' in complaint(arrays.load, str(path))
 
 

@@ -18,3 +18,9 @@ def test_only_some_sources_read_a_path():
     assert 'path' in settings_of('mnist')
     assert 'path' not in settings_of('omniglot')
     assert 'path' not in settings_of('mnist_5k')
+
+
+@pytest.mark.parametrize('name', ['mnist', 'emnist/letters', 'folder'])
+def test_a_record_cannot_allow_a_download(name):
+    """It is no setting of `config.data`, which may be someone else's."""
+    assert 'may_prepare' not in settings_of(name)

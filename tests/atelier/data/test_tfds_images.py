@@ -44,7 +44,7 @@ def load(root, name='tiny', image_shape=()):
 
 
 def prepare(root, name='tiny'):
-    return tfds_images.prepare_and_load(name, str(root))
+    return tfds_images.load(name, str(root), may_prepare=True)
 
 
 def reds(split):

