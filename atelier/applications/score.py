@@ -58,7 +58,7 @@ def _kinds(run: Run, values: dict[str, np.ndarray]) -> dict[str, str]:
     """Returns what kind of number the log-likelihood and the error are."""
     kinds, is_given = {}, has_inputs(run)
     if 'log_prob_nats' in values:
-        # by Jensen's inequality; evaluations describe the negative, of which it is an upper bound
+        # a lower bound by Jensen's inequality; evaluations report -log p, which is an upper bound
         kind = run.family.ability(LogProb).description + density_suffix(run, 'a lower bound')
         over = f', averaged over {counted(len(classes_of(run)), "class")}'
         kinds['log_prob_nats'] = kind + (condition_suffix(run.family) if is_given else over)

@@ -37,7 +37,7 @@ SPELLINGS = {  # in any case
     'test': ('test', 'testing', 'testset'),
 }
 KNOWN = {spelling: split for split, names in SPELLINGS.items() for spelling in names}
-# of splits of which only the user knows what they are for
+# names of folders that may be any split, or none
 AMBIGUOUS = (
     *('dev', 'devset', 'development', 'eval', 'evaluation', 'evalset', 'holdout', 'heldout'),
     *('unseen', 'validate', 'trainval', 'trainvalid', 'traintest', 'valtest', 'trn', 'tst'),

@@ -15,7 +15,7 @@ from atelier.files import open_regular
 from atelier.log import listed
 
 IMAGE_COLUMNS = ('image', 'img')
-LABEL_COLUMNS = ('label', 'labels')  # the first that there is
+LABEL_COLUMNS = ('label', 'labels')  # the first one in the file is read
 MAX_PICTURE = 1 << 26  # bytes
 ROWS = 16  # in a batch
 OLDEST = (14, 0, 1)  # a file can make an older pyarrow unpickle

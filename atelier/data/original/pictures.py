@@ -21,7 +21,7 @@ class Pictures(NamedTuple):
 
 
 class EncodedPictures(NamedTuple):
-    """Pictures without labels, of which `read(name)` returns the encoded content."""
+    """Pictures without labels. `read(name)` returns the encoded content of one."""
 
     names: Sequence[str]
     read: Callable[[str], bytes]
