@@ -116,7 +116,7 @@ def _compared(workspace: pathlib.Path) -> str:
 def _resumed(workspace: pathlib.Path) -> str:
     """The log of a run that resumes, cut at a step, and its validations."""
     run = workspace / 'sweep' / 'seed-0'
-    metrics_log.MetricsLog(run, 2).close()
+    metrics_log.MetricsLog(run, 2, 32).close()
     validations = list(metrics_log.iterate_validations(run))
     return f'{(run / "metrics.jsonl").read_text()}{validations}'
 

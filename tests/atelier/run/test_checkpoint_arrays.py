@@ -240,8 +240,9 @@ def test_reading_an_untrusted_checkpoint_runs_nothing_of_it(folder, clean, tmp_p
     record = json.loads(path.read_text())
     path.write_text(json.dumps({**record, 'item_handlers': handlers, 'custom_metadata': handlers}))
     for subfolder in (folder, *(folder / '10' / name for name in ('', 'state', 'host'))):
-        for name in ('evil.py', 'sitecustomize.py', 'os.py', '_sharding', 'model.pkl'):
+        for name in ('evil.py', 'sitecustomize.py', 'os.py', 'model.pkl'):
             (subfolder / name).write_text('raise SystemExit(99)')
+        (subfolder / '_sharding').write_text('{"evil": "evil.Sharding"}')
     other = shutil.copytree(folder, tmp_path / 'other')
     path = other / '10' / 'state' / '_METADATA'
     path.write_text(path.read_text().replace('np.ndarray', 'evil.Array'))

@@ -39,7 +39,9 @@ def started_from(source, folder, **changes):
 
 
 def first_line(folder):
-    return json.loads((folder / 'metrics.jsonl').read_text().split('\n')[0])
+    """The first metrics of a run, without the times that no run repeats."""
+    line = json.loads((folder / 'metrics.jsonl').read_text().split('\n')[0])
+    return {name: value for name, value in line.items() if not name.startswith('time/')}
 
 
 def weights(state):
