@@ -36,6 +36,22 @@ if 'PYTEST_XDIST_WORKER' not in os.environ:
 os.environ['JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS'] = '0.1'
 
 
+@pytest.fixture(autouse=True)
+def legible_figures(monkeypatch):
+    """Checks every figure that a test draws: no text is cut, none overlaps another."""
+    from figure_checks import check_texts
+
+    from atelier.report import figures
+
+    draw = figures.pixels
+
+    def checked(figure):
+        check_texts(figure)
+        return draw(figure)
+
+    monkeypatch.setattr(figures, 'pixels', checked)
+
+
 @pytest.fixture
 def main():
     """Runs `python main.py ARGUMENTS`, on one device by default; returns the finished process."""

@@ -17,7 +17,7 @@ from atelier.evaluation.examples.given import SPLIT_SUFFIX
 from atelier.evaluation.per_example import example_table
 from atelier.log import counted, log
 from atelier.paths import user_path
-from atelier.report import image_grids
+from atelier.report import figures, image_grids
 from atelier.run import limits, result_names
 from atelier.run.experiment import Run
 from atelier.run.restore import TrainedRun
@@ -195,5 +195,5 @@ def draw_figure(path: pathlib.Path, figure) -> None:
     Raises:
       UserError: the file cannot be written.
     """
-    image_grids.save_figure(path, figure)
+    figures.save_figure(path, figure)
     log.info('figure: %s', path)

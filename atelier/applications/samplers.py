@@ -19,7 +19,7 @@ from atelier.evaluation.samples.features import has_features
 from atelier.evaluation.samples.sample_quality import chosen_features, compare_with_data
 from atelier.evaluation.samples.sampling import sampler
 from atelier.log import counted, log
-from atelier.report import image_grids
+from atelier.report import figures, image_grids
 from atelier.run import limits, restore
 from atelier.run.experiment import Run
 from atelier.run.restore import TrainedRun
@@ -156,7 +156,7 @@ def _draw_curve(path: pathlib.Path, arrays: dict[str, np.ndarray]) -> None:
     axes.set(xscale='log', xlabel='evaluations of the network', ylabel=measure.replace('_', ' '))
     axes.legend()
     curve = path.with_name(path.stem + '-curve.png')
-    image_grids.save_figure(curve, figure)
+    figures.save_figure(curve, figure)
     log.info('curve: %s', curve)
 
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from atelier.errors import shortened_text
 from atelier.log import counted, escaped, log
-from atelier.report import image_grids
+from atelier.report import figures
 from atelier.report.metrics_log import iterate_validations
 
 MAX_PANELS = 20  # metrics of a figure
@@ -86,7 +86,7 @@ def plot_curves(runs: Mapping[str, Curves], path: pathlib.Path) -> None:
         axis.set(title=f'{title}, validation', xlabel='step')
         axis.grid(alpha=0.3)
     axes[0][0].legend()
-    image_grids.save_figure(path, figure)
+    figures.save_figure(path, figure)
     if len(names) > len(metrics):
         log.warning('figure: %s left out', counted(len(names) - len(metrics), 'more metric'))
 

@@ -7,11 +7,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from atelier import files
 from atelier.data.dataset import Spec
+from atelier.report import figures
 
 BORDER = 1  # pixels between two images
-DPI = 120  # resolution of figures, in dots per inch
 LETTERS_PER_INCH = 11  # largest number of letters per inch of a title
 
 
@@ -47,15 +46,19 @@ def grid(x: np.ndarray, spec: Spec, columns: int | None = None) -> np.ndarray:
     return np.round(255 * canvas).astype(np.uint8)
 
 
-def save(path: pathlib.Path, image: np.ndarray, min_width: int = 400) -> None:
-    """Writes a PNG; repeats the pixels of a small image to reach `min_width`."""
-    from PIL import Image  # imported here: a run without images does not need it
-
+def enlarged(image: np.ndarray, min_width: int = 400) -> np.ndarray:
+    """Repeats the pixels of a small image [height, width, channels] to reach `min_width`."""
     factor = max(1, math.ceil(min_width / image.shape[1]))
-    image = image.repeat(factor, axis=0).repeat(factor, axis=1)
-    picture = Image.fromarray(image[..., 0] if image.shape[-1] == 1 else image)
-    with files.whole(path) as file:
-        picture.save(file, 'PNG')
+    return image.repeat(factor, axis=0).repeat(factor, axis=1)
+
+
+def save(path: pathlib.Path, image: np.ndarray) -> None:
+    """Writes an image as a PNG, `enlarged`.
+
+    Raises:
+      UserError: the file cannot be written.
+    """
+    figures.save_picture(path, enlarged(image))
 
 
 def show(axes, image: np.ndarray, rows: Sequence[str], columns: Sequence[str]) -> None:
@@ -72,10 +75,22 @@ def show(axes, image: np.ndarray, rows: Sequence[str], columns: Sequence[str]) -
 def save_labelled(
     path: pathlib.Path, image: np.ndarray, title: str, rows: Sequence[str], columns: Sequence[str]
 ) -> None:
-    """Writes a `grid` as a PNG, with a title and with labels of its rows and columns."""
+    """Writes a `labelled` grid as a PNG.
+
+    Raises:
+      UserError: the file cannot be written.
+    """
+    figures.save_picture(path, labelled(image, title, rows, columns))
+
+
+@figures.style()
+def labelled(
+    image: np.ndarray, title: str, rows: Sequence[str], columns: Sequence[str]
+) -> np.ndarray:
+    """Returns the picture of a `grid` with a title and with labels of its rows and columns."""
     from matplotlib.figure import Figure  # slow import; unlike pyplot, it has no global state
 
-    width = max(0.65 * len(columns), image.shape[1] / DPI)  # fits the labels; keeps every pixel
+    width = max(0.65 * len(columns), image.shape[1] / figures.DPI)  # fits labels, keeps pixels
     height = width * image.shape[0] / image.shape[1]
     lines = textwrap.wrap(title, int(LETTERS_PER_INCH * (width + 1.5)))
     size = width + 1.5, height + 0.7 + 0.2 * len(lines)
@@ -83,10 +98,4 @@ def save_labelled(
     axes = figure.subplots()
     show(axes, image, rows, columns)
     figure.suptitle('\n'.join(lines))
-    save_figure(path, figure)
-
-
-def save_figure(path: pathlib.Path, figure) -> None:
-    """Writes a matplotlib figure as a PNG."""
-    with files.whole(path) as file:
-        figure.savefig(file, format='png', dpi=DPI)
+    return figures.pixels(figure)

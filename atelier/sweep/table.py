@@ -12,7 +12,7 @@ from ml_collections import ConfigDict
 
 from atelier import files
 from atelier.log import log
-from atelier.report import image_grids
+from atelier.report import figures
 from atelier.report.metrics_log import aligned, iterate_validations, plus_minus
 from atelier.run.checkpoint import Memory
 from atelier.run.experiment import Run
@@ -174,4 +174,4 @@ def _save_figure(
             panel.set_xticks(range(len(values)), [str(value) for value in values])
         panel.set(xlabel=field, ylabel=f'{metric.name}, validation')
         panel.grid(alpha=0.3)
-    image_grids.save_figure(path, figure)
+    figures.save_figure(path, figure)

@@ -19,7 +19,7 @@ from atelier.checkout import ROOT
 from atelier.data.dataset import Spec
 from atelier.errors import UserError
 from atelier.log import log
-from atelier.report import image_grids, texts
+from atelier.report import figures, image_grids, texts
 
 TEXT = Spec((2,), 2, None, symbols='ab')
 
@@ -27,7 +27,7 @@ TEXT = Spec((2,), 2, None, symbols='ab')
 def draw(path):
     from matplotlib.figure import Figure
 
-    image_grids.save_figure(path, Figure())
+    figures.save_figure(path, Figure())
 
 
 WRITERS = {

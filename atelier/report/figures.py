@@ -1,0 +1,111 @@
+"""Figures of one style: colours, text sizes, panels that wrap, and PNG files.
+
+A picture is an array, uint8 [height, width, 1 or 3]; PNG files, TensorBoard, animations and pages
+all take one. A figure of matplotlib becomes a picture by `pixels`.
+"""
+
+import contextlib
+import math
+import pathlib
+import threading
+from collections.abc import Iterator
+
+import numpy as np
+from jaxtyping import UInt8
+
+from atelier import files
+
+DPI = 120  # resolution of figures, in dots per inch
+MAX_COLUMNS = 3  # panels side by side: a figure of three fits a screen and a slide
+PANEL = (3.4, 2.8)  # width and height of a panel, in inches
+# Okabe and Ito's colours, which people with any colour vision tell apart; yellow, the palest, last
+COLOURS = ('#0072B2', '#E69F00', '#009E73', '#D55E00', '#CC79A7', '#56B4E9', '#000000', '#F0E442')
+DATA_COLOUR = '#7F7F7F'  # of the data beside which samples are shown
+LINE_STYLES = ('-', '--', ':', '-.')  # of lines that share a colour
+SEQUENTIAL, DIVERGING = 'viridis', 'PuOr'  # colour maps for every colour vision
+STYLE = {
+    'axes.grid': False,
+    'axes.spines.right': False,
+    'axes.spines.top': False,
+    'axes.titlesize': 'medium',
+    'figure.titlesize': 'large',
+    'font.size': 11.0,
+    'grid.alpha': 0.3,
+    'image.cmap': SEQUENTIAL,
+    'legend.fontsize': 'small',
+    'legend.frameon': False,
+    'xtick.labelsize': 'small',
+    'ytick.labelsize': 'small',
+}
+_LOCK = threading.RLock()  # matplotlib's settings are global, and a thread draws in training
+
+
+@contextlib.contextmanager
+def style() -> Iterator[None]:
+    """Sets the style of figures; `@style()` makes a function draw in it."""
+    import matplotlib  # slow import: a run without figures does not need it
+
+    with _LOCK, matplotlib.rc_context(STYLE):
+        yield
+
+
+def colour(index: int) -> str:
+    """Returns the colour of the line or the class `index`; the colours repeat after eight."""
+    return COLOURS[index % len(COLOURS)]
+
+
+def line_style(index: int) -> str:
+    """Returns the line style that tells line `index` from others of its colour."""
+    return LINE_STYLES[index // len(COLOURS) % len(LINE_STYLES)]
+
+
+def panels(n: int, max_columns: int = MAX_COLUMNS, size: tuple[float, float] = PANEL):
+    """Returns (figure, n axes): panels of `size` inches, in rows of at most `max_columns`."""
+    from matplotlib.figure import Figure  # slow import; unlike pyplot, it has no global state
+
+    columns = max(1, min(n, max_columns))
+    rows = max(1, math.ceil(n / columns))
+    figure = Figure(figsize=(columns * size[0], rows * size[1]), layout='constrained')
+    axes = figure.subplots(rows, columns, squeeze=False).ravel()
+    for unused in axes[n:]:
+        unused.remove()
+    return figure, list(axes[:n])
+
+
+@style()
+def pixels(figure) -> UInt8[np.ndarray, 'height width 3']:
+    """Draws a matplotlib figure; returns its picture."""
+    canvas = drawn(figure)
+    return np.array(canvas.buffer_rgba())[..., :3]
+
+
+def save_figure(path: pathlib.Path, figure) -> None:
+    """Writes a matplotlib figure as a PNG.
+
+    Raises:
+      UserError: the file cannot be written.
+    """
+    save_picture(path, pixels(figure))
+
+
+def save_picture(path: pathlib.Path, picture: np.ndarray) -> None:
+    """Writes a picture, uint8 [height, width, 1 or 3], as a PNG.
+
+    Raises:
+      UserError: the file cannot be written.
+    """
+    from PIL import Image  # imported here: a run without pictures does not need it
+
+    image = Image.fromarray(picture[..., 0] if picture.shape[-1] == 1 else picture)
+    with files.whole(path) as file:
+        image.save(file, 'PNG')
+
+
+def drawn(figure):
+    """Draws a matplotlib figure in memory; returns its canvas."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+
+    figure.set_dpi(DPI)
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    return canvas

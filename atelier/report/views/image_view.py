@@ -1,0 +1,65 @@
+"""Images: grids of their pixels."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from atelier.data.spec import Spec
+from atelier.report import figures, image_grids
+from atelier.report.figure_text import figure_text
+from atelier.report.views.view import Picture, View
+
+MAX_PAIR_COLUMNS = 16
+MAX_RANKED_COLUMNS = 8
+
+
+def samples(sets: Mapping[str, np.ndarray], spec: Spec, title: str) -> Picture:
+    """Returns the grid of one set, without a title, or a named grid of each set."""
+    if len(sets) == 1:
+        (x,) = sets.values()
+        return image_grids.enlarged(image_grids.grid(x, spec))
+    return _named_grids(sets, spec, title)
+
+
+@figures.style()
+def _named_grids(sets: Mapping[str, np.ndarray], spec: Spec, title: str) -> Picture:
+    figure, axes = figures.panels(len(sets), size=(3.4, 3.6))
+    for axis, (name, x) in zip(axes, sets.items(), strict=True):
+        image_grids.show(axis, image_grids.grid(x, spec), (), ())
+        axis.set_title(figure_text(name))
+    figure.suptitle(figure_text(title))
+    return figures.pixels(figure)
+
+
+def pairs(x: np.ndarray, reconstruction: np.ndarray, spec: Spec, title: str) -> Picture:
+    """Returns a grid with originals in odd rows and their reconstructions below."""
+    del title  # the grid is of pixels alone, which keeps it small
+    columns = min(len(x), MAX_PAIR_COLUMNS)
+    num_whole = len(x) // columns * columns
+    parts = [a[:num_whole].reshape(-1, columns, *spec.event_shape) for a in (x, reconstruction)]
+    paired = np.stack(parts, axis=1).reshape(-1, *spec.event_shape)
+    return image_grids.enlarged(image_grids.grid(paired, spec, columns))
+
+
+def rows(
+    x: np.ndarray, spec: Spec, title: str, row_names: Sequence[str], column_names: Sequence[str]
+) -> Picture:
+    """Returns a grid with a title and with names of its rows and columns."""
+    image = image_grids.grid(x.reshape(-1, *spec.event_shape), spec, x.shape[1])
+    return image_grids.labelled(image, title, row_names, column_names)
+
+
+@figures.style()
+def ranked(x: np.ndarray, captions: Sequence[str], spec: Spec, title: str) -> Picture:
+    """Returns single images, each with its caption below."""
+    columns = min(len(x), MAX_RANKED_COLUMNS)
+    figure, axes = figures.panels(len(x), columns, size=(1.3, 1.6))
+    shades = image_grids.shades(x, spec)
+    for axis, image, caption in zip(axes, shades, captions, strict=True):
+        axis.imshow(image.squeeze(), cmap='gray', vmin=0, vmax=1)
+        axis.set(xticks=(), yticks=(), xlabel=figure_text(caption))
+    figure.suptitle(figure_text(title))
+    return figures.pixels(figure)
+
+
+IMAGES = View('images', True, samples, pairs, rows, ranked)
