@@ -2,20 +2,22 @@
 
 import math
 import pathlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
 
 from atelier.errors import shortened_text
-from atelier.log import counted, escaped, log
+from atelier.log import counted, log
 from atelier.report import figures
+from atelier.report.figure_text import figure_text
 from atelier.report.metrics_log import iterate_validations
 
 MAX_PANELS = 20  # metrics of a figure
 MAX_POINTS = 10_000  # at most twice as many points of a curve are kept
 MAX_PLOTTED = 1e300  # matplotlib fails at the largest floats
-TITLE_LETTERS = 40
+TITLE_LETTERS = 30
+NAME_LETTERS = 60  # of a run in the legend
 
 
 class Curve:
@@ -71,26 +73,35 @@ def plot_curves(runs: Mapping[str, Curves], path: pathlib.Path) -> None:
     Raises:
       UserError: the file cannot be written.
     """
-    from matplotlib.figure import Figure  # slow import, needed only here
-
     names = dict.fromkeys(name for read in runs.values() for name in read.names)
     metrics = list(dict.fromkeys(name for read in runs.values() for name in read.curves))
     metrics = metrics[:MAX_PANELS]
-    figure = Figure(figsize=(5 * len(metrics), 4), layout='constrained')
-    axes = figure.subplots(1, len(metrics), squeeze=False)
-    for name, axis in zip(metrics, axes[0], strict=True):
-        for run, read in runs.items():
-            points = read.curves[name].points() if name in read.curves else np.full((1, 2), np.nan)
-            axis.plot(*points.T, label=_as_plain(run))
-        title = _as_plain(shortened_text(name, TITLE_LETTERS))
-        axis.set(title=f'{title}, validation', xlabel='step')
-        axis.grid(alpha=0.3)
-    axes[0][0].legend()
-    figures.save_figure(path, figure)
+    figures.save_figure(path, _figure(runs, metrics))
     if len(names) > len(metrics):
         log.warning('figure: %s left out', counted(len(names) - len(metrics), 'more metric'))
 
 
-def _as_plain(text: str) -> str:
-    """Returns a text that matplotlib draws as it is: between dollars, it reads formulas."""
-    return escaped(text).replace('$', r'\$')
+@figures.style()
+def _figure(runs: Mapping[str, Curves], metrics: Sequence[str]):
+    figure, axes = figures.panels(len(metrics))
+    for name, axis in zip(metrics, axes, strict=True):
+        for i, read in enumerate(runs.values()):
+            points = read.curves[name].points() if name in read.curves else np.full((1, 2), np.nan)
+            axis.plot(*points.T, color=figures.colour(i), linestyle=figures.line_style(i))
+        axis.set(title=figure_text(shortened_text(name, TITLE_LETTERS)), xlabel='step')
+        figures.few_ticks(axis)
+        axis.grid(True)
+    figure.suptitle('Validation')
+    labels = [figure_text(shortened_text(name, NAME_LETTERS)) for name in without_common(runs)]
+    figures.legend_below(figure, axes[0].lines, labels)
+    return figure
+
+
+def without_common(names: Iterable[str]) -> list[str]:
+    """Returns the paths of runs without the folders that all of them share at their beginning."""
+    parts = [pathlib.PurePath(name).parts for name in names]
+    shortest = min(map(len, parts), default=0)
+    num_shared = 0
+    while num_shared < shortest - 1 and len({each[num_shared] for each in parts}) == 1:
+        num_shared += 1
+    return [str(pathlib.PurePath(*each[num_shared:])) for each in parts]

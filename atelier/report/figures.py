@@ -8,7 +8,7 @@ import contextlib
 import math
 import pathlib
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 from jaxtyping import UInt8
@@ -20,6 +20,7 @@ MAX_COLUMNS = 3  # panels side by side: a figure of three fits a screen and a sl
 PANEL = (3.4, 2.8)  # width and height of a panel, in inches
 # Okabe and Ito's colours, which people with any colour vision tell apart; yellow, the palest, last
 COLOURS = ('#0072B2', '#E69F00', '#009E73', '#D55E00', '#CC79A7', '#56B4E9', '#000000', '#F0E442')
+LEGEND_LETTERS_PER_INCH = 12
 DATA_COLOUR = '#7F7F7F'  # of the data beside which samples are shown
 LINE_STYLES = ('-', '--', ':', '-.')  # of lines that share a colour
 SEQUENTIAL, DIVERGING = 'viridis', 'PuOr'  # colour maps for every colour vision
@@ -70,6 +71,19 @@ def panels(n: int, max_columns: int = MAX_COLUMNS, size: tuple[float, float] = P
     for unused in axes[n:]:
         unused.remove()
     return figure, list(axes[:n])
+
+
+def few_ticks(axis) -> None:
+    """Leaves so few ticks on both axes that their labels do not touch."""
+    axis.locator_params(axis='x', nbins=4)
+    axis.locator_params(axis='y', nbins=5)
+
+
+def legend_below(figure, lines, labels: Sequence[str]) -> None:
+    """Adds a legend of several panels below them, in as many columns as fit the figure."""
+    letters = max(map(len, labels), default=0) + 6  # the line and the gap count as letters
+    columns = max(1, int(figure.get_size_inches()[0] * LEGEND_LETTERS_PER_INCH / letters))
+    figure.legend(lines, labels, loc='outside lower left', ncols=min(columns, len(labels)))
 
 
 @style()

@@ -12,12 +12,12 @@ from ml_collections import ConfigDict
 
 from atelier import files
 from atelier.log import log
-from atelier.report import figures
 from atelier.report.metrics_log import aligned, iterate_validations, plus_minus
 from atelier.run.checkpoint import Memory
 from atelier.run.experiment import Run
 from atelier.run.run_path import check_entries
 from atelier.sweep.axes import Setting
+from atelier.sweep.figure import save_figure
 from atelier.sweep.folder import failure_of
 from atelier.training.session import finished
 from atelier.training.validation import BEST_MODES, remember
@@ -128,7 +128,7 @@ def show(
         return
     for line in _lines(by_setting(rows, fields, metric), fields, metric):
         log.info('%s', line)
-    _save_figure(folder / 'sweep.png', rows, fields, metric)
+    save_figure(folder / 'sweep.png', rows, fields, metric.name)
     log.info('numbers: %s', path)
     log.info('figure: %s', folder / 'sweep.png')
 
@@ -143,35 +143,3 @@ def _lines(summaries: list[Row], fields: Sequence[str], metric: Metric) -> list[
         table.append([*settings, value, str(summary['members']), ', '.join(counts)])
     more = len(summaries) - MAX_ROWS
     return aligned(table) + ([f'and {more} more'] if more > 0 else [])
-
-
-def _save_figure(
-    path: pathlib.Path, rows: Sequence[Row], fields: Sequence[str], metric: Metric
-) -> None:
-    """Draws a panel per axis: every member, and the mean at each value."""
-    from matplotlib.figure import Figure  # slow import, which other modes do not need
-
-    figure = Figure(figsize=(4 * len(fields), 4), layout='constrained')
-    panels = figure.subplots(1, len(fields), squeeze=False)
-    measured = [row for row in rows if row.get(metric.name) is not None]
-    for field, panel in zip(fields, panels[0], strict=True):
-        values = sorted({row[field] for row in measured})
-        is_numeric = all(isinstance(value, int | float) for value in values)
-        positions = {value: value if is_numeric else i for i, value in enumerate(values)}
-        panel.plot(
-            [positions[r[field]] for r in measured],
-            [r[metric.name] for r in measured],
-            '.',
-            alpha=0.5,
-        )
-        means = [np.mean([r[metric.name] for r in measured if r[field] == v]) for v in values]
-        panel.plot([positions[value] for value in values], means, '_' if field == 'seed' else '-')
-        if all(isinstance(value, int) for value in values):
-            panel.xaxis.get_major_locator().set_params(integer=True)
-        if is_numeric and values and min(values) > 0 and max(values) >= 10 * min(values):
-            panel.set_xscale('log')
-        if not is_numeric:
-            panel.set_xticks(range(len(values)), [str(value) for value in values])
-        panel.set(xlabel=field, ylabel=f'{metric.name}, validation')
-        panel.grid(alpha=0.3)
-    figures.save_figure(path, figure)
