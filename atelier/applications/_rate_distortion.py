@@ -18,7 +18,8 @@ from atelier.evaluation.examples.image_quality import half_squared_error
 from atelier.evaluation.latents.pca import PrincipalComponents, principal_components
 from atelier.evaluation.samples.features import coordinates
 from atelier.log import counted, log
-from atelier.report import image_grids
+from atelier.report import figures, image_grids
+from atelier.report.figure_text import figure_text
 from atelier.run import restore
 from atelier.run.experiment import Run
 from atelier.run.restore import TrainedRun
@@ -218,27 +219,27 @@ def _log(run: Run, results: dict[str, Any]) -> None:
         log.info('as codebook indices: %.2f bytes, %.4f', tokens['bytes'], tokens['error'])
 
 
+@figures.style()
 def _save_figure(run: Run, arrays: dict[str, np.ndarray], path: pathlib.Path) -> None:
     """Draws error against bytes, on logarithmic axes."""
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(7, 5.5), layout='constrained')
-    axes = figure.subplots()
-    axes.plot(arrays['dims'], arrays['code_error'], 'o-', label='components of the code')
+    figure, (axes,) = figures.panels(1, size=(7, 5.5))
+    colours = iter(figures.COLOURS)
+    draw = lambda x, y, form, label: axes.plot(x, y, form, color=next(colours), label=label)
+    draw(arrays['dims'], arrays['code_error'], 'o-', 'components of the code')
+    draw(arrays['dims'], arrays['pca_error'], 's--', 'PCA')
     if 'token_bytes' in arrays:
-        axes.plot(arrays['token_bytes'], arrays['token_error'], '*', label='codebook indices')
-    axes.plot(arrays['dims'], arrays['pca_error'], 's--', label='PCA')
+        draw(arrays['token_bytes'], arrays['token_error'], '*', 'codebook indices')
     if 'jpeg_bytes' in arrays:
         for is_subsampled in np.unique(arrays['jpeg_is_subsampled']):
             rows = arrays['jpeg_is_subsampled'] == is_subsampled
             label = 'JPEG without headers' + (', colours 4:2:0' if is_subsampled else '')
-            axes.plot(arrays['jpeg_bytes'][rows], arrays['jpeg_error'][rows], '.:', label=label)
+            draw(arrays['jpeg_bytes'][rows], arrays['jpeg_error'][rows], '.:', label)
     axes.set_xscale('log', base=2)
     axes.set_yscale('log')
     axes.xaxis.set_major_formatter('{x:g}')
-    axes.grid(alpha=0.3)
+    axes.grid(True)
     axes.set(xlabel='bytes per example, one per kept component')
     axes.set(ylabel='1/2 squared error, normalized scale')
-    axes.set_title(f'Test split of {run.data.name}')
+    axes.set_title(figure_text(f'Test split of {run.data.name}'))
     axes.legend()
     _common.draw_figure(path, figure)

@@ -18,6 +18,8 @@ from atelier.evaluation.examples.known_classes import is_known
 from atelier.evaluation.per_example.over_examples import over_examples
 from atelier.log import counted, listed, log
 from atelier.paths import user_path
+from atelier.report import figures
+from atelier.report.figure_text import figure_text
 from atelier.report.metrics_log import plus_minus
 from atelier.run import restore, run_folder
 from atelier.run.experiment import Run
@@ -208,6 +210,7 @@ def _log(run: Run, runs: dict[str, dict[str, Any]]) -> None:
         log.info('  accuracy by class, lowest first: %s', listed(lowest, 10))
 
 
+@figures.style()
 def _save_figure(
     arrays: dict[str, np.ndarray],
     runs: dict[str, dict[str, Any]],
@@ -215,23 +218,22 @@ def _save_figure(
     path: pathlib.Path,
 ) -> None:
     """Draws accuracy against confidence for each run; a marker's area grows with its bin's size."""
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(5.5 * len(runs), 6), layout='constrained')
-    axes = figure.subplots(1, len(runs), squeeze=False)[0]
+    figure, axes = figures.panels(len(runs), size=(4.5, 5.6))
     all_logits = [arrays[name] for name in LOGITS if name in arrays]
     for axis, (name, metrics), logits in zip(axes, runs.items(), all_logits, strict=True):
-        axis.plot([0, 1], [0, 1], color='grey', linewidth=1)
-        for key, scale in _scales(metrics).items():
+        axis.plot([0, 1], [0, 1], color=figures.DATA_COLOUR, linewidth=1)
+        for i, (key, scale) in enumerate(_scales(metrics).items()):
+            colour = figures.colour(i)
             bins = calibration.reliability(logits / scale, arrays['label'], num_bins)
             error = metrics[key]['calibration_error']
             label = f'{key.replace("_", " ")}: error {error:.3f}'
             area = MAX_AREA * bins.count / len(arrays['label'])
-            axis.scatter(bins.confidence, bins.accuracy, 12 + area, alpha=0.7, label=label)
-            axis.plot(bins.confidence, bins.accuracy, alpha=0.25)
-        axis.set(xlim=(0, 1.05), ylim=(-0.05, 1.05), aspect='equal', title=name)
+            points = bins.confidence, bins.accuracy
+            axis.scatter(*points, 12 + area, colour, alpha=0.7, label=label)
+            axis.plot(*points, color=colour, alpha=0.25)
+        axis.set(xlim=(0, 1.05), ylim=(-0.05, 1.05), aspect='equal', title=figure_text(name))
         axis.set(xlabel='probability of the most likely class', ylabel='accuracy')
-        axis.grid(alpha=0.3)
+        axis.grid(True)
         legend = axis.legend(loc='upper center', bbox_to_anchor=(0.5, -0.12))
         for marker in legend.legend_handles:
             marker.set_sizes([40])

@@ -14,6 +14,7 @@ from atelier.evaluation.evaluate import summary
 from atelier.evaluation.samples.features import coordinates
 from atelier.evaluation.samples.neighbours import nearest
 from atelier.log import counted, log
+from atelier.report import figures
 from atelier.report.figure_text import figure_text
 from atelier.report.metrics_log import rounded
 from atelier.run import restore
@@ -184,15 +185,13 @@ def _log_accuracies(results: dict[str, Any]) -> None:
         log.info('  %-45s %6s   %6s', title, *(rounded(*mean.values()) for mean in means))
 
 
+@figures.style()
 def _save_figure(run: Run, arrays: dict[str, np.ndarray], path: pathlib.Path) -> None:
     """Draws the confusion matrix of the linear probe on codes."""
-    from matplotlib.figure import Figure
-
     spec, num_classes = run.data.spec, run.data.spec.num_classes
     counts = np.zeros((num_classes, num_classes), int)
     np.add.at(counts, (arrays['test_label'], arrays['probe_of_codes']), 1)
-    figure = Figure(figsize=(7, 6), layout='constrained')
-    axes = figure.subplots()
+    figure, (axes,) = figures.panels(1, size=(7, 6))
     shares = counts / np.maximum(counts.sum(1, keepdims=True), 1)
     image = axes.imshow(shares, cmap='Blues', vmin=0, vmax=1)
     figure.colorbar(image, ax=axes, label='share of the true class')

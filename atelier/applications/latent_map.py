@@ -1,6 +1,7 @@
 """Draws the latent space in a plane: test codes, and a grid of decoded images."""
 
 import pathlib
+import textwrap
 from typing import NamedTuple
 
 import jax
@@ -19,7 +20,7 @@ from atelier.evaluation.codes.encoding import codes_from_prior, decoded, encoded
 from atelier.evaluation.latents.pca import principal_components
 from atelier.evaluation.samples.sampling import check_labels
 from atelier.log import counted, log
-from atelier.report import image_grids
+from atelier.report import figures, image_grids
 from atelier.report.figure_text import figure_text
 from atelier.run import restore
 from atelier.run.experiment import Run
@@ -27,6 +28,10 @@ from atelier.run.restore import TrainedRun
 
 NEEDS = (ENCODE, DECODE)
 NUM_PRIOR_CODES = 10_000  # codes drawn from a prior, for its quantiles
+PANEL = (5.0, 4.8)  # inches
+TITLE_LETTERS = 42  # in a line
+NAMED_TICKS = 3  # every third line and column of the grid has its number
+MARKER = 8  # area of a point, in square points
 MAX_LEGEND_CLASSES = 20  # above this many classes a colour bar replaces the legend
 
 
@@ -180,53 +185,56 @@ def _axes_description(shares: np.ndarray, latent: int) -> str:
     )
 
 
+@figures.style()
 def _save_figure(
     run: Run, arrays: dict[str, np.ndarray], title: str, position: str, path: pathlib.Path
 ) -> None:
     """Draws the codes on the left and, for images, the decoded grid on the right."""
-    from matplotlib.figure import Figure
-
     spec = run.data.spec
     has_grid = image_grids.is_image(spec)
-    figure = Figure(figsize=(15 if has_grid else 8, 7), layout='constrained')
-    panels = figure.subplots(1, 1 + has_grid, squeeze=False)[0]
+    figure, panels = figures.panels(1 + has_grid, size=PANEL)
     names = ('principal component 1', 'principal component 2')
     if arrays['codes'].shape[1] <= 2:
         names = ('dimension 1', 'dimension 2')
     _scatter(figure, panels[0], arrays, spec)
-    panels[0].set(title=title, xlabel=names[0], ylabel=names[1])
+    panels[0].set(
+        title='\n'.join(textwrap.wrap(title, TITLE_LETTERS)), xlabel=names[0], ylabel=names[1]
+    )
     if has_grid:
         x, n = arrays['x'][::-1], len(arrays['u'])  # v points upwards
         image = image_grids.grid(x.reshape(-1, *spec.event_shape), spec, n)
         tick_labels = lambda ticks: [
-            f'{tick:.2f}' if i % 2 == 0 else '' for i, tick in enumerate(ticks)
+            f'{tick:.2f}' if i % NAMED_TICKS == 0 else '' for i, tick in enumerate(ticks)
         ]
         image_grids.show(panels[1], image, tick_labels(arrays['v'])[::-1], tick_labels(arrays['u']))
         suffix = ', through the mean code' if arrays['codes'].shape[1] > 2 else ''
-        panels[1].set(title=f'Decoded from the plane\n{position}{suffix}')
+        panels[1].set(title=_wrapped(f'Decoded from the plane, {position}{suffix}'))
         panels[1].set(xlabel=names[0], ylabel=names[1])
     _common.draw_figure(path, figure)
 
 
+def _wrapped(title: str) -> str:
+    lines = [textwrap.wrap(line, TITLE_LETTERS) for line in title.split('\n')]
+    return '\n'.join('\n'.join(line) for line in lines)
+
+
 def _scatter(figure, axes, arrays: dict[str, np.ndarray], spec: Spec) -> None:
     """Plots a point per code, coloured by class."""
-    from matplotlib import colormaps
-
     u, v = arrays['plane'].T
     axes.set_aspect('equal', 'datalim')
-    axes.grid(alpha=0.3)
+    axes.grid(True)
     if 'label' not in arrays:
-        axes.scatter(u, v, s=12)
+        axes.scatter(u, v, s=MARKER, color=figures.colour(0))
         return
     label, num_classes = arrays['label'], spec.num_classes
     if num_classes > MAX_LEGEND_CLASSES:
-        figure.colorbar(axes.scatter(u, v, s=12, c=label, cmap='turbo'), ax=axes, label='class')
+        figure.colorbar(axes.scatter(u, v, s=MARKER, c=label), ax=axes, label='class')
         return
-    colours = colormaps['tab10' if num_classes <= 10 else 'tab20']
     for i in range(num_classes):
         is_class, name = label == i, figure_text(spec.class_name(i))
-        axes.scatter(u[is_class], v[is_class], s=12, color=colours(i), label=name)
-    axes.legend(title='class', loc='upper left', bbox_to_anchor=(1, 1))
+        colour, marker = figures.colour(i), figures.marker(i)
+        axes.scatter(u[is_class], v[is_class], MARKER, colour, marker=marker, label=name)
+    axes.legend(title='class', loc='upper left', bbox_to_anchor=(1, 1), markerscale=1.5)
 
 
 APPLICATION = Application(apply, NEEDS, reads='it encodes the test split', only_test=True)

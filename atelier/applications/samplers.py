@@ -141,18 +141,18 @@ def _draw_images(path: pathlib.Path, arrays: dict[str, np.ndarray], run: Run) ->
     _common.draw_grid(path, arrays['x'], run.data.spec, title, names, columns)
 
 
+@figures.style()
 def _draw_curve(path: pathlib.Path, arrays: dict[str, np.ndarray]) -> None:
     """Draws the first available measure against network evaluations."""
     measure = next((name for name in MEASURES if name in arrays), None)
     if measure is None:
         return
-    from matplotlib.figure import Figure  # slow import
-
-    figure = Figure(figsize=(6, 4), layout='constrained')
-    axes = figure.subplots()
-    for name in dict.fromkeys(arrays['name']):
+    figure, (axes,) = figures.panels(1, size=(6, 4))
+    for i, name in enumerate(dict.fromkeys(arrays['name'])):
         rows = arrays['name'] == name
-        axes.plot(arrays['evaluations'][rows], arrays[measure][rows], 'o-', label=name)
+        points, style = (arrays['evaluations'][rows], arrays[measure][rows]), figures.line_style(i)
+        axes.plot(*points, f'o{style}', color=figures.colour(i), label=name)
+    axes.grid(True)
     axes.set(xscale='log', xlabel='evaluations of the network', ylabel=measure.replace('_', ' '))
     axes.legend()
     curve = path.with_name(path.stem + '-curve.png')

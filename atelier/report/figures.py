@@ -18,10 +18,15 @@ from atelier import files
 DPI = 120  # resolution of figures, in dots per inch
 MAX_COLUMNS = 3  # panels side by side: a figure of three fits a screen and a slide
 PANEL = (3.4, 2.8)  # width and height of a panel, in inches
-# Okabe and Ito's colours, which people with any colour vision tell apart; yellow, the palest, last
-COLOURS = ('#0072B2', '#E69F00', '#009E73', '#D55E00', '#CC79A7', '#56B4E9', '#000000', '#F0E442')
+# Okabe and Ito's eight colours, brown and light grey: ten classes that people with any colour vision
+# tell apart
+COLOURS = (
+    *('#0072B2', '#E69F00', '#009E73', '#D55E00', '#CC79A7'),
+    *('#56B4E9', '#000000', '#F0E442', '#661100', '#BBBBBB'),
+)
 LEGEND_LETTERS_PER_INCH = 12
 DATA_COLOUR = '#7F7F7F'  # of the data beside which samples are shown
+MARKERS = 'os^vDP*X'  # of points that share a colour
 LINE_STYLES = ('-', '--', ':', '-.')  # of lines that share a colour
 SEQUENTIAL, DIVERGING = 'viridis', 'PuOr'  # colour maps for every colour vision
 STYLE = {
@@ -51,7 +56,7 @@ def style() -> Iterator[None]:
 
 
 def colour(index: int) -> str:
-    """Returns the colour of the line or the class `index`; the colours repeat after eight."""
+    """Returns the colour of the line or the class `index`; the colours repeat after ten."""
     return COLOURS[index % len(COLOURS)]
 
 
@@ -60,7 +65,12 @@ def line_style(index: int) -> str:
     return LINE_STYLES[index // len(COLOURS) % len(LINE_STYLES)]
 
 
-def panels(n: int, max_columns: int = MAX_COLUMNS, size: tuple[float, float] = PANEL):
+def marker(index: int) -> str:
+    """Returns the marker that tells points of class `index` from others of their colour."""
+    return MARKERS[index // len(COLOURS) % len(MARKERS)]
+
+
+def panels(n: int, max_columns: int = MAX_COLUMNS, size: tuple[float | int, float | int] = PANEL):
     """Returns (figure, n axes): panels of `size` inches, in rows of at most `max_columns`."""
     from matplotlib.figure import Figure  # slow import; unlike pyplot, it has no global state
 

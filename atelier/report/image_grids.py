@@ -11,7 +11,9 @@ from atelier.data.dataset import Spec
 from atelier.report import figures
 
 BORDER = 1  # pixels between two images
-LETTERS_PER_INCH = 11  # largest number of letters per inch of a title
+MIN_COLUMN = 0.65  # inches: narrower columns have no place for their labels
+LETTERS_PER_INCH = 11  # of labels, at most
+TITLE_LETTERS_PER_INCH = 8
 
 
 def is_image(spec: Spec) -> bool:
@@ -87,15 +89,24 @@ def save_labelled(
 def labelled(
     image: np.ndarray, title: str, rows: Sequence[str], columns: Sequence[str]
 ) -> np.ndarray:
-    """Returns the picture of a `grid` with a title and with labels of its rows and columns."""
+    """Returns the picture of a `grid` with a title and with labels of its rows and columns.
+
+    Labels of columns that are wider than the columns stand upright.
+    """
     from matplotlib.figure import Figure  # slow import; unlike pyplot, it has no global state
 
-    width = max(0.65 * len(columns), image.shape[1] / figures.DPI)  # fits labels, keeps pixels
+    width = max(MIN_COLUMN * len(columns), image.shape[1] / figures.DPI)  # keeps every pixel
     height = width * image.shape[0] / image.shape[1]
-    lines = textwrap.wrap(title, int(LETTERS_PER_INCH * (width + 1.5)))
-    size = width + 1.5, height + 0.7 + 0.2 * len(lines)
+    longest_row, longest_column = (max(map(len, names), default=0) for names in (rows, columns))
+    is_upright = longest_column > width / max(len(columns), 1) * LETTERS_PER_INCH
+    left = 0.4 + longest_row / LETTERS_PER_INCH
+    below = 0.2 + (longest_column / LETTERS_PER_INCH if is_upright else 0.2)
+    lines = textwrap.wrap(title, int(TITLE_LETTERS_PER_INCH * (left + width)))
+    size = left + width + 0.2, height + below + 0.1 + 0.25 * len(lines)
     figure = Figure(figsize=size, layout='constrained')
     axes = figure.subplots()
     show(axes, image, rows, columns)
+    if is_upright:
+        axes.tick_params('x', rotation=90)
     figure.suptitle('\n'.join(lines))
     return figures.pixels(figure)

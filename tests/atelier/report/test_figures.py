@@ -36,19 +36,24 @@ def test_lines_differ_in_colour_or_style():
     assert len({(figures.colour(i), figures.line_style(i)) for i in range(24)}) == 24
 
 
-# The simulation of red-green blindness of Viénot, Brettel and Mollon 1999, for linear RGB.
-DEUTERANOPIA = np.array(
-    [[0.29275, 0.70725, 0.0], [0.29275, 0.70725, 0.0], [-0.02234, 0.02234, 1.0]]
-)
+# The simulations of Viénot, Brettel and Mollon 1999, for linear RGB: people who lack the pigment of
+# medium or of long wavelengths see no difference between red and green.
+DICHROMATS = {
+    'deuteranope': [[0.29275, 0.70725, 0.0], [0.29275, 0.70725, 0.0], [-0.02234, 0.02234, 1.0]],
+    'protanope': [[0.11238, 0.88762, 0.0], [0.11238, 0.88762, 0.0], [0.00401, -0.00401, 1.0]],
+    'trichromat': np.eye(3).tolist(),
+}
 
 
-def test_colours_differ_for_people_who_see_no_difference_of_red_and_green():
-    """Every two differ by a tenth of the range of linear RGB at least."""
+@pytest.mark.parametrize('vision', DICHROMATS)
+def test_colours_differ_for_every_colour_vision(vision):
+    """Every two differ by a seventh of the range of a colour at least."""
     colours = np.array([to_rgb(each) for each in figures.COLOURS])
     linear = np.where(colours <= 0.04045, colours / 12.92, ((colours + 0.055) / 1.055) ** 2.4)
-    seen = linear @ DEUTERANOPIA.T
+    seen = np.clip(linear @ np.array(DICHROMATS[vision]).T, 0, 1)
+    seen = np.where(seen <= 0.0031308, 12.92 * seen, 1.055 * seen ** (1 / 2.4) - 0.055)
     distances = np.linalg.norm(seen[:, None] - seen[None], axis=-1)
-    assert distances[~np.eye(len(seen), dtype=bool)].min() > 0.1
+    assert distances[~np.eye(len(seen), dtype=bool)].min() > 1 / 7
 
 
 @pytest.mark.parametrize(
