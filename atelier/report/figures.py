@@ -18,8 +18,8 @@ from atelier import files
 DPI = 120  # resolution of figures, in dots per inch
 MAX_COLUMNS = 3  # panels side by side: a figure of three fits a screen and a slide
 PANEL = (3.4, 2.8)  # width and height of a panel, in inches
-# Okabe and Ito's eight colours, brown and light grey: ten classes that people with any colour vision
-# tell apart
+# Okabe and Ito's eight colours, brown and light grey: ten classes that every colour vision tells
+# apart
 COLOURS = (
     *('#0072B2', '#E69F00', '#009E73', '#D55E00', '#CC79A7'),
     *('#56B4E9', '#000000', '#F0E442', '#661100', '#BBBBBB'),
