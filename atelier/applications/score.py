@@ -34,7 +34,8 @@ def apply(run: Run) -> dict[str, np.ndarray]:
     Returns:
       file and row [n], where each example came from; label [n], if there are labels; and what the
       family has of: log_prob_nats [n], bits_per_dim [n] (nats_per_character and bits_per_character
-      of text), log_prob_error_nats [n], half_squared_error [n], predicted [n] and confidence [n].
+      of text, neither of real values), log_prob_error_nats [n], half_squared_error [n], predicted
+      [n] and confidence [n].
 
     Raises:
       UserError: a missing checkpoint, or no examples.
