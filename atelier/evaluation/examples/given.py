@@ -11,20 +11,21 @@ from atelier.data import dataset
 from atelier.data.arrays import check_float32
 from atelier.data.classes import MAX_SHOWN, described, stored_names
 from atelier.data.dataset import Dataset, Spec
+from atelier.data.moments import moments
 from atelier.data.npz_files import open_npz
 from atelier.data.origins import Origins, joined, named, of_splits
 from atelier.data.splits import SPLITS
 from atelier.data.stand_in import StandIn, stand_in
 from atelier.data.text import encode, scored_once
 from atelier.data.text_splits import positions
+from atelier.data.units import warn_of_units
 from atelier.errors import UserError, about, check_option, reading, shortened
 from atelier.evaluation.examples.given_pictures import of_folder, pictures, stored_levels
-from atelier.log import counted, listed, log
+from atelier.log import counted, listed
 from atelier.paths import user_path
 from atelier.run.experiment import Run
 
 SPLIT_SUFFIX = '-split-'  # of the names of results of another split
-FAR, MUCH = 10, 50  # standard deviations of training; how many times less values vary
 FROM_ARRAYS = 'array'  # the file of an example that was given as an array
 
 
@@ -184,7 +185,7 @@ def _checked(run: Run, x: np.ndarray) -> np.ndarray:
     if x.dtype.kind == 'f':
         check_float32(x, 'x')
     if levels is None:
-        _warn_of_units(run, x)
+        warn_of_units(*moments(x), run.data.spec)
         return x.astype(np.float32)
     if (x != np.floor(x)).any() or x.min() < 0 or x.max() >= levels:
         raise UserError(
@@ -192,18 +193,6 @@ def _checked(run: Run, x: np.ndarray) -> np.ndarray:
             f'{levels - 1}, as integers'
         )
     return x.astype(np.uint8 if levels <= 256 else np.int32)
-
-
-def _warn_of_units(run: Run, x: np.ndarray) -> None:
-    """Warns of real values that lie or vary as those of training in other units would."""
-    shift, scale = (np.asarray(each, np.float64) for each in run.data.spec.affine(x.shape[1:]))
-    normalized = (x - shift) / scale
-    if abs(normalized.mean()) > FAR or 0 < normalized.std() < 1 / MUCH:
-        log.warning(
-            'x goes from %.6g to %.6g, and training values have mean %.6g and standard deviation '
-            '%.6g: are they in the same units?',
-            *(x.min(), x.max(), shift.mean(), scale.mean()),
-        )
 
 
 def _checked_labels(run: Run, label: np.ndarray, n: int) -> np.ndarray:
