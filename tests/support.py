@@ -159,6 +159,16 @@ def without(family, *kinds):
     return dataclasses.replace(family, abilities=others)
 
 
+def with_unknown_class(run, unknown=9):
+    """Returns the run with a class that training lacks, the only one of the other splits."""
+    splits = {}
+    for name, split in run.data.splits.items():
+        kept = (split['label'] == unknown) == (name != 'train')
+        splits[name] = {key: array[kept] for key, array in split.items()}
+    spec = run.data.spec._replace(left_out=(unknown,))
+    return run._replace(data=run.data._replace(splits=splits, spec=spec))
+
+
 def few_of_test(run, n):
     """`run` with its test split cut to the first n examples."""
     few = {name: array[:n] for name, array in run.data.splits['test'].items()}

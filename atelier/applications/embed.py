@@ -163,7 +163,7 @@ def _accuracies(predictions: dict[str, np.ndarray], label: Labels) -> dict[str, 
 
 
 def _log(trained: TrainedRun, arrays: dict[str, np.ndarray]) -> None:
-    """Logs the number of codes, and the classes that training left out."""
+    """Logs the number of codes, and the classes of the examples that training left out."""
     n, m = len(arrays['train_codes']), len(arrays['test_codes'])
     log.info(
         'codes of %s and %s, computed by the model of the %s',
@@ -171,8 +171,10 @@ def _log(trained: TrainedRun, arrays: dict[str, np.ndarray]) -> None:
         counted(m, 'test example'),
         trained.weights,
     )
-    if trained.run.data.spec.left_out:
-        classes = described(trained.run.data.spec, trained.run.data.spec.left_out)
+    spec = trained.run.data.spec
+    left_out = np.intersect1d(arrays.get('test_label', ()), spec.left_out).astype(int).tolist()
+    if left_out:
+        classes = described(spec, left_out)
         log.warning('training left out classes %s: their test examples count as mistakes', classes)
 
 

@@ -8,7 +8,7 @@ from atelier.applications import _common
 from atelier.applications._application import CLASSIFY, LOG_PROB, RECONSTRUCT, Application
 from atelier.core.abilities import LogProb
 from atelier.evaluation.evaluate import condition_suffix, density_suffix, summary
-from atelier.evaluation.examples.anomaly_score import classes_of, description_of
+from atelier.evaluation.examples.anomaly_score import description_of, weighting_of
 from atelier.evaluation.examples.known_classes import of_known_classes
 from atelier.evaluation.examples.scores import has_inputs, scores
 from atelier.log import counted, log
@@ -25,7 +25,8 @@ def apply(run: Run) -> dict[str, np.ndarray]:
 
     The log-likelihood is that of --mode=evaluate for the same examples, with its kind: exact, a
     lower bound or an estimate. A class-conditional model gives log p(x | label) or, without labels,
-    log p(x) as the mean of p(x | label) over its classes. If the likelihood takes integration
+    log p(x) as the mean of p(x | label) over its classes, weighted by its own p(label) if it has
+    one. If the likelihood takes integration
     steps, its error is the distance to the value with half as many steps.
 
     Args:
@@ -34,7 +35,8 @@ def apply(run: Run) -> dict[str, np.ndarray]:
     Returns:
       file and row [n], where each example came from; label [n], if there are labels; and what the
       family has of: log_prob_nats [n], bits_per_dim [n] (nats_per_character and bits_per_character
-      of text), log_prob_error_nats [n], half_squared_error [n], predicted [n] and confidence [n].
+      of text, neither of real values), log_prob_error_nats [n], half_squared_error [n], predicted
+      [n] and confidence [n].
 
     Raises:
       UserError: a missing checkpoint, or no examples.
@@ -60,7 +62,7 @@ def _kinds(run: Run, values: dict[str, np.ndarray]) -> dict[str, str]:
     if 'log_prob_nats' in values:
         # a lower bound by Jensen's inequality; evaluations report -log p, which is an upper bound
         kind = run.family.ability(LogProb).description + density_suffix(run, 'a lower bound')
-        over = f', averaged over {counted(len(classes_of(run)), "class")}'
+        over = f', averaged over {weighting_of(run)}'
         kinds['log_prob_nats'] = kind + (condition_suffix(run.family) if is_given else over)
     if 'half_squared_error' in values:
         kinds['half_squared_error'] = description_of(run, 'reconstruction', is_given)

@@ -16,7 +16,8 @@ first if c is 1 to 4, h is larger than c, and w is more than 4; with a last axis
 as [n, 3, 4, 4], that axis holds the channels. `config.data.channels='last'` refuses nothing.
 
 Integers are discrete levels. The number of levels is `levels` if given, else 2 if all integers are
-0 or 1, else 256 for uint8, else the largest + 1. Floats are always real values. Networks see them
+0 or 1, else 256 for uint8, else the largest + 1. Floats are always real values; the
+table of the data says so if all are whole numbers. Networks see them
 standardized (zero mean, unit standard deviation): per column in a table [n, columns], otherwise
 over all values.
 """
@@ -38,6 +39,10 @@ from atelier.paths import user_path
 
 CHANNELS = ('auto', 'last')
 MAX_CHANNELS = 4  # of a picture: grey or colour, with or without transparency
+WHOLE_FLOATS = (
+    'x holds whole numbers as floats: they are real values here, whose density has no limit; save '
+    'x as integers if they are levels'
+)
 SMALL = 1e-30  # float32 holds a standard deviation this small, and its inverse
 
 
@@ -84,7 +89,10 @@ def load(
     kind = 'real values' if levels is None else f'{levels} levels'
     shape = 'x'.join(map(str, spec.event_shape)) or 'single'
     description = f'{file.name}, {shape} with {kind}'
-    return Dataset('arrays', spec, splits, description, split_rule=split_rule, origins=origins)
+    notes = (WHOLE_FLOATS,) if levels is None and _are_whole(parts) else ()
+    return Dataset(
+        'arrays', spec, splits, description, split_rule=split_rule, notes=notes, origins=origins
+    )
 
 
 def _has(arrays: Mapping, split: str) -> bool:
@@ -217,6 +225,11 @@ def _levels(parts: list[np.ndarray], declared: np.ndarray | None, path: pathlib.
     if largest < 2:
         return 2
     return 256 if all(x.dtype == np.uint8 for x in parts) else largest + 1
+
+
+def _are_whole(parts: list[np.ndarray]) -> bool:
+    """Whether all values are whole numbers."""
+    return all(bool((piece == np.floor(piece)).all()) for x in parts for piece in pieces(x))
 
 
 def _dtype_for(levels: int | None) -> type:

@@ -109,14 +109,18 @@ def option_of(spec: Spec, name: str, value: int | str) -> int:
 def indices_of(spec: Spec, names: Sequence) -> tuple:
     """Returns `config.data.without_classes` as numbers of classes.
 
+    A text may hold several names, with commas between them, as a flag gives them.
+
     Raises:
       UserError: a name is that of no class.
     """
     if spec.num_classes is None:
         return tuple(names)  # refused later, because there are no labels
     with about(f'config.data.without_classes={",".join(map(str, names))}'):
+        is_list = lambda each: isinstance(each, str) and each not in spec.class_names
+        parts = [part for each in names for part in (each.split(',') if is_list(each) else [each])]
         is_name = lambda each: isinstance(each, str) or str(each) in spec.class_names
-        return tuple(index_of(spec, str(each)) if is_name(each) else each for each in names)
+        return tuple(index_of(spec, str(each)) if is_name(each) else each for each in parts)
 
 
 def declared_classes(

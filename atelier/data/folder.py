@@ -60,8 +60,11 @@ def load(
     split_files = {split: each.pictures for split, each in found.items()}
     for split, files in split_files.items():
         if not files:
-            raise UserError(f'{bases[split]} has no images ({", ".join(sorted(SUFFIXES))})')
+            others = picture_files.listed_kinds(found[split])
+            has = f': it has {others}' if others else ''
+            raise UserError(f'{bases[split]} has no images ({", ".join(sorted(SUFFIXES))}){has}')
     notes = folder_layout.note_of_left_out(root, bases)
+    notes += picture_files.note_of_inner(split_files)
     notes += picture_files.say_passed_over(root, found.values(), strict)
     if splits == 'auto':
         folder_layout.refuse_deeper(bases, split_files)

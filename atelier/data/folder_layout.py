@@ -47,6 +47,7 @@ AMBIGUOUS = (
 CONTENTS = (
     '(dir|folder|images?|imgs?|pictures?|pics?|photos?|data|set|split|part|files?|examples?)$'
 )
+SHORT = {'tr', 'va', 'vl', 'te', 'ts'}  # beside others, they are languages or countries
 PLACEHOLDERS = 'train=NAME,valid=NAME,test=NAME'
 CLOSE = 0.83  # similarity from which a name is taken for a misspelling
 
@@ -125,6 +126,9 @@ def _by_names(root: pathlib.Path, folders: list[str]) -> dict[str, pathlib.Path]
     """Reads splits from known names; refuses names that may be splits or classes."""
     known = {name: KNOWN[name.casefold()] for name in folders if name.casefold() in KNOWN}
     alike = [name for name in folders if name not in known and is_like_a_split(name)]
+    words = {*map(str.casefold, folders)}
+    if len(words) > 1 and 'tr' in words and words <= SHORT:
+        alike = folders
     if not known and not alike:
         return {'train': root}
     is_whole = len(known) == len(folders) and len({*known.values()}) == len(known)

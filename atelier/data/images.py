@@ -102,7 +102,8 @@ def _changes(image, is_grey: bool, channels: int) -> tuple[str, ...]:
 def _has_16_bits(image) -> bool:
     if image.mode == 'I' or image.mode.startswith('I;16'):
         return True
-    return any(';16' in str(tile[3]) for tile in image.tile)
+    # not BGR;16, which is a BMP of 16 bits for all three colours
+    return any(';16' in str(tile[3]) and 'BGR' not in str(tile[3]) for tile in image.tile)
 
 
 @contextlib.contextmanager

@@ -20,18 +20,22 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Int
 
-from atelier.data.classes import with_names
+from atelier.data.classes import declared_classes, with_names
 from atelier.data.dataset import Dataset
 from atelier.data.decoding import ImageSplit, StoredImage, decoded
 from atelier.data.folder_layout import KNOWN
 from atelier.data.original.digests import digest_of
 from atelier.data.parquet_table import Table
 from atelier.errors import UserError, reading
-from atelier.log import listed, log
+from atelier.log import counted, listed, log
 from atelier.paths import user_path
 
 EXTRA = 'extra'  # of SVHN: neither trained on nor tested
 NAME = re.compile(rf'({"|".join(KNOWN)}|{EXTRA})([-_.].*)?', re.IGNORECASE)
+DIFFERENT_NAMES = (
+    'the descriptions in its files give the classes different names or orders, so equal labels may '
+    'be different classes: write all files with one description'
+)
 SHARD = re.compile(r'(\d{1,6})-of-(\d{1,6})')
 
 
@@ -72,9 +76,10 @@ def load(
         raise UserError(f'config.data.path: there is no parquet file in {root}')
 
     parts = read(files)
+    num_classes = _num_classes(parts, root)
 
     def open_splits() -> tuple[dict[str, ImageSplit], int | None]:
-        return {split: part.images for split, part in parts.items()}, _num_classes(parts, root)
+        return {split: part.images for split, part in parts.items()}, num_classes
 
     shape, by_content = tuple(image_shape), split_by == 'content'
     kind = 'parquet-content' if by_content else 'parquet'
@@ -176,6 +181,8 @@ def _joined(tables: list[Table], files: list[pathlib.Path]) -> ParquetSplit:
     """Returns the rows of all files of a split, one file after the other."""
     if len({table.label is None for table in tables}) > 1:
         raise UserError(f'{files[0].parent}: some parquet files have labels and others have none')
+    if len({table.class_names for table in tables}) > 1:
+        raise UserError(f'{files[0].parent}: {DIFFERENT_NAMES}')
     sizes = [table.count for table in tables]
     ends = np.cumsum(sizes)  # rows of the split up to the end of each file
     label = None
@@ -197,9 +204,24 @@ def _joined(tables: list[Table], files: list[pathlib.Path]) -> ParquetSplit:
 
 
 def _num_classes(parts: dict[str, ParquetSplit], root: pathlib.Path) -> int | None:
+    """Returns the number of classes, which all splits name alike; None without labels.
+
+    Raises:
+      UserError: the splits differ, or the labels are not classes.
+    """
     if len({part.label is None for part in parts.values()}) > 1:
         raise UserError(f'{root}: some splits have labels and others have none')
-    if parts['train'].label is None:
+    if parts['train'].label is None or not len(parts['train'].label):  # refused later, as empty
         return None
-    largest = max(int(part.label.max(initial=-1)) for part in parts.values())
-    return max(largest + 1, len(parts['train'].class_names))
+    labels, names = [part.label for part in parts.values()], parts['train'].class_names
+    if any(part.class_names != names for part in parts.values()):
+        raise UserError(f'{root}: {DIFFERENT_NAMES}')
+    if not names:
+        return declared_classes(labels, None, root)[0]
+    largest = max(int(label.max(initial=-1)) for label in labels)
+    if largest >= len(names):
+        raise UserError(
+            f'{root}: its description names {counted(len(names), "class")}, but labels go up to '
+            f'{largest}: correct one of them'
+        )
+    return len(names)

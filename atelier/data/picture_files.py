@@ -4,7 +4,7 @@ import collections
 import os
 import pathlib
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from atelier.errors import UserError, reading
@@ -125,6 +125,25 @@ def _kind(folder: str, name: str, is_folder: bool, is_file: bool) -> str:
 def _begins_like_a_picture(path: str) -> bool:
     with reading(path), open(path, 'rb', 0) as file:
         return STARTS.match(file.read(HEAD_BYTES)) is not None
+
+
+def note_of_inner(files: Mapping[str, Sequence[str]]) -> tuple[str, ...]:
+    """Returns a line on the folders inside classes, if there are any.
+
+    Args:
+      files: the images of each split, as paths below its folder.
+    """
+    inner = {name.rpartition('/')[0] for names in files.values() for name in names}
+    inner = sorted(name for name in inner if '/' in name)
+    if not inner:
+        return ()
+    return (f'{counted(len(inner), "folder")} inside classes, read as theirs: {listed(inner)}',)
+
+
+def listed_kinds(found: Found) -> str:
+    """Returns how many files of each kind are no pictures, as text; '' if there are none."""
+    kinds = sorted(found.passed_over.items())
+    return listed([f'{count:,} {kind}' for kind, (_, count) in kinds], MAX_NAMED)
 
 
 def say_passed_over(root: pathlib.Path, found: Iterable[Found], strict: bool) -> tuple[str, ...]:

@@ -3,11 +3,15 @@
 from collections.abc import Callable
 
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array
 
 from atelier.data.dataset import Spec
 from atelier.errors import UserError
+from atelier.log import log
 
+FAR, MUCH = 10, 50  # standard deviations of training; how many times less values vary
+Moments = float | tuple[float, ...] | np.ndarray
 Convert = Callable[[Array], Array]
 
 
@@ -37,6 +41,25 @@ def converter(source: Spec, target: Spec) -> Convert:
     if source.dequantized_levels is not None:
         return lambda x: step * jnp.clip(jnp.floor(x), 0, levels - 1)
     return lambda x: step * x
+
+
+def warn_of_units(mean: Moments, std: Moments, target: Spec) -> None:
+    """Warns if real values with these moments are probably in other units than those of `target`.
+
+    Args:
+      mean: of the values, or of each column.
+      std: their standard deviation, or that of each column.
+      target: its moments are compared.
+    """
+    shift, scale = np.mean(target.mean), np.mean(target.std)
+    distance = np.mean((np.asarray(mean) - target.mean) / target.std)
+    ratio = np.mean(np.asarray(std) / target.std)
+    if abs(distance) > FAR or 0 < ratio < 1 / MUCH:
+        log.warning(
+            'values with mean %.4g and standard deviation %.4g are compared with training values '
+            'with mean %.4g and standard deviation %.4g: are they in the same units?',
+            *(np.mean(mean), np.mean(std), shift, scale),
+        )
 
 
 def _units(spec: Spec) -> str:

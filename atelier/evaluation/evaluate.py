@@ -210,8 +210,7 @@ def per_example(run: Run, state, devices: Sequence[jax.Device]) -> dict[str, np.
         values['nll_nats'] = nll
         if log_prob.coarser is not None:  # shows how much the number of steps matters
             values['nll_half_the_steps_nats'] = -apply(log_prob.coarser)
-        if run.data.spec.has_bits_per_dim:  # bits are meaningless for a density
-            values.update(per_dimension(run.data, SPLIT, nll))
+        values.update(per_dimension(run.data, SPLIT, nll))
     return values
 
 

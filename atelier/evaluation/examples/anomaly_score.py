@@ -8,12 +8,13 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from atelier.core import game
-from atelier.core.abilities import LogProb, PerExample, Reconstruct
+from atelier.core.abilities import LabelPrior, LogProb, PerExample, Reconstruct
 from atelier.core.family import is_class_conditional
 from atelier.core.randomness import Stream, key_for
 from atelier.data.dataset import Dataset
 from atelier.errors import UserError, check_option
 from atelier.evaluation.per_example.over_examples import over_examples
+from atelier.log import counted
 from atelier.run.experiment import Run
 
 SCORES = ('nll', 'reconstruction')
@@ -53,9 +54,15 @@ def description_of(run: Run, name: str, is_given: bool = False) -> str:
         description = 'reconstruction error 1/2 |x - x^|^2, x normalized'
         return description + (which if classes_of(run) else '')
     kind = run.family.ability(LogProb).description.replace('lower bound', 'upper bound of it')
-    class_note = ', likelihood averaged over the classes' if classes_of(run) else ''
+    class_note = f', likelihood averaged over {weighting_of(run)}' if classes_of(run) else ''
     text_note = ', of all characters of a window' if run.data.spec.symbols is not None else ''
     return f'negative log-likelihood in nats ({kind}{class_note}{text_note})'
+
+
+def weighting_of(run: Run) -> str:
+    """Returns what the likelihood of an example without a label is averaged over."""
+    has_prior = run.family.ability(LabelPrior) is not None
+    return 'its own p(label)' if has_prior else counted(len(classes_of(run)), 'class')
 
 
 def classes_of(run: Run) -> list[int]:
@@ -69,13 +76,14 @@ def scorer(run: Run, data: Dataset, name: str, devices: Sequence[jax.Device]) ->
     """Returns score(state, x) -> [n], float64, for stored examples x [n, *event] of `data`.
 
     The score depends on x alone; labels of `data` are ignored. A class-conditional family is
-    evaluated for each of its training classes in turn: nll is -log mean_y p(x | y), and the
-    reconstruction error is the smallest over classes. Random draws are the same as in an
+    evaluated for each of its training classes in turn: nll is -log mean_y p(x | y), or
+    -log sum_y p(y) p(x | y) if the model has p(y), and the reconstruction error is the smallest
+    over classes. Random draws are the same as in an
     evaluation, so for other families nll on the test split equals that of --mode=evaluate. Text is
     an exception: its windows overlap, and here each window counts all of its characters.
     """
     score = {'nll': _nll, 'reconstruction': _reconstruction_error}[name](run)
-    classes = classes_of(run)
+    classes, prior = classes_of(run), run.family.ability(LabelPrior)
 
     def unconditional(weights, batch, rng):
         return score(weights, {'x': batch['x']}, rng)
@@ -85,10 +93,12 @@ def scorer(run: Run, data: Dataset, name: str, devices: Sequence[jax.Device]) ->
             label = jnp.full(len(batch['x']), index, jnp.int32)
             return score(weights, {'x': batch['x'], 'label': label}, rng)
 
-        scores = jax.lax.map(for_class, jnp.asarray(classes, jnp.int32))
+        index = jnp.asarray(classes, jnp.int32)
+        scores = jax.lax.map(for_class, index)
         if name == 'reconstruction':
             return jnp.min(scores, 0)
-        return jnp.log(len(classes)) - jax.nn.logsumexp(-scores, axis=0)
+        log_prior = jnp.zeros(len(classes)) if prior is None else prior.log_probs(weights)[index]
+        return -jax.nn.logsumexp(jax.nn.log_softmax(log_prior)[:, None] - scores, axis=0)
 
     f = over_classes if classes else unconditional
     apply = over_examples(f, data, run.config.eval.batch_size, devices)

@@ -2,22 +2,26 @@
 
 import pathlib
 import zipfile
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
 from atelier.data import dataset
 from atelier.data.arrays import check_float32
+from atelier.data.classes import MAX_SHOWN, described, stored_names
 from atelier.data.dataset import Dataset, Spec
+from atelier.data.moments import moments
 from atelier.data.npz_files import open_npz
 from atelier.data.origins import Origins, joined, named, of_splits
 from atelier.data.splits import SPLITS
 from atelier.data.stand_in import StandIn, stand_in
 from atelier.data.text import encode, scored_once
 from atelier.data.text_splits import positions
-from atelier.errors import UserError, about, check_option, reading
+from atelier.data.units import warn_of_units
+from atelier.errors import UserError, about, check_option, reading, shortened
 from atelier.evaluation.examples.given_pictures import of_folder, pictures, stored_levels
-from atelier.log import counted
+from atelier.log import counted, listed
 from atelier.paths import user_path
 from atelier.run.experiment import Run
 
@@ -136,13 +140,37 @@ def _arrays(run: Run, file: pathlib.Path) -> tuple[dict[str, np.ndarray], Origin
         suffixes = [suffix for suffix in ('', *(f'_{s}' for s in SPLITS)) if f'x{suffix}' in arrays]
         if not suffixes:
             raise UserError(f'it has no x: it has {", ".join(arrays) or "nothing"}')
-        parts = [_checked(run, arrays[f'x{suffix}']) for suffix in suffixes]
         labels = [arrays[f'label{suffix}'] for suffix in suffixes if f'label{suffix}' in arrays]
+        _check_keys(run, arrays, suffixes, len(labels))
+        parts = [_checked(run, arrays[f'x{suffix}']) for suffix in suffixes]
     split, sizes = {'x': np.concatenate(parts)}, [len(part) for part in parts]
-    if len(labels) == len(parts):
+    if labels:
         split['label'] = _checked_labels(run, np.concatenate(labels), sum(sizes))
     names = [f'{file.name}:x{suffix}' if suffix else file.name for suffix in suffixes]
     return split, named(names, sizes)
+
+
+def _check_keys(run: Run, arrays: Mapping, suffixes: list[str], num_labels: int) -> None:
+    """Refuses keys that would be ignored, and levels or names of classes that the run has not."""
+    known = {f'{kind}{suffix}' for kind in ('x', 'label') for suffix in suffixes}
+    unknown = sorted(set(arrays) - known - {'levels', 'class_names'})
+    if unknown or 0 < num_labels < len(suffixes):
+        raise UserError(
+            f'it has {", ".join(arrays)}: known are x or x_train, x_valid, x_test, label likewise '
+            'for each of them or for none, levels and class_names'
+        )
+    spec, levels = run.data.spec, stored_levels(run)
+    if 'levels' in arrays and arrays['levels'].tolist() != levels:
+        raise UserError(
+            f'it has {shortened(arrays["levels"].tolist())} levels, and {run.data.name} has '
+            f'{levels or "real values"}: give x in the units of the run'
+        )
+    names = [str(name) for name in arrays.get('class_names', np.array([])).ravel().tolist()]
+    if num_labels and names and spec.class_names and stored_names(names) != spec.class_names:
+        raise UserError(
+            f'its class_names are {listed(names, MAX_SHOWN)}, and those of the run are '
+            f'{described(spec, range(spec.num_classes))}: number the labels as the run does'
+        )
 
 
 def _checked(run: Run, x: np.ndarray) -> np.ndarray:
@@ -157,6 +185,7 @@ def _checked(run: Run, x: np.ndarray) -> np.ndarray:
     if x.dtype.kind == 'f':
         check_float32(x, 'x')
     if levels is None:
+        warn_of_units(*moments(x), run.data.spec)
         return x.astype(np.float32)
     if (x != np.floor(x)).any() or x.min() < 0 or x.max() >= levels:
         raise UserError(

@@ -17,6 +17,7 @@ from atelier.evaluation.latents.disentanglement import entropy, mutual_informati
 from atelier.evaluation.latents.information import active_units, information, kl_per_dimension
 from atelier.evaluation.per_example.over_examples import over_examples
 from atelier.evaluation.samples.features import FeatureFunction
+from atelier.evaluation.samples.sampling import has_known_classes
 from atelier.log import log
 from atelier.run.experiment import Run
 
@@ -64,6 +65,7 @@ def latent_diagnostics(
     elif space.decode is not None:
         metrics['continuity'] = _change_summary(continuity(run, state, codes, devices))
     has_classifier = features is not None and features.classifier is not None
+    has_classifier &= has_known_classes(run, 'test')  # else real examples are no reference
     if space.decode is not None and has_classifier:
         metrics['completeness'] = completeness(run, state, features, devices)
     if 'factors' in run.data.splits['test']:

@@ -10,8 +10,9 @@ import numpy as np
 from atelier.core.abilities import Classify
 from atelier.core.family import codes_of, is_class_conditional
 from atelier.data import preprocess
+from atelier.data.classes import described
 from atelier.data.dataset import Spec
-from atelier.data.units import converter
+from atelier.data.units import converter, warn_of_units
 from atelier.errors import UserError, about
 from atelier.evaluation.per_example.over_examples import over_examples
 from atelier.log import counted, log
@@ -96,8 +97,8 @@ def classifier_for(run: Run) -> Run:
     """Returns the run that config.eval.classifier names.
 
     Raises:
-      UserError: that run does not exist or is not a classifier, the event shape or number of
-        classes differs, or samples cannot be converted to the units of its data.
+      UserError: that run does not exist or is not a classifier, the event shape, the number or
+        the names of classes differ, or samples cannot be converted to the units of its data.
     """
     with about('config.eval.classifier'):
         return _classifier_for(run)
@@ -139,6 +140,13 @@ def _classifier_for(run: Run) -> Run:
             f'{folder} has {classifier_spec.num_classes} classes, but {run.data.name} has '
             f'{spec.num_classes}'
         )
+    if (
+        spec.class_names
+        and classifier_spec.class_names
+        and spec.class_names != classifier_spec.class_names
+    ):
+        ours, its = (described(each, range(each.num_classes)) for each in (spec, classifier_spec))
+        raise UserError(f'{folder} has the classes {its}, in order, but {run.data.name} has {ours}')
     if classifier.data.name != run.data.name:
         log.warning(
             '%s is a classifier of %s, not of %s', folder, classifier.data.name, run.data.name
@@ -156,6 +164,8 @@ def from_classifier(run: Run, devices: Sequence[jax.Device]) -> FeatureFunction:
     if classifier.data.name == run.data.name:  # of others, `classifier_for` has warned
         warn_of_leakage(run, classifier.folder, ('test',))
     family, converted = classifier.family, converter(run.data.spec, classifier.data.spec)
+    if run.data.spec.interval is None:
+        warn_of_units(run.data.spec.mean, run.data.spec.std, classifier.data.spec)
     with about('config.eval.classifier'):
         _, state, description = restore.load(classifier)
 

@@ -36,7 +36,13 @@ from atelier.evaluation.samples.neighbours import (
     overlap_metrics,
     share_of_repeats,
 )
-from atelier.evaluation.samples.sampling import labels_like, sampler, save_columns, split_examples
+from atelier.evaluation.samples.sampling import (
+    has_known_classes,
+    labels_like,
+    sampler,
+    save_columns,
+    split_examples,
+)
 from atelier.log import counted, log
 from atelier.report import image_grids
 from atelier.run.experiment import Run
@@ -87,6 +93,9 @@ def compare_with_data(
     training examples.
     """
     if run.family.ability(Sample) is None:
+        return {}
+    if not has_known_classes(run, 'test'):
+        log.warning('samples are not compared with data: no test example has a class of training')
         return {}
     if features is not None:
         return _compare_in_features(features, run, state, devices, image_path)

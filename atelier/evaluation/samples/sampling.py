@@ -91,7 +91,8 @@ def split_examples(
 ) -> np.ndarray:
     """Returns up to `max_examples` x of a split, preprocessed as in evaluation, in a fixed order.
 
-    Classes that training never saw are left out, since samples cannot represent them.
+    Classes that training never saw are left out, since samples cannot represent them, unless the
+    split has no others.
     """
     x = run.data.splits[split]['x']
     return preprocessed(run, state, devices, x[_order(run, split)[:max_examples]])
@@ -107,20 +108,36 @@ def preprocessed(
 
 
 def labels_like(run: Run, split: str, max_examples: int) -> np.ndarray | None:
-    """Returns the labels of the examples of `split_examples`, or None if not class-conditional."""
+    """Returns the labels of the examples of `split_examples`, or None if not class-conditional.
+
+    If training never saw any of them, these are the classes of training in turn.
+    """
     if not is_class_conditional(run.family):
         return None
-    label = np.asarray(run.data.splits[split]['label'], np.int32)
-    return label[_order(run, split)[:max_examples]]
+    index = _order(run, split)[:max_examples]
+    if not has_known_classes(run, split):
+        return np.resize(np.array(run.data.spec.known_classes, np.int32), len(index))
+    return np.asarray(run.data.splits[split]['label'], np.int32)[index]
+
+
+def has_known_classes(run: Run, split: str) -> bool:
+    """Whether an example of the split has a class that training saw, or there are no labels."""
+    return bool(_is_known(run, split).any())
+
+
+def _is_known(run: Run, split: str) -> np.ndarray:
+    """Returns whether training saw the class of each example [n] of a split."""
+    label = run.data.splits[split].get('label') if run.data.spec.left_out else None
+    if label is None:
+        return np.ones(run.data.size(split), bool)
+    return ~np.isin(np.asarray(label), run.data.spec.left_out)
 
 
 def _order(run: Run, split: str) -> np.ndarray:
-    """Returns indices of a split in a fixed order, without classes that training never saw."""
+    """Returns the indices of `split_examples`: a fixed order, without classes never seen."""
     order = fixed_order(run.data.size(split))
-    if not run.data.spec.left_out:
-        return order
-    label = np.asarray(run.data.splits[split]['label'])
-    return order[~np.isin(label[order], run.data.spec.left_out)]
+    is_known = _is_known(run, split)[order]
+    return order[is_known] if is_known.any() else order
 
 
 def reconstructor(run: Run, devices: Sequence[jax.Device]) -> Callable | None:

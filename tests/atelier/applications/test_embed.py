@@ -153,3 +153,16 @@ def test_bad_input_raises_one_line(tmp_path, vae, complaint):
     assert 'train split of digits has 4 examples, fewer than 5' in message
     line = complaint(perform, embed.APPLICATION, assembled(tmp_path, 'gan'))
     assert 'has no encoder; modes that fit it: ' in line
+
+
+@pytest.mark.parametrize('labels', [[0, 1], [0, 9], None])
+def test_classes_that_training_left_out_are_told_if_there_are_examples_of_them(vae, caplog, labels):
+    codes = levels([[0, 0], [1, 1]])
+    test = {'x': codes} if labels is None else {'x': codes, 'label': np.array(labels)}
+    run = of_codes(vae, {'x': codes, 'label': np.array([0, 1])}, test)
+    run = run._replace(data=run.data._replace(spec=run.data.spec._replace(left_out=(7, 9))))
+    embed.apply(run, num_neighbours=1)
+    told = [record.getMessage() for record in caplog.records if 'left out' in record.getMessage()]
+    assert [line.split(':')[0] for line in told] == (
+        ['training left out classes 9'] if labels == [0, 9] else []
+    )

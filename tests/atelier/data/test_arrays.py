@@ -181,6 +181,16 @@ def test_levels_are_inferred_from_dtype_and_largest_value(npz, x, dtype, levels)
     assert data.spec.levels == levels
 
 
+@pytest.mark.parametrize(
+    ('x', 'is_told'), [(np.eye(30), True), (np.eye(30, dtype=int), False), (np.eye(30) / 2, False)]
+)
+def test_whole_numbers_as_floats_are_told(npz, x, is_told):
+    """The density of a few values grows without limit, so that its numbers say nothing."""
+    notes = arrays.load(npz(x=x)).notes
+    assert [note for note in notes if 'whole numbers as floats' in note] == [*notes][: int(is_told)]
+    assert bool(notes) == is_told
+
+
 @pytest.mark.parametrize('levels', [20, np.uint8(32), 256, 1000])
 def test_the_file_may_declare_its_levels(npz, levels):
     assert arrays.load(npz(x=TABLE, levels=levels)).spec.levels == levels

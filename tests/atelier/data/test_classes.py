@@ -95,6 +95,8 @@ def test_names_of_classes_in_an_npz(npz, complaint):
     without = load(file, without_classes=('dog',))
     assert without.spec.left_out == (1,) and 'without dog in training' in without.description
     assert {*without.splits['train']['label'].tolist()} == {0, 2}
+    several = load(file, without_classes=('cow,dog',))  # as a flag gives them
+    assert several.spec.left_out == (1, 2)
     line = complaint(load, file, without_classes=('cta',))
     assert 'without_classes=cta' in line and "'cat'" in line
 

@@ -473,7 +473,10 @@ def test_a_path_that_is_not_a_folder_is_refused(tmp_path, monkeypatch, complaint
     ('files', 'message'),
     [
         ({}, r'/pictures has no images \(.bmp, .*\)'),
-        ({'a.txt': b'', '.b.png': b''}, r'/pictures has no images'),
+        (
+            {'a.tga': b'', 'b.tga': b'', 'a.heic': b'', '.b.png': b''},
+            r'/pictures has no images \(.*\): it has 1 .heic, 2 .tga, 1 hidden$',
+        ),
         (below('train', numbered(1)) | {'test/a.txt': b''}, '/pictures/test has no images'),
         (numbered(1) | {'x/a.png': picture(1)}, '/000.png lies beside sub-folders'),
         (
@@ -554,6 +557,7 @@ def test_a_folder_keeps_its_name_beside_a_link_to_it(pictures, tmp_path):
     data = folder.load(path)
     assert data.spec.class_names == ('real', 'z')
     assert data.notes == (
+        '1 folder inside classes, read as theirs: z/deep',
         f'passed over 2 links to folders read already: {root}/again, {root}/deep',
         f'1 folder without pictures: {root}/nothing',
     )

@@ -147,6 +147,17 @@ def test_of_16_bits_the_high_byte_is_kept(kind, channels):
     assert '16-bit (cut to their high byte)' in changes
 
 
+def test_a_bmp_of_16_bits_for_all_colours_loses_nothing():
+    """Its colours have 5, 6 and 5 bits: none is cut."""
+    pixels = struct.pack('<4H', 0xF800, 0x07E0, 0x001F, 0xFFFF)  # the lower row comes first
+    masks = struct.pack('<3I', 0xF800, 0x07E0, 0x001F)
+    header = struct.pack('<IiiHHIIiiII', 40, 2, 2, 1, 16, 3, len(pixels), 0, 0, 0, 0)
+    file = struct.pack('<2sIHHI', b'BM', 66 + len(pixels), 0, 0, 66)
+    x, changes = images.picture('a.bmp', file + header + masks + pixels, (2, 2, 3), False)
+    assert changes == ()
+    assert x.tolist() == [[[0, 0, 255], [255] * 3], [[255, 0, 0], [0, 255, 0]]]
+
+
 @pytest.mark.parametrize(('colour_type', 'stored_channels'), [(2, 3), (6, 4)])
 def test_of_48_bits_the_high_byte_is_kept_and_said(colour_type, stored_channels):
     values = np.random.RandomState(0).randint(0, 65536, (4, 5, stored_channels))

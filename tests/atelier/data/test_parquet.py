@@ -180,7 +180,7 @@ BAD = {
     'label of nulls': (table(image=IMAGES, label=[None, *range(19)]), 'has to hold whole numbers'),
     'negative label': (table(image=IMAGES, label=list(range(-1, 19))), 'from 0 on, got -1'),
     'large label': (table(image=IMAGES, label=[2**40] * 20), 'whole numbers from 0 on'),
-    'many classes': (table(image=IMAGES, label=[*range(19), 2**20]), 'declares 1,048,577 classes'),
+    'many classes': (table(image=IMAGES, label=[*range(19), 2**20]), 'would be 1,048,577 classes'),
     'empty': (table(image=pyarrow.array([], pyarrow.binary())), 'is empty'),
 }
 
@@ -197,6 +197,24 @@ def test_splits_of_different_kinds_are_refused(tmp_path, complaint):
     assert 'some splits have labels and others have none' in complaint(loaded, tmp_path)
     write_parquet(tmp_path / 'train-2.parquet', X)
     assert 'some parquet files have labels' in complaint(loaded, tmp_path)
+
+
+@pytest.mark.parametrize('second', ['test', 'train-00001-of-00002'])
+@pytest.mark.parametrize('names', [['bee', 'ant', 'cat'], ['ant', 'bee'], []])
+def test_files_that_name_classes_differently_are_refused(tmp_path, complaint, second, names):
+    """Equal labels would be different classes."""
+    first = 'train' if second == 'test' else 'train-00000-of-00002'
+    write_parquet(tmp_path / f'{first}.parquet', X, LABEL, names=['ant', 'bee', 'cat'])
+    write_parquet(tmp_path / f'{second}.parquet', X[:5], LABEL[:5], names=names)
+    assert 'different names or orders' in complaint(loaded, tmp_path)
+
+
+def test_labels_that_are_no_classes_are_refused(tmp_path, complaint):
+    """Above the classes that are named; or a special value, such as 255 for none."""
+    write_parquet(tmp_path / 'a.parquet', X, LABEL, names=['ant', 'bee'])
+    assert 'names 2 classes, but labels go up to 2' in complaint(loaded, tmp_path / 'a.parquet')
+    write_parquet(tmp_path / 'b.parquet', X, np.where(LABEL == 2, 255, LABEL))
+    assert 'there would be 256 classes' in complaint(loaded, tmp_path / 'b.parquet')
 
 
 def test_a_large_image_is_refused(tmp_path, complaint, monkeypatch):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from atelier.data.dataset import Spec
-from atelier.data.units import converter
+from atelier.data.units import converter, warn_of_units
 from atelier.errors import UserError
 
 SHAPE = (2, 2)
@@ -16,6 +16,24 @@ def test_real_values_stay_as_they_are_whatever_their_moments():
     x = np.full((1, *SHAPE), 0.9, np.float32)
     convert = converter(REAL._replace(mean=0.9, std=0.1), REAL._replace(mean=0.5, std=0.3))
     np.testing.assert_array_equal(convert(x), x)
+
+
+@pytest.mark.parametrize(
+    ('mean', 'std', 'is_told'),
+    [
+        (0.9, 0.03, False),
+        (128.0, 80.0, True),
+        (0.002, 0.001, True),
+        (1.0, 0.0, False),
+        (3.0, 2.0, False),
+    ],
+)
+@pytest.mark.parametrize('num_columns', [0, 2])
+def test_real_values_in_other_units_are_told(caplog, mean, std, is_told, num_columns):
+    """Of one moment for all values, or one for each column."""
+    one = lambda value: (value,) * num_columns or value
+    warn_of_units(one(mean), one(std), REAL._replace(mean=one(0.5), std=one(0.3)))
+    assert ('in the same units' in caplog.text) == is_told
 
 
 def test_levels_are_converted_exactly():

@@ -6,10 +6,11 @@ import json
 import jax
 import numpy as np
 import pytest
-from support import assembled, replaced
+from support import assembled, replaced, with_unknown_class
 
 import train_lib
 from atelier.core.abilities import Sample
+from atelier.evaluation.samples.sampling import labels_like
 from atelier.report.metrics_log import MetricsLog, read_metrics
 from atelier.run import restore
 from atelier.run.checkpoint import Memory
@@ -123,3 +124,14 @@ def test_training_reports_a_discriminator_that_wins(tmp_path, caplog):
     last = [json.loads(line) for line in (run.folder / 'metrics.jsonl').read_text().splitlines()]
     valid = [row for row in last if 'valid/accuracy_real' in row]
     assert np.min([valid[-1]['valid/accuracy_real'], valid[-1]['valid/accuracy_fake']]) > 0.98
+
+
+@pytest.mark.parametrize('config', ['gan', 'cgan'])
+def test_a_validation_split_of_unknown_classes_alone_is_watched_whole(tmp_path, config):
+    """Samples, which cannot be of those classes, are compared with its examples anyway."""
+    run = with_unknown_class(assembled(tmp_path / 'run', config))
+    (row,) = look(run)
+    assert np.isfinite(row['valid/coverage'])
+    if config == 'cgan':
+        labels = labels_like(run, 'valid', 20)
+        np.testing.assert_array_equal(labels, [*range(9), *range(9), 0, 1])

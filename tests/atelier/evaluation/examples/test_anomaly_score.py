@@ -9,7 +9,7 @@ from scipy.special import logsumexp
 from scipy.stats import norm
 from support import with_abilities
 
-from atelier.core.abilities import LogProb, Reconstruct, Sample
+from atelier.core.abilities import LabelPrior, LogProb, Reconstruct, Sample
 from atelier.data import dataset
 from atelier.evaluation import evaluate
 from atelier.evaluation.examples import outliers
@@ -80,6 +80,21 @@ def test_a_family_of_classes_is_averaged_over_those_it_was_trained_on(
     np.testing.assert_allclose(values, 0.5 * away.sum(-1).min(1), rtol=1e-5)
 
 
+@pytest.mark.parametrize('left_out', [(), (0, 9)])
+def test_a_family_with_p_of_the_label_is_averaged_by_it(vae, images, left_out):
+    """Over the classes of training alone."""
+    log_prior = np.log(np.arange(1, 11) / 55)
+    spec = vae.data.spec._replace(left_out=left_out)
+    prior = LabelPrior(lambda weights: jnp.asarray(log_prior, jnp.float32))
+    run = with_abilities(vae, LogProb(nats_of_class, 'exact'), Sample(None, True), prior)
+    run = run._replace(data=run.data._replace(spec=spec))
+    known = np.delete(np.arange(10), left_out)
+    logs = norm.logpdf(flat(images)[:, None], CENTRES[known][:, None]).sum(-1)
+    joint = logs + log_prior[known] - logsumexp(log_prior[known])
+    np.testing.assert_allclose(scores(run, 'nll', images), -logsumexp(joint, axis=1), rtol=1e-5)
+    assert '(exact, likelihood averaged over its own p(label))' in description_of(run, 'nll')
+
+
 @pytest.mark.parametrize('num_devices', [1, 8])
 def test_without_classes_the_score_is_the_reconstruction_error(vae, images, num_devices):
     half = lambda weights, batch, rng: batch['x'] / 2
@@ -116,7 +131,7 @@ def test_the_report_describes_each_score(vae):
     assert description_of(vae, 'nll') == 'negative log-likelihood in nats (estimate, k = 10)'
     bound = with_abilities(vae, LogProb(nats_of_class, 'lower bound', 'k = 7'))
     assert '(upper bound of it, k = 7)' in description_of(bound, 'nll')
-    assert '(exact, likelihood averaged over the classes)' in description_of(by_class(vae), 'nll')
+    assert '(exact, likelihood averaged over 10 classes)' in description_of(by_class(vae), 'nll')
     assert description_of(by_class(vae), 'reconstruction').endswith('of the best class')
     given = description_of(by_class(vae), 'reconstruction', is_given=True)
     assert given.endswith('normalized, given the label')

@@ -16,6 +16,7 @@ from atelier.evaluation.examples import given
 from atelier.evaluation.samples.sampling import preprocessed
 from atelier.run import restore
 
+ERROR = {'half_squared_error', 'label'}
 pytestmark = pytest.mark.usefixtures('quick_compilation', 'untrained')
 
 
@@ -109,6 +110,54 @@ def test_scores_are_described_as_what_they_are(tmp_path, mine, vae):
         assert kinds['half_squared_error'].endswith(words)
     assert labelled['log_prob_nats'].endswith('given the label')
     assert unlabelled['log_prob_nats'].endswith('averaged over 10 classes')
+
+
+def test_densities_have_no_bits_per_dim(tmp_path):
+    """Their value would depend on the units of x."""
+    run = assembled(tmp_path, 'ppca', 'moons,debug')
+    assert {'log_prob_nats'} == {*perform(applications.load('score'), run)} - {
+        'file',
+        'row',
+        *ERROR,
+    }
+
+
+def named_classes(run, *names):
+    return run._replace(data=run.data._replace(spec=run.data.spec._replace(class_names=names)))
+
+
+@pytest.mark.parametrize(
+    ('named_arrays', 'words'),
+    [
+        ({'y': np.arange(6)}, 'known are x or x_train'),
+        ({'labels': np.arange(6)}, 'known are x or x_train'),
+        ({'x_test': np.zeros((6, 8, 8, 1), np.uint8), 'label': np.arange(6)}, 'for none'),
+        ({'levels': 256}, 'it has 256 levels, and digits has 17'),
+        ({'label': np.arange(6), 'class_names': np.array([*'bacdefghij'])}, 'its class_names'),
+        ({'label': np.arange(6), 'class_names': np.array([*'abcdef'])}, 'its class_names'),
+    ],
+)
+def test_an_npz_that_would_be_read_differently_is_refused(vae, mine, tmp_path, named_arrays, words):
+    """As in training: no key is ignored, and no label is another class than its name says."""
+    np.savez(tmp_path / 'a.npz', x=mine[1], **named_arrays)
+    with pytest.raises(UserError, match=words):
+        given.read(named_classes(vae, *'abcdefghij'), str(tmp_path / 'a.npz'))
+
+
+def test_an_npz_may_repeat_the_levels_and_the_names_of_the_run(vae, mine, tmp_path):
+    label, names = np.arange(6), np.array([*'abcdefghij'])
+    np.savez(tmp_path / 'a.npz', x=mine[1], label=label, levels=17, class_names=names)
+    data = given.read(named_classes(vae, *names.tolist()), str(tmp_path / 'a.npz'))
+    np.testing.assert_array_equal(data.splits['test']['label'], label)
+
+
+@pytest.mark.parametrize(('scale', 'is_told'), [(1, False), (3, False), (255, True), (1e-3, True)])
+def test_real_values_in_other_units_are_told(tmp_path, caplog, scale, is_told):
+    run = assembled(tmp_path / 'run', 'ppca', 'moons,debug')
+    x = run.data.splits['test']['x'] + 3  # far from 0, where no unit changes a value
+    spec = run.data.spec._replace(mean=(3.0, 3.0), std=(1.0, 1.0))
+    given.from_arrays(run._replace(data=run.data._replace(spec=spec)), scale * x)
+    assert ('in the same units' in caplog.text) == is_told
 
 
 def test_any_split_can_be_asked_for(vae):

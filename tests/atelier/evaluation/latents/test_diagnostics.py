@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from support import assembled, replaced, with_abilities, without
+from support import assembled, replaced, with_abilities, with_unknown_class, without
 
 from atelier import files
 from atelier.core.abilities import Codes, LogProb, Sample
@@ -165,3 +165,10 @@ def test_a_family_without_a_decoder_needs_no_classifier(judged):
     codes = judged.family.ability(Codes)._replace(decode=None)
     silent = judged._replace(family=replaced(judged.family, codes))
     assert sample_quality.chosen_features(silent, ONE) is None
+
+
+def test_a_test_split_of_unknown_classes_alone_has_diagnostics(tmp_path):
+    """The step of a code is compared with distances between these examples."""
+    metrics = diagnosed(with_unknown_class(assembled(tmp_path / 'run', 'vae')))
+    assert 0 < metrics['continuity']['mean'] < 10
+    assert 'completeness' not in metrics

@@ -137,3 +137,19 @@ def test_a_classifier_gets_examples_in_its_own_units(tmp_path, untrained):
     raw = {'x': x[:9]}
     codes, _ = encoded(classifier, restore.initial_state(classifier), raw, ONE)
     np.testing.assert_allclose(outputs.features, codes, rtol=1e-5, atol=1e-6)
+
+
+def test_a_classifier_of_classes_in_another_order_is_refused(tmp_path, untrained, complaint):
+    """Its class 0 is not class 0 of the run."""
+    x, label = np.random.RandomState(0).randint(0, 17, (200, 8, 8, 1)), np.arange(200) % 2
+    for name, names in (('classifier', ['cat', 'dog']), ('gan', ['dog', 'cat'])):
+        np.savez(tmp_path / f'{name}.npz', x=x, label=label, levels=17, class_names=names)
+    classifier, run = (
+        assembled(tmp_path / name, name, 'arrays,debug', data__path=str(tmp_path / f'{name}.npz'))
+        for name in ('classifier', 'gan')
+    )
+    classifier.folder.mkdir()
+    run_folder.write_config(classifier, 1)
+    run.config.eval.classifier = str(classifier.folder)
+    line = complaint(features.feature_function, run, ONE)
+    assert 'has the classes cat, dog, in order, but arrays has dog, cat' in line

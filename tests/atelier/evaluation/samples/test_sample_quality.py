@@ -3,7 +3,7 @@
 import jax
 import numpy as np
 import pytest
-from support import assembled, replaced, trained_classifier
+from support import assembled, replaced, trained_classifier, with_unknown_class
 
 from atelier import files
 from atelier.core.abilities import Sample
@@ -208,3 +208,10 @@ def test_the_entropy_score_lies_between_one_and_the_number_of_classes():
     assert entropy_score(np.full((50, 10), 0.1)) == pytest.approx(1)
     half = np.eye(10)[np.arange(100) % 5]
     assert entropy_score(half) == pytest.approx(5)
+
+
+def test_samples_are_not_compared_with_unknown_classes_alone(tmp_path, caplog):
+    run = with_unknown_class(assembled(tmp_path, 'gan'))
+    features = FeatureFunction('flat', lambda x: FeatureOutput(x.reshape(len(x), -1), None))
+    assert compare_with_data(run, restore.initial_state(run), jax.devices()[:1], features) == {}
+    assert 'no test example has a class of training' in caplog.text
