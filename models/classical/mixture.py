@@ -217,7 +217,7 @@ def metrics_of(parts: MixtureParts, params, batch: Batch) -> dict[str, jax.Array
     return {
         **terms,
         'accuracy': is_correct.astype(jnp.float32),
-        'cross_entropy_nats': -elbo.categorical_log_prob(batch['label'], joint),
+        'cross_entropy_nats': -elbo.categorical_log_prob(batch['label'], possible),
     }
 
 
