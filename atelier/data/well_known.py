@@ -97,7 +97,7 @@ def _found(known: Known, location: pathlib.Path) -> Found:
                     f'{location} has {known.name} as prepared by TFDS: set config.data.data_dir to '
                     'it, not config.data.path'
                 )
-        elif location.suffix == '.npz' and known.class_names:
+        elif location.suffix == '.npz' and well_known_npz in FORMATS[known.name]:
             found = well_known_npz, (location,)
         elif location.suffix == '.parquet':
             found = well_known_parquet, well_known_parquet.find(location, known)
@@ -109,9 +109,8 @@ def _found(known: Known, location: pathlib.Path) -> Found:
                 found = None
     if found is None:
         raise UserError(
-            f'{location} has no files of {known.name}: expected {_series(known.files)}, '
-            f'{known.name}.npz or parquet files; pictures in folders are read by '
-            '--config.data.name=folder'
+            f'{location} has no files of {known.name}: expected {_expected(known)}; pictures in '
+            'folders are read by --config.data.name=folder'
         )
     return found
 
@@ -185,6 +184,12 @@ def _how_to_get(known: Known, root: pathlib.Path, obstacle: str) -> str:
         'into a folder and add --config.data.path=FOLDER, or set config.data.data_dir to a folder '
         f'in which TFDS has prepared it{digits}; {obstacle}; docs/data.md has more ways'
     )
+
+
+def _expected(known: Known) -> str:
+    """Returns the files of each format that `FORMATS` has for the set."""
+    npz = f', {known.name}.npz' if well_known_npz in FORMATS[known.name] else ''
+    return f'{_series(known.files)}{npz} or parquet files'
 
 
 def _series(names: tuple[str, ...]) -> str:
