@@ -18,7 +18,7 @@ from atelier.data.sources import POINTS as POINTS  # for configs
 from atelier.data.sources import SOURCES as SOURCES
 from atelier.data.sources import settings_of, source
 from atelier.data.spec import Spec
-from atelier.data.splits import check_rule, hold_out
+from atelier.data.splits import check_rule, hold_out, printed_rule
 from atelier.errors import UserError, choose
 
 # fields of config.data that some sources read
@@ -131,7 +131,7 @@ def load(config, may_prepare: bool = False) -> Dataset:
     if missing:
         origin = f'{" and ".join(missing)} cut from the end of train'
     else:
-        origin = loaded.split_origin or loaded.split_rule
+        origin = loaded.split_origin or printed_rule(loaded.split_rule)
     splits = hold_out(loaded.splits, data.num_valid)
     loaded = loaded._replace(splits=splits, split_origin=origin)
     if loaded.split_rule:
