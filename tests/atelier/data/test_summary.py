@@ -88,6 +88,17 @@ def test_constant_columns_and_copies_are_said():
     assert 'training values 0 to 17' in text
 
 
+@pytest.mark.parametrize('shape', [(3,), (3, 1), ()])
+def test_a_range_of_some_examples_says_so(monkeypatch, shape):
+    x = np.arange(10.0).reshape(10, *(1 for _ in shape)) * np.ones(shape)
+    data = Dataset('mine', Spec(shape, None, None), splits_of(x), '')
+    assert 'only' not in table(data)
+    monkeypatch.setattr(summary, 'MAX_VALUES', 4 * data.spec.num_dims)
+    columns = ' and columns with one value' if shape == (3,) else ''
+    assert f'  range{columns}: of the first 4 training examples only' in table(data).splitlines()
+    assert 'training values 0 to 3' in table(data)
+
+
 def test_copies_of_large_data_are_not_counted(monkeypatch):
     monkeypatch.setattr(summary, 'MAX_COMPARED', 10)
     data = Dataset('mine', Spec((3,), None, None), splits_of(np.zeros((10, 3))), '')
