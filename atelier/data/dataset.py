@@ -38,9 +38,10 @@ class Dataset(NamedTuple):
     describes `x`. `modes` are the modes of the density that the data were drawn from, if known.
     `split_rule` describes which splits were made by content, and how; '': none. `split_origin`
     describes how missing splits were made by any rule; '': the data have all three. `notes` are
-    lines on what was converted or passed over when the data were read. `origins` are the files and
-    rows of the examples, if they come from files. `stored_levels` are the levels before data were
-    binarised, None if they were not; `stored` has the x of each split that a fixed draw replaced.
+    lines on what was converted or passed over, logged when the data were read. `origins` are the
+    files and rows of the examples, if they come from files. `stored_levels` are the levels before
+    data were binarised, None if they were not; `stored` has the x of each split that a fixed draw
+    replaced.
     """
 
     name: str

@@ -61,7 +61,7 @@ def load(
     for split, files in split_files.items():
         if not files:
             raise UserError(f'{bases[split]} has no images ({", ".join(sorted(SUFFIXES))})')
-    notes = folder_layout.note_of_left_out(root, bases)
+    notes = folder_layout.say_left_out(root, bases)
     notes += picture_files.say_passed_over(root, found.values(), strict)
     if splits == 'auto':
         folder_layout.refuse_deeper(bases, split_files)

@@ -82,6 +82,8 @@ def load(
     data = decoded(key, open_splits, root.stem, shape, held_out_share if by_content else 0.0)
     unread = sorted({name[:40] for part in parts.values() for name in part.unread})
     notes = (f'columns that are not read: {listed(unread)}',) if unread else ()
+    for note in notes:
+        log.info('%s: %s', root, note)
     return data._replace(
         spec=with_names(data.spec, parts['train'].class_names), notes=(*notes, *data.notes)
     )

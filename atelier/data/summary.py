@@ -168,7 +168,6 @@ def _remarks(summary: Summary, spec: Spec) -> Iterable[str]:
         found = [f'{n:,} in {split}' for split, n in counts.items() if n]
         if found:
             yield f'  {title}: {", ".join(found)}'
-    yield from (f'  {note}' for note in summary['notes'])
 
 
 def _sizes(classes: list[dict[str, Any]]) -> str:

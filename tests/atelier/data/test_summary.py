@@ -33,12 +33,15 @@ def test_the_table_of_embedded_data_is_short(tmp_path):
 def test_classes_with_names_and_counts():
     spec = Spec((2,), 256, 3, left_out=(2,), class_names=('cat', 'a\nerror: b', 'cow'))
     data = Dataset('mine', spec, splits_of(np.arange(20).reshape(10, 2), [0, 1] * 4 + [2, 0]), '')
-    text = table(data._replace(notes=('2 files were passed over',), split_origin='by content'))
+    data = data._replace(notes=('2 files were passed over',), split_origin='by content')
+    text = table(data)
     rows = [line.split() for line in text.splitlines()]
     assert ['cat', '3', '1', '1'] in rows and ['cow', '0', '0', '1'] in rows
     assert r'a\nerror: b' in text and '\nerror' not in text
     assert 'classes without training examples: cow' in text
-    assert '2 files were passed over' in text and 'splits: by content' in text
+    assert 'splits: by content' in text
+    assert summary.summary_of(data)['notes'] == ['2 files were passed over']
+    assert 'passed over' not in text  # the log has said it when the files were read
 
 
 def test_many_classes_are_counted():
