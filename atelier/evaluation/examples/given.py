@@ -16,7 +16,7 @@ from atelier.data.stand_in import StandIn, stand_in
 from atelier.data.text import encode, scored_once
 from atelier.data.text_splits import positions
 from atelier.errors import UserError, about, check_option, reading
-from atelier.evaluation.examples.given_pictures import of_folder, pictures, stored_levels
+from atelier.evaluation.examples.given_pictures import of_folder, pictures, unbinarised_levels
 from atelier.log import counted
 from atelier.paths import user_path
 from atelier.run.experiment import Run
@@ -151,7 +151,7 @@ def _checked(run: Run, x: np.ndarray) -> np.ndarray:
     Raises:
       UserError: x has another shape or other levels than the run's data.
     """
-    event, levels = run.data.spec.event_shape, stored_levels(run)
+    event, levels = run.data.spec.event_shape, unbinarised_levels(run)
     if x.shape[1:] != event or x.ndim != 1 + len(event) or not len(x) or x.dtype.kind not in 'biuf':
         raise UserError(f'x is {x.dtype} {x.shape}: give numbers [n, {", ".join(map(str, event))}]')
     if x.dtype.kind == 'f':
@@ -180,7 +180,7 @@ def _checked_labels(run: Run, label: np.ndarray, n: int) -> np.ndarray:
 def as_data(run: Run, split: dict, origins: Origins, name: str) -> Dataset:
     """Returns the examples as a data set, preprocessed like the run's data."""
     config, spec, n = run.config.data, run.data.spec, len(split['x'])
-    stored = Spec(spec.event_shape, stored_levels(run), spec.num_classes, symbols=spec.symbols)
+    stored = Spec(spec.event_shape, unbinarised_levels(run), spec.num_classes, symbols=spec.symbols)
     rows = origins.rows or {'test': np.arange(n)}
     data = Dataset(
         run.data.name,
