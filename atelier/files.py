@@ -165,11 +165,16 @@ def open_regular(path: pathlib.Path) -> BinaryIO:
     Raises:
       OSError: the file cannot be read, or it is not a regular file.
     """
+    return os.fdopen(descriptor_of_regular(path), 'rb')
+
+
+def descriptor_of_regular(path: str | pathlib.Path) -> int:
+    """Opens a file as `open_regular`; returns its descriptor, which the caller closes."""
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
         os.close(descriptor)
         raise OSError(errno.EINVAL, 'it is not a regular file', str(path))
-    return os.fdopen(descriptor, 'rb')
+    return descriptor
 
 
 def check_entries(folder: pathlib.Path, trusted: Collection[pathlib.Path] | None = None) -> None:

@@ -12,10 +12,12 @@ from atelier.core import game
 from atelier.core.abilities import BitsBack, Conditionals, LogProb
 from atelier.core.family import Family
 from atelier.core.randomness import Stream, key_for
+from atelier.data.classes import described
 from atelier.data.dataset import Spec
 from atelier.errors import UserError
 from atelier.evaluation.compression import bits_back, file_format, image_formats, range_coder
 from atelier.evaluation.evaluate import condition_suffix, likelihood_description
+from atelier.evaluation.examples.known_classes import classes_of
 from atelier.evaluation.per_example.over_examples import over_examples
 from atelier.log import counted, log
 from atelier.report import image_grids
@@ -58,7 +60,8 @@ def apply(run: Run, num_images: int, seed: int, name: str) -> dict[str, np.ndarr
 
     The decoder, `--mode=decompress`, gets only the run's config, its weights and the file. Its
     output has to equal the input. If the model is class-conditional, the file holds the labels too,
-    at log2(classes) bits each, which the reported bits include. PNG and WebP sizes are those of
+    at log2(number of classes that exist for the model) bits each, which the reported bits include.
+    PNG and WebP sizes are those of
     `atelier.evaluation.compression.image_formats`, without labels.
 
     With bits-back coding the reported bits are -ELBO as in evaluation, from one sample of z and the
@@ -162,10 +165,12 @@ def packed(
     x and the labels are those of `as_levels`. The second result is the bitstream.
 
     Raises:
-      UserError: the weights give no probabilities.
+      UserError: the weights give no probabilities, or a label was never trained.
     """
     spec, size = run.data.spec, min(run.config.eval.batch_size, len(x))
     labels, coder = labels if range_coder.is_labelled(run) else None, decompress.coder_of(run)
+    if labels is not None:
+        _check_labels(run, labels)
     try:
         if coder == 'bits back':
             bitstream, size = bits_back.encoded(run, state, x, labels), 1
@@ -184,9 +189,25 @@ def packed(
         num_classes=spec.num_classes,
         left_out=spec.left_out,
         coder=coder,
+        label_rule=run.config.data.get('classes', 'declared'),
     )
     header = header._replace(examples=file_format.checksum_of(header, x, labels))
     return file_format.packed(header, bitstream.words), bitstream
+
+
+def _check_labels(run: Run, labels: np.ndarray) -> None:
+    """Checks that every label [n] is of a class that exists for the model.
+
+    Raises:
+      UserError: one is not.
+    """
+    classes, spec = classes_of(run), run.data.spec
+    unknown = np.unique(labels[~np.isin(labels, classes)]).tolist()
+    if unknown:
+        raise UserError(
+            f'{run.folder} codes no example of a class without training examples '
+            f'({described(spec, unknown)}): give examples of {described(spec, classes)}'
+        )
 
 
 def _check_same(decoded: dict[str, np.ndarray], x: np.ndarray, labels: np.ndarray | None) -> None:

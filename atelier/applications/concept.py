@@ -108,15 +108,11 @@ def apply(
       UserError: a missing checkpoint or classifier, a bad option, a class without examples, or a
         stroke attribute of data that are not images.
     """
-    source, target, label = (
-        option_of(run.data.spec, *option)
-        for option in (('source', source), ('target', target), ('label', label))
-    )
+    options = ('source', source), ('target', target), ('label', label)
+    source, target, label = (option_of(run.data.spec, *option) for option in options)
     ends = Ends(attribute, source, target)
     _check(ends, low, high)
-    _common.at_least(1, num_images=num_images, num_steps=num_steps, num_codes=num_codes)
-    _common.check_outputs(run, num_images=num_images, num_steps=num_steps)
-    _common.check_outputs(run, num_codes=num_codes)
+    _check_sizes(run, num_images, num_steps, num_codes)
     _common.check_seed(seed)
     trained, steps = restore.load(run), np.linspace(low, high, num_steps)
     arrays, sets = compute(trained, ends, steps, label, num_images, num_codes, seed)
@@ -126,9 +122,7 @@ def apply(
     )
     path = _common.save(trained, _file_name(ends, label, seed) + changed, arrays)
     if image_grids.is_image(run.data.spec):
-        name = ends.title(run.data.spec)
-        title = f'{attribute.capitalize()} from {figure_text(name)}, by {sets.description}'
-        _save_figure(run, arrays, title, path)
+        _save_figure(run, arrays, _title(run.data.spec, ends, sets), path)
     return arrays
 
 
@@ -177,6 +171,12 @@ def _check(ends: Ends, low: float, high: float) -> None:
         raise UserError(f'--low={low:g} --high={high:g}: low has to be smaller than high')
 
 
+def _check_sizes(run: Run, num_images: int, num_steps: int, num_codes: int) -> None:
+    _common.at_least(1, num_images=num_images, num_steps=num_steps, num_codes=num_codes)
+    _common.check_outputs(run, num_images=num_images, num_steps=num_steps)
+    _common.check_outputs(run, num_codes=num_codes)
+
+
 def _images(
     trained: TrainedRun, key, label: int, num_images: int, num_codes: int
 ) -> tuple[np.ndarray, np.ndarray]:
@@ -217,6 +217,11 @@ def _log(trained: TrainedRun, arrays: dict[str, np.ndarray], sets: TwoSets, attr
         )
     )
     log.info('mean %s: %s, %s', attribute, first, last)
+
+
+def _title(spec: Spec, ends: Ends, sets: TwoSets) -> str:
+    name = figure_text(ends.title(spec))
+    return f'{ends.attribute.capitalize()} from {name}, by {sets.description}'
 
 
 def _save_figure(run: Run, arrays: dict[str, np.ndarray], title: str, path: pathlib.Path) -> None:

@@ -67,15 +67,19 @@ def compute(
     """Decodes with the coder that the file names; returns the arrays of `apply`.
 
     Raises:
-      ValueError: the family uses another coder, or the examples do not match the file's checksum.
+      ValueError: the family uses another coder, no class has a code, or the examples do not match
+        the file's checksum.
     """
     run, state, n = trained.run, trained.state, header.num_examples
     if header.coder != coder_of(run):
         raise ValueError('the header names another coder')
+    if range_coder.is_labelled(run) and not header.classes:
+        raise ValueError('the header leaves out all classes')
     if header.coder == 'bits back':
-        x, labels = bits_back.decoded(run, state, words, n)
+        x, labels = bits_back.decoded(run, state, words, n, header.classes)
     else:
-        x, labels = range_coder.decoded(run, state, words, n, header.batch_size)
+        size, classes = header.batch_size, header.classes
+        x, labels = range_coder.decoded(run, state, words, n, size, classes)
     checksums = (file_format.checksum_of(header, x, labels, rule) for rule in file_format.RULES)
     if header.examples not in checksums:
         raise ValueError('the decoded examples differ from the coded ones')

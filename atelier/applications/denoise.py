@@ -76,17 +76,11 @@ def apply(
     arrays = compute(trained, noise, strengths, index, seed)
     origins = _common.origins_of(run)
     arrays |= origins
-    results, n = _results(arrays, noise), run.data.size('test')
-    log.info(
-        '%s with %s noise, denoised by the model of the %s',
-        counted(n, 'test example'),
-        noise,
-        trained.weights,
-    )
+    results = _results(arrays, noise)
     changed = _common.changed_options(apply, levels=levels)
     table = origins | _columns(arrays)
     path = _common.save(trained, f'denoise-{noise}-seed-{seed}{changed}', arrays, results, table)
-    _log(results['levels'])
+    _log(results, trained.weights)
     if image_grids.is_image(run.data.spec):
         _save_figure(run, arrays, noise, path)
     return arrays
@@ -228,10 +222,12 @@ def _summary(level: float, values: dict[str, np.ndarray]) -> dict[str, Any]:
     return {'level': level, 'num_changed': int(is_noisy.sum()), **means}
 
 
-def _log(levels: list[dict[str, Any]]) -> None:
+def _log(results: dict[str, Any], weights: str) -> None:
     """Logs a table of the means with a row per level."""
+    n, noise = counted(results['num_examples'], 'test example'), results['noise']
+    log.info('%s with %s noise, denoised by the model of the %s', n, noise, weights)
     log.info('%8s %26s %18s', 'level', 'PSNR in dB, noisy denoised', 'SSIM, noisy denoised')
-    for row in levels:
+    for row in results['levels']:
         names = ('noisy_psnr_db', 'denoised_psnr_db', 'noisy_ssim', 'denoised_ssim')
         columns = [rounded(*row[name].values()) if name in row else '-' for name in names]
         log.info('%8g %17s %8s %11s %8s', row['level'], *columns)

@@ -86,9 +86,13 @@ def apply(
     trained, kept = restore.load(run), _common.random_test_indices(run, num_images, seed)
     arrays = compute(trained, hidden, num_completions, seed, kept)
     arrays |= {**_common.origins_of(whole, order[kept]), 'index': order[kept]}
-    options = {'mask': mask, 'hidden_share': float(hidden.mean()), 'num_examples': len(order)}
-    methods = {name: _summary(run, arrays, name) for name in METHODS}
-    results = {**options, 'num_completions': num_completions, **methods}
+    results = {
+        'mask': mask,
+        'hidden_share': float(hidden.mean()),
+        'num_examples': len(order),
+        'num_completions': num_completions,
+        **{name: _summary(run, arrays, name) for name in METHODS},
+    }
     name = name_of(mask, share)
     changed = _common.changed_options(
         apply, num_completions=num_completions, num_examples=num_examples
@@ -97,13 +101,7 @@ def apply(
     measures = {each: array for each, array in arrays.items() if each.endswith(MEASURES)}
     table = _common.origins_of(whole, order) | measures
     path = _common.save(trained, file, arrays, results, table)
-    log.info(
-        '%s, %.0f %% of each hidden, filled in by the model of the %s',
-        counted(len(order), 'test example'),
-        100 * hidden.mean(),
-        trained.weights,
-    )
-    _log(methods)
+    _log(results, trained.weights)
     if image_grids.is_image(run.data.spec):
         _save_figure(run, arrays, name, path)
     return arrays
@@ -206,11 +204,14 @@ def _summary(run: Run, arrays: dict[str, np.ndarray], name: str) -> dict[str, An
     return metrics
 
 
-def _log(methods: dict[str, dict[str, Any]]) -> None:
+def _log(results: dict[str, Any], weights: str) -> None:
     """Logs a table with a row per method."""
+    n, percent = counted(results['num_examples'], 'test example'), 100 * results['hidden_share']
+    log.info('%s, %.0f %% of each hidden, filled in by the model of the %s', n, percent, weights)
     title = 'hidden part', 'PSNR in dB', 'RMSE in data units', 'SSIM of the image'
     log.info('%24s %18s %18s %18s', *title)
-    for name, values in methods.items():
+    for name in METHODS:
+        values = results[name]
         psnr_db = plus_minus(*values['psnr_db'].values())
         ssim = values.get('ssim', {}).get('mean')
         row = METHODS[name], psnr_db, plus_minus(values.get('rmse')), plus_minus(ssim)

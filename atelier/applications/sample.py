@@ -16,7 +16,12 @@ from atelier.data.classes import described
 from atelier.data.spec import Spec
 from atelier.errors import about
 from atelier.evaluation.codes.prior_draws import WHY_FITTED, decoded_draws, samples_without_data
-from atelier.evaluation.samples.sampling import check_labels, class_labels, sampler
+from atelier.evaluation.samples.sampling import (
+    check_labels,
+    class_labels,
+    label_sampler,
+    sampler,
+)
 from atelier.log import counted, escaped, log
 from atelier.report import image_grids, texts
 from atelier.report.figure_text import figure_text
@@ -31,6 +36,9 @@ NEEDS = (SAMPLE | ENCODE, SAMPLE | DECODE)
 
 def apply(run: Run, num_samples: int = 64, seed: int = 0, labels: str = '') -> np.ndarray:
     """Draws x [num_samples, *event] and writes it to the run's folder `samples`.
+
+    The file has the classes of a class-conditional family as `label` [num_samples], also if they
+    are random.
 
     Sample i depends on (seed, i), its label and the weights alone, so that more samples keep the
     first ones.
@@ -60,8 +68,8 @@ def apply(run: Run, num_samples: int = 64, seed: int = 0, labels: str = '') -> n
         log.info('classes: %s', described(run.data.spec, classes.tolist()))
     trained = restore.load(run)
     x, origin = compute(trained, num_samples, seed, label)
-    if label is None and run.family.ability(LabelPrior) is not None:
-        origin = ', with classes from its own p(label)'
+    if label is None:
+        label = drawn_labels(trained, num_samples, seed)
     name = f'seed-{seed}' + _common.changed_options(apply, labels=labels.replace(',', '-'))
     path = run.folder / 'samples' / f'{name}{result_names.settings_suffix(run)}.npz'
     files.write_arrays(path, {'x': x, **({} if label is None else {'label': label})})
@@ -85,13 +93,27 @@ def apply(run: Run, num_samples: int = 64, seed: int = 0, labels: str = '') -> n
 def compute(
     trained: TrainedRun, num_samples: int, seed: int, label: np.ndarray | None
 ) -> tuple[np.ndarray, str]:
-    """Returns (x [num_samples, *event], the source of the decoded codes, '' if none)."""
+    """Returns x [num_samples, *event], and what a message says of the codes or classes."""
     run, state, devices = trained.run, trained.state, trained.devices
     key = key_for(jax.random.PRNGKey(seed), Stream.SAMPLE)
     if run.family.ability(Sample) is not None:
-        return sampler(run, devices)(state, key, num_samples, label), ''
+        has_own = label is None and run.family.ability(LabelPrior) is not None
+        x = sampler(run, devices)(state, key, num_samples, label)
+        return x, ', with classes from its own p(label)' if has_own else ''
     x, source = decoded_draws(run, state, key, num_samples, devices)
     return x, f', decoded from codes of {source}'
+
+
+def drawn_labels(trained: TrainedRun, num_samples: int, seed: int) -> np.ndarray | None:
+    """Returns the random classes [num_samples] of `compute` without labels; None if there are none.
+
+    There are none if the family is not class-conditional, or cannot tell them.
+    """
+    labels = label_sampler(trained.run, trained.devices)
+    if labels is None:
+        return None
+    key = key_for(jax.random.PRNGKey(seed), Stream.SAMPLE)
+    return labels(trained.state, key, num_samples).astype(np.int32)
 
 
 def _save_grid(path: pathlib.Path, x: np.ndarray, spec: Spec, classes: np.ndarray | None) -> None:

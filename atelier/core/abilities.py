@@ -28,10 +28,13 @@ class Sample(NamedTuple):
     draw: (weights, rng, condition) -> x [local, *event] in the data's units. The condition is None,
       or a batch with 'label' [local] if the family is class-conditional.
     is_class_conditional: whether samples can be drawn from a given class.
+    labels: (weights, rng) -> the class [local] of each x that `draw` returns without a condition;
+      None if it is not known.
     """
 
     draw: Callable[[Weights, Rng, Batch | None], Array]
     is_class_conditional: bool = False
+    labels: Callable[[Weights, Rng], Array] | None = None
 
 
 class LabelPrior(NamedTuple):

@@ -3,12 +3,13 @@
 import concurrent.futures
 import os
 import pathlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import xxhash
 from tqdm import tqdm
 
 from atelier.errors import reading
+from atelier.files import descriptor_of_regular
 from atelier.log import log
 
 WAYS = ('content', 'times')  # of `config.data.verify`
@@ -29,7 +30,7 @@ def key_of(root: pathlib.Path, names: Sequence[str], verify: str, labels: Iterab
       labels: what else belongs to the key.
 
     Raises:
-      UserError: a file cannot be read.
+      UserError: a file cannot be read, or is not a regular one.
     """
     whole = xxhash.xxh3_128(repr((verify, *labels)).encode())
     if verify == 'times':
@@ -39,18 +40,38 @@ def key_of(root: pathlib.Path, names: Sequence[str], verify: str, labels: Iterab
             root,
         )
         whole.update(os.fsencode(root.resolve()) + b'\0')
-    state = _times if verify == 'times' else _digest
-    for name, part in zip(names, _states(root, names, state), strict=True):
-        whole.update(os.fsencode(name) + b'\0' + part)
+    base, state = str(root), _times if verify == 'times' else _digest
+    _add(whole, names, lambda i: f'{base}/{names[i]}', state)
     return whole.hexdigest()
 
 
-def _states(root: pathlib.Path, names: Sequence[str], state) -> list[bytes]:
-    """Returns state(path) of each file, on several threads."""
-    base = str(root)
+def key_of_files(files: Sequence[pathlib.Path]) -> str:
+    """Returns a key of the content of files, of their names and those of their folders.
 
+    Raises:
+      UserError: a file cannot be read, or is not a regular one.
+    """
+    whole, names = xxhash.xxh3_128(), [f'{path.parent.name}/{path.name}' for path in files]
+    _add(whole, names, lambda i: str(files[i]), _digest)
+    return whole.hexdigest()
+
+
+def _add(
+    whole: xxhash.xxh3_128,
+    names: Sequence[str],
+    path_of: Callable[[int], str],
+    state: Callable[[str], bytes],
+) -> None:
+    """Adds the names and state(path) of files to a hash; reads the files on several threads."""
+    for name, part in zip(names, _states(len(names), path_of, state), strict=True):
+        whole.update(os.fsencode(name) + b'\0' + part)
+
+
+def _states(
+    count: int, path_of: Callable[[int], str], state: Callable[[str], bytes]
+) -> list[bytes]:
     def of_chunk(start: int) -> list[bytes]:
-        paths = [f'{base}/{name}' for name in names[start : start + CHUNK]]
+        paths = [path_of(i) for i in range(start, min(start + CHUNK, count))]
         states = []
         try:
             for path in paths:
@@ -63,8 +84,8 @@ def _states(root: pathlib.Path, names: Sequence[str], state) -> list[bytes]:
     states = []
     pool = concurrent.futures.ThreadPoolExecutor(min(MAX_THREADS, os.cpu_count() or 1))
     try:
-        with tqdm(total=len(names), desc='checking', unit='file', delay=SECONDS) as bar:
-            for some in pool.map(of_chunk, range(0, len(names), CHUNK)):
+        with tqdm(total=count, desc='checking', unit='file', delay=SECONDS) as bar:
+            for some in pool.map(of_chunk, range(0, count, CHUNK)):
                 states += some
                 bar.update(len(some))
     finally:
@@ -74,7 +95,7 @@ def _states(root: pathlib.Path, names: Sequence[str], state) -> list[bytes]:
 
 def _digest(path: str) -> bytes:
     """Returns a hash (16 bytes) of all bytes of a file."""
-    file = os.open(path, os.O_RDONLY)
+    file = descriptor_of_regular(path)
     try:
         block = os.read(file, BLOCK)
         if len(block) < BLOCK and not (rest := os.read(file, BLOCK)):

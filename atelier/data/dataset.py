@@ -18,7 +18,7 @@ from atelier.data.sources import POINTS as POINTS  # for configs
 from atelier.data.sources import SOURCES as SOURCES
 from atelier.data.sources import settings_of, source
 from atelier.data.spec import Spec
-from atelier.data.splits import check_rule, hold_out
+from atelier.data.splits import check_rule, hold_out, printed_rule
 from atelier.errors import UserError, choose
 
 # fields of config.data that some sources read
@@ -38,9 +38,10 @@ class Dataset(NamedTuple):
     describes `x`. `modes` are the modes of the density that the data were drawn from, if known.
     `split_rule` describes which splits were made by content, and how; '': none. `split_origin`
     describes how missing splits were made by any rule; '': the data have all three. `notes` are
-    lines on what was converted or passed over when the data were read. `origins` are the files and
-    rows of the examples, if they come from files. `stored_levels` are the levels before data were
-    binarised, None if they were not; `stored` has the x of each split that a fixed draw replaced.
+    lines on what was converted or passed over, logged when the data were read. `origins` are the
+    files and rows of the examples, if they come from files. `stored_levels` are the levels before
+    data were binarised, None if they were not; `stored` has the x of each split that a fixed draw
+    replaced.
     """
 
     name: str
@@ -131,7 +132,7 @@ def load(config, may_prepare: bool = False) -> Dataset:
     if missing:
         origin = f'{" and ".join(missing)} cut from the end of train'
     else:
-        origin = loaded.split_origin or loaded.split_rule
+        origin = loaded.split_origin or printed_rule(loaded.split_rule)
     splits = hold_out(loaded.splits, data.num_valid)
     loaded = loaded._replace(splits=splits, split_origin=origin)
     if loaded.split_rule:

@@ -52,7 +52,43 @@ def load(
     Raises:
       UserError: there are no images, or one of them cannot be used.
     """
-    root = _root(path)
+    root, is_natural = _root(path), classes == 'trained'
+    bases, split_files, notes = _pictures(root, splits, strict)
+    labelled = folder_layout.labels_of_splits(bases, split_files)
+    class_names = folder_layout.classes_of(labelled, is_natural, root)
+
+    def open_splits() -> tuple[dict[str, ImageSplit], int | None]:
+        index_of = {name: index for index, name in enumerate(class_names)}
+        image_splits = {
+            split: _image_split(bases[split], files, [index_of.get(n) for n in labelled[split]])
+            for split, files in split_files.items()
+        }
+        return image_splits, len(class_names) or None
+
+    kind, share = ('folder-content', held_out_share) if split_by == 'content' else ('folder', 0.0)
+    files = [
+        name
+        for split, names in split_files.items()
+        for name in _with_prefix(bases[split].relative_to(root).as_posix(), names)
+    ]
+    shape = tuple(image_shape)
+    key = content.key_of(root, files, verify, (kind, shape, *bases, *class_names))
+    data = decoded(f'{kind}-{key}', open_splits, root.name, shape, share, strict, named(files))
+    return data._replace(
+        spec=data.spec._replace(class_names=stored_names(class_names) if is_natural else ()),
+        notes=(*notes, *data.notes),
+    )
+
+
+def _pictures(
+    root: pathlib.Path, splits: str, strict: bool
+) -> tuple[dict[str, pathlib.Path], dict[str, list[str]], tuple[str, ...]]:
+    """Returns the folder of each split, the names of its pictures, and what was passed over.
+
+    Raises:
+      UserError: a split has no picture, a folder may or may not be a split, or `strict` refuses a
+        file.
+    """
     with reading(root):
         bases = folder_layout.splits_of(root, splits)
         folder_layout.refuse_beside(root, bases)
@@ -63,44 +99,12 @@ def load(
             others = picture_files.listed_kinds(found[split])
             has = f': it has {others}' if others else ''
             raise UserError(f'{bases[split]} has no images ({", ".join(sorted(SUFFIXES))}){has}')
-    notes = folder_layout.note_of_left_out(root, bases)
+    notes = folder_layout.say_left_out(root, bases)
     notes += picture_files.note_of_inner(split_files)
     notes += picture_files.say_passed_over(root, found.values(), strict)
     if splits == 'auto':
         folder_layout.refuse_deeper(bases, split_files)
-    labelled = folder_layout.labels_of_splits(bases, split_files)
-    is_natural = classes == 'trained'
-    class_names = folder_layout.classes_of(labelled, is_natural, root)
-
-    def open_splits():
-        index_of = {name: index for index, name in enumerate(class_names)}
-        image_splits = {
-            split: _image_split(bases[split], files, [index_of.get(n) for n in labelled[split]])
-            for split, files in split_files.items()
-        }
-        return image_splits, len(class_names) or None
-
-    kind = 'folder-content' if split_by == 'content' else 'folder'
-    files = [
-        name
-        for split, names in split_files.items()
-        for name in _with_prefix(bases[split].relative_to(root).as_posix(), names)
-    ]
-    shape = tuple(image_shape)
-    key = content.key_of(root, files, verify, (kind, shape, *bases, *class_names))
-    data = decoded(
-        f'{kind}-{key}',
-        open_splits,
-        root.name,
-        shape,
-        held_out_share if split_by == 'content' else 0.0,
-        strict,
-        named(files),
-    )
-    return data._replace(
-        spec=data.spec._replace(class_names=stored_names(class_names) if is_natural else ()),
-        notes=(*notes, *data.notes),
-    )
+    return bases, split_files, notes
 
 
 def _root(path: str) -> pathlib.Path:

@@ -22,7 +22,7 @@ from collections.abc import Sequence
 from atelier.data import picture_files
 from atelier.data.classes import natural
 from atelier.errors import UserError
-from atelier.log import counted, listed
+from atelier.log import counted, listed, log
 
 EXACT = {
     'train': 'train',
@@ -80,8 +80,8 @@ def splits_of(root: pathlib.Path, setting: str = 'auto') -> dict[str, pathlib.Pa
     return {split: root / name for split, name in named.items()}
 
 
-def note_of_left_out(root: pathlib.Path, bases: dict[str, pathlib.Path]) -> tuple[str, ...]:
-    """Returns a line on the folders in `root` that are no split of `bases`, if there are any."""
+def say_left_out(root: pathlib.Path, bases: dict[str, pathlib.Path]) -> tuple[str, ...]:
+    """Logs a line on the folders in `root` that are no split of `bases`; returns it, if any."""
     if [*bases.values()] == [root]:
         return ()
     named = {base.name for base in bases.values()}
@@ -89,7 +89,9 @@ def note_of_left_out(root: pathlib.Path, bases: dict[str, pathlib.Path]) -> tupl
     if not others:
         return ()
     are_left_out = counted(len(others), 'folder')
-    return (f'left out {are_left_out} that config.data.splits does not name: {listed(others)}',)
+    note = f'left out {are_left_out} that config.data.splits does not name: {listed(others)}'
+    log.info('%s: %s', root, note)
+    return (note,)
 
 
 def _folders(root: pathlib.Path) -> list[str]:

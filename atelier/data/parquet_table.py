@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Int
 
-from atelier.data.original.bounded import check_size, naming_damage
+from atelier.data.original.bounded import check_memory, naming_damage
 from atelier.errors import UserError
 from atelier.files import open_regular
 from atelier.log import listed
@@ -43,7 +43,7 @@ class Table:
             column, leaf = _image_column(file.schema_arrow, path)
             groups = range(file.num_row_groups)
             unpacked = sum(file.metadata.row_group(i).total_byte_size for i in groups)
-            check_size(path, unpacked, unpacked)
+            check_memory(path, unpacked)
             names = file.schema_arrow.names
             label = next((name for name in LABEL_COLUMNS if name in names), None)
             self.class_names = _class_names(file.schema_arrow.metadata, label)
@@ -75,7 +75,7 @@ class Table:
             if content not in known:
                 known[content] = content
                 self._size += size
-                check_size(self._path, self._size, self._size)
+                check_memory(self._path, self._size)
             self._images.append(known[content])
 
     def image(self, index: int) -> bytes:

@@ -156,6 +156,14 @@ def hold_out_by_content(
     return whole, f'{" and ".join(missing)} by content, a share of {share} each'
 
 
+def printed_rule(rule: str) -> str:
+    """Returns a rule of `hold_out_by_content` as it is printed.
+
+    Recorded rules say 'each' of a single split too. Runs compare them, so they do not change.
+    """
+    return rule if ' and ' in rule else rule.removesuffix(' each')
+
+
 def _missing(splits: dict) -> list[str]:
     return [name for name in ('test', 'valid') if name not in splits]
 

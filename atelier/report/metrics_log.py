@@ -16,7 +16,7 @@ MAX_LINE = 1 << 20  # bytes
 MAX_NAME = 200  # characters of a metric's name, with its group, such as train/
 MAX_METRICS = 5_000  # different metrics of a run
 MAX_WARNINGS = 5  # damaged lines that are named; the others are counted
-MAX_DIGITS = 7  # significant digits of float32
+MAX_DIGITS = 7  # significant digits of float32; more before the point are printed as 5.025e+22
 MIN_EXPONENT = -6  # numbers with smaller ones are printed as 1.2e-07
 
 
@@ -190,7 +190,7 @@ def rounded(mean: int | float | None, spread: float | None = None) -> str:
 def _with_decimals(value: float, scale: float, digits: int, sign: str = '') -> str:
     """Formats a value with the decimals that show `digits` significant digits of `scale`."""
     exponent = _exponent(scale, digits)
-    if exponent >= MIN_EXPONENT:
+    if exponent >= MIN_EXPONENT and _exponent(value, MAX_DIGITS) < MAX_DIGITS:
         return f'{value:{sign}.{max(0, digits - 1 - exponent)}f}'
     more = max(0, _exponent(value, digits) - exponent) if value else 0
     return f'{value:{sign}.{digits - 1 + more}e}'

@@ -22,10 +22,12 @@ from atelier.data.dataset import Spec
 from atelier.errors import at_least, check_sizes
 from losses import elbo
 from models.autoencoders.collapse_advice import adviser
-from models.nets.class_conditioning import requested_class
+from models.nets.class_conditioning import random_labels, requested_class
 from models.shared.bayes_classifier import classifier_by_bayes_rule
 from models.shared.observations import Observation, level_log_probs
 from models.shared.reconstruction_inpainting import by_reconstruction
+
+LABEL_DRAW = 2  # index folded into each row's key
 
 
 class VAENetworks(NamedTuple):
@@ -174,7 +176,7 @@ def prior(nets: VAENetworks, keys, condition: Batch | None = None):
     z = standard_normal(fold_in(keys, 0), nets.latent_dim)
     if not nets.is_conditional:
         return z
-    classes = requested_class(fold_in(keys, 2), condition, nets.spec)
+    classes = requested_class(fold_in(keys, LABEL_DRAW), condition, nets.spec)
     return jnp.concatenate([z, classes], -1)
 
 
@@ -232,12 +234,13 @@ def vae(
         flat = parameters.reshape(len(z), -1, parameters.shape[-1])
         return level_log_probs(nets.observation, flat, levels)
 
+    labels = random_labels(LABEL_DRAW, nets.spec, nets.is_conditional)
     return Family(
         init=lambda key, batch: initialize(nets, key, batch),
         turns=(game.Turn(('model',), loss, advise=adviser(objective.advice)),),
         metrics=lambda weights, batch, rng: objective.metrics(nets, weights.params, batch, rng),
         abilities=present(
-            Sample(sample, nets.is_conditional),
+            Sample(sample, nets.is_conditional, labels),
             Codes(
                 encode,
                 decode=mean_of,

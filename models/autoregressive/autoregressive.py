@@ -18,7 +18,7 @@ from atelier.core.family import Family, present
 from atelier.core.randomness import Rng, fold_in
 from atelier.core.types import Batch
 from atelier.data.dataset import Spec
-from models.nets.class_conditioning import requested_label
+from models.nets.class_conditioning import random_labels, requested_label
 from models.shared.bayes_classifier import classifier_by_bayes_rule
 from models.shared.observations import Observation, level_log_probs
 
@@ -109,12 +109,13 @@ def autoregressive(parts: AutoregressiveParts) -> Family:
     def inpaint(weights, batch, rng):
         return completed(parts, weights, batch, rng)
 
+    labels = random_labels(LABEL_DRAW, parts.spec, parts.is_conditional)
     return Family(
         init=parts.init,
         turns=(game.Turn(('model',), loss),),
         metrics=lambda *arguments: {'log_prob_nats': nats(*arguments)},
         abilities=present(
-            Sample(sample, parts.is_conditional),
+            Sample(sample, parts.is_conditional, labels),
             Inpaint(inpaint),
             LogProb(nats, 'exact'),
             classifier_by_bayes_rule(nats, parts.spec) if parts.is_conditional else None,

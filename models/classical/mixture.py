@@ -65,6 +65,9 @@ def mixture(parts: MixtureParts) -> Family:
     def draw(weights, rng, condition):
         return sampled(parts, weights.params['model'], rng, condition)
 
+    def labels(weights, rng):
+        return component_of(parts, weights.params['model'], rng, None)
+
     def fill(weights, batch, rng):
         return inpainted(parts, weights.params['model'], batch, rng)
 
@@ -80,7 +83,7 @@ def mixture(parts: MixtureParts) -> Family:
         turns=(fit_turn(estimator, parts.forgetting),),
         metrics=lambda weights, batch, rng: metrics_of(parts, weights.params['model'], batch),
         abilities=present(
-            Sample(draw, parts.is_labelled),
+            Sample(draw, parts.is_labelled, labels if parts.is_labelled else None),
             Inpaint(fill),
             LogProb(log_prob_of(parts), 'exact'),
             conditionals(parts),
@@ -217,25 +220,27 @@ def metrics_of(parts: MixtureParts, params, batch: Batch) -> dict[str, jax.Array
     return {
         **terms,
         'accuracy': is_correct.astype(jnp.float32),
-        'cross_entropy_nats': -elbo.categorical_log_prob(batch['label'], joint),
+        'cross_entropy_nats': -elbo.categorical_log_prob(batch['label'], possible),
     }
 
 
 def sampled(parts: MixtureParts, params, rng: Rng, condition: Batch | None):
     """Draws a component by its weight, or takes the requested class, and then draws x from it."""
-    component_keys = fold_in(rng.keys, COMPONENT_DRAW)
-    if parts.is_labelled:
-        component = requested_label(
-            component_keys, condition, parts.spec, log_prior_of(parts, params)
-        )
-    else:
-        component = jax.vmap(lambda key: jax.random.categorical(key, params['log_weights']))(
-            component_keys
-        )
+    component = component_of(parts, params, rng, condition)
     example_keys = fold_in(rng.keys, EXAMPLE_DRAW)
     return unscaled(
         parts.spec, parts.components.sample(example_keys, params['components'], component)
     )
+
+
+def component_of(
+    parts: MixtureParts, params, rng: Rng, condition: Batch | None
+) -> Int[Array, 'batch']:
+    """Returns the component of each sample: the requested class, or one drawn by its weight."""
+    keys = fold_in(rng.keys, COMPONENT_DRAW)
+    if parts.is_labelled:
+        return requested_label(keys, condition, parts.spec, log_prior_of(parts, params))
+    return jax.vmap(lambda key: jax.random.categorical(key, params['log_weights']))(keys)
 
 
 def inpainted(parts: MixtureParts, params, batch: Batch, rng: Rng):

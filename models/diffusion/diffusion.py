@@ -42,7 +42,7 @@ from models.diffusion.sampling import (
     sampled,
 )
 from models.diffusion.variational_bound import bound_terms, ode_nats, weighted_error
-from models.nets.class_conditioning import requested_label
+from models.nets.class_conditioning import random_labels, requested_label
 from models.shared.bayes_classifier import classifier_by_bayes_rule
 
 EPS_DRAW, LABEL_DROPOUT_DRAW = 0, 1  # key indices of the training loss
@@ -207,8 +207,9 @@ def sampling_abilities(
         schedule = schedule_of(process, weights.params)
         return decoded(nets, schedule, weights.params['model'], codes, ode_steps)
 
+    labels = random_labels(LABEL_DRAW, nets.spec, nets.is_conditional)
     return (
-        Sample(sample, nets.is_conditional),
+        Sample(sample, nets.is_conditional, labels),
         Trajectory(trajectory, sampling.evaluations),
         Denoise(denoise, max_noise(process) / process_per_normalized(nets.spec)),
         Inpaint(inpaint),

@@ -29,9 +29,10 @@ from models.gans.players import (
     init_generator,
     noise,
 )
-from models.nets.class_conditioning import requested_class
+from models.nets.class_conditioning import random_labels, requested_class
 
 PENALTIES = ('none', 'gradient_penalty', 'r1', 'r2')
+LABEL_DRAW = 1  # index folded into each row's key
 
 
 class Rules(NamedTuple):
@@ -204,7 +205,7 @@ def gan(nets: GANNetworks, rules: Rules) -> Family:
         z = noise(nets, rng.keys)
         if not nets.is_conditional:
             return z
-        classes = requested_class(fold_in(rng.keys, 1), condition, nets.spec)
+        classes = requested_class(fold_in(rng.keys, LABEL_DRAW), condition, nets.spec)
         return jnp.concatenate([z, classes], -1)
 
     def decode(weights, codes):
@@ -234,6 +235,7 @@ def gan(nets: GANNetworks, rules: Rules) -> Family:
 
     dims = (nets.latent_dim,) if nets.is_conditional else ()
     advise = adviser(advice_for(nets, rules))
+    labels = random_labels(LABEL_DRAW, nets.spec, nets.is_conditional)
     return Family(
         init=lambda key, batch: initialize(nets, key, batch),
         turns=(
@@ -242,7 +244,7 @@ def gan(nets: GANNetworks, rules: Rules) -> Family:
         ),
         metrics=metrics,
         abilities=(
-            Sample(sample, nets.is_conditional),
+            Sample(sample, nets.is_conditional, labels),
             Codes(decode=decode, prior=prior, dims=dims),
         ),
     )

@@ -1,11 +1,14 @@
 """Class labels in class-conditional families: one-hot in a code, or embedded in the input."""
 
+from collections.abc import Callable
+
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, UInt32
 
-from atelier.core.types import Batch
+from atelier.core.randomness import Rng, fold_in
+from atelier.core.types import Batch, Weights
 from atelier.data.dataset import Spec
 
 
@@ -33,6 +36,19 @@ def requested_label(
         classes = jnp.asarray(spec.known_classes)
         label = classes[jax.vmap(lambda key: jax.random.randint(key, (), 0, len(classes)))(keys)]
     return label
+
+
+def random_labels(
+    stream: int, spec: Spec, is_conditional: bool
+) -> Callable[[Weights, Rng], Int[Array, 'local']] | None:
+    """Returns `Sample.labels` of a family that draws classes with the keys of this stream.
+
+    That is, of a family whose `Sample.draw` calls `requested_label(fold_in(rng.keys, stream), ...)`
+    without a `log_prior`. None if the family is not conditional.
+    """
+    if not is_conditional:
+        return None
+    return lambda weights, rng: requested_label(fold_in(rng.keys, stream), None, spec)
 
 
 class WithLabel(nn.Module):

@@ -77,10 +77,19 @@ def check_size(path: pathlib.Path, declared: int, most: int) -> None:
     """
     if declared > most:
         raise UserError(f'cannot read {path}: it declares {declared:,} bytes and has fewer')
+    check_memory(path, declared)
+
+
+def check_memory(path: pathlib.Path, size: int) -> None:
+    """Refuses a file of `size` bytes when unpacked if memory has fewer.
+
+    Raises:
+      UserError: names both sizes.
+    """
     memory = total_bytes()
-    if declared > memory:
+    if size > memory:
         raise UserError(
-            f'cannot read {path}: it is {declared / 1e9:,.1f} GB when unpacked, and there are '
+            f'cannot read {path}: it is {size / 1e9:,.1f} GB when unpacked, and there are '
             f'{memory / 1e9:,.1f} GB of memory'
         )
 

@@ -12,7 +12,7 @@ first latent codes find no bits to take. The stream is longer by the number of t
 Encoder and decoder call the same compiled functions, one example at a time.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import constriction
@@ -25,11 +25,17 @@ from atelier.core import game
 from atelier.core.abilities import BitsBack
 from atelier.core.family import codes_of, is_class_conditional
 from atelier.core.randomness import rng_for
-from atelier.data.dataset import Spec
 from atelier.evaluation.compression import integer_frequencies, latent_bins
 from atelier.evaluation.compression.integer_frequencies import Frequencies
 from atelier.evaluation.compression.padding import WORD_BITS, num_words, padded, without_padding
-from atelier.evaluation.compression.range_coder import Bitstream, Labels, Words, is_labelled
+from atelier.evaluation.compression.range_coder import (
+    Bitstream,
+    Labels,
+    Words,
+    index_in,
+    is_labelled,
+)
+from atelier.evaluation.examples.known_classes import classes_of
 from atelier.evaluation.per_example.over_examples import PATIENCE
 from atelier.run.experiment import Run
 
@@ -51,9 +57,12 @@ def encoded(run: Run, state: game.State, x: Int[np.ndarray, 'n dims'], labels: L
     """Encodes the levels x of n flattened examples, and their labels if the model `is_labelled`.
 
     Raises:
-      ValueError: the model's outputs are not finite.
+      ValueError: the model's outputs are not finite, or a label is of no class that exists for the
+        model.
     """
     stack, model = constriction.stream.stack.AnsCoder(), model_of(run, state)
+    classes = np.asarray(classes_of(run), np.int64)
+    index = None if labels is None else index_in(classes, labels)
     bits, code_bits = np.zeros(x.shape), np.zeros(len(x))
     lacking = 0  # bits, for one per example at every time
     # from the last example to the first, because the decoder pops the top of the stack first
@@ -63,22 +72,23 @@ def encoded(run: Run, state: game.State, x: Int[np.ndarray, 'n dims'], labels: L
         table = model.levels(bins, label)
         stack.encode_reverse(x[i].astype(np.int32), *integer_frequencies.as_model(table))
         stack.encode_reverse(bins, latent_bins.PRIOR)
-        if labels is not None:
-            stack.encode_reverse(label, _uniform_label(run.data.spec))
+        if index is not None and len(classes) > 1:
+            stack.encode_reverse(int(index[i]), _uniform(classes))
         bits[i] = integer_frequencies.bits(table, x[i])
         code_bits[i] = latent_bins.BITS * len(bins) - bits_taken
         lacking = max(lacking, len(x) - i - stack.num_bits())
-    label_bits = 0.0 if labels is None else float(np.log2(run.data.spec.num_classes))
+    label_bits = 0.0 if labels is None else float(np.log2(len(classes)))
     words = padded(stack.get_compressed(), num_words(lacking))
     return Bitstream(words, bits, label_bits, code_bits)
 
 
 def decoded(
-    run: Run, state: game.State, words: Words, n: int
+    run: Run, state: game.State, words: Words, n: int, classes: Sequence[int] | None = None
 ) -> tuple[Int[np.ndarray, 'n dims'], Labels]:
     """Returns (x, labels): the inverse of `encoded`.
 
-    It stops where the stack has fewer bits than examples are left: from an empty stack,
+    `classes` are those that labels were coded over; None: those that exist for the model. Decoding
+    stops where the stack has fewer bits than examples are left: from an empty stack,
     `constriction` would go on without end.
 
     Raises:
@@ -86,6 +96,7 @@ def decoded(
     """
     num_zeros = len(words) - len(without_padding(words))
     stack = constriction.stream.stack.AnsCoder(without_padding(words))
+    classes = np.asarray(classes_of(run) if classes is None else classes, np.int64)
     model, lacking = model_of(run, state), 0
     x = np.zeros((n, run.data.spec.num_dims), np.int64)
     labels = np.zeros(n, np.int64) if is_labelled(run) else None
@@ -95,7 +106,8 @@ def decoded(
             raise ValueError('the words end before the last example')
         label = 0
         if labels is not None:
-            label = labels[i] = stack.decode(_uniform_label(run.data.spec))
+            index = stack.decode(_uniform(classes)) if len(classes) > 1 else 0
+            label = labels[i] = int(classes[index])
         bins = stack.decode(latent_bins.PRIOR, model.latent_dim)
         x[i] = stack.decode(*integer_frequencies.as_model(model.levels(bins, label)))
         latent_bins.put_back(stack, bins, *model.posterior(x[i], label))
@@ -130,5 +142,5 @@ def model_of(run: Run, state: game.State) -> Model:
     return Model(posterior, levels, len(mean))
 
 
-def _uniform_label(spec: Spec):
-    return constriction.stream.model.Uniform(spec.num_classes)
+def _uniform(classes: Int[np.ndarray, 'classes']):
+    return constriction.stream.model.Uniform(len(classes))

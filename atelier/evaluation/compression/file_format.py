@@ -17,13 +17,19 @@ import numpy as np
 from atelier import files
 from atelier.core import game
 from atelier.data.checksums import checksum, earlier_checksum
+from atelier.data.classes import predicted_classes
 from atelier.data.dataset import Spec
 from atelier.errors import UserError, reading
 from atelier.evaluation.compression.range_coder import Words
 
 Rule = Callable[[np.ndarray, int], int]  # of a checksum
 RULES = checksum, earlier_checksum  # of files of this version, and of those before
-MAGIC = {'range': b'atelier3', 'bits back': b'atelier4'}  # a new format gets a new number
+MAGIC = {  # (coder, label_rule) of a header; a new format gets a new number
+    ('range', 'declared'): b'atelier3',
+    ('bits back', 'declared'): b'atelier4',
+    ('range', 'trained'): b'atelier5',
+    ('bits back', 'trained'): b'atelier6',
+}
 
 
 class Header(NamedTuple):
@@ -34,8 +40,9 @@ class Header(NamedTuple):
     examples: checksum of the coded data and of the other fields.
     software_version: JAX version and device, because other versions and devices round differently.
     event_shape, levels, num_classes, left_out: as in `Spec`.
-    coder: which coder wrote the words. It is stored in the first bytes of the file, not among the
-      header's fields.
+    coder: which coder wrote the words.
+    label_rule: which classes have a code, as `config.data.classes` names them. The first bytes of
+      the file tell this rule and the coder, which are not among the header's other fields.
     """
 
     num_examples: int
@@ -48,21 +55,32 @@ class Header(NamedTuple):
     num_classes: int | None
     left_out: tuple[int, ...]
     coder: Literal['range', 'bits back'] = 'range'
+    label_rule: Literal['trained', 'declared'] = 'trained'
 
     @property
     def spec(self) -> Spec:
         """The spec of the coded data."""
         return Spec(self.event_shape, self.levels, self.num_classes, left_out=self.left_out)
 
+    @property
+    def classes(self) -> tuple[int, ...]:
+        """The classes that labels are coded over, with equal probabilities."""
+        return predicted_classes(self.spec, self.label_rule)
+
+    @property
+    def magic(self) -> bytes:
+        """The first bytes of the file."""
+        return MAGIC[self.coder, self.label_rule]
+
 
 def packed(header: Header, words: Words) -> bytes:
     """Returns the content of the file."""
-    line = MAGIC[header.coder] + json.dumps(_fields(header), separators=(',', ':')).encode() + b'\n'
+    line = header.magic + json.dumps(_fields(header), separators=(',', ':')).encode() + b'\n'
     return line + _checksum_of(line) + words.astype('<u4').tobytes()
 
 
 def _fields(header: Header) -> list:
-    return list(header)[:-1]
+    return list(header)[:-2]
 
 
 def _checksum_of(line: bytes) -> bytes:
@@ -78,8 +96,8 @@ def read(path: pathlib.Path) -> tuple[Header, Words]:
     """
     with reading(path), files.open_regular(path) as file:
         content = file.read()
-    coders = [name for name, magic in MAGIC.items() if content.startswith(magic)]
-    if not coders:
+    rules = [rule for rule, magic in MAGIC.items() if content.startswith(magic)]
+    if not rules:
         raise UserError(
             f'{path} holds no coded examples: give a file that --mode=compress has written'
         )
@@ -87,10 +105,10 @@ def read(path: pathlib.Path) -> tuple[Header, Words]:
     stored_checksum, rest = rest[:2], rest[2:]
     if stored_checksum != _checksum_of(line + end):
         raise damaged(path)
-    line = line.removeprefix(MAGIC[coders[0]])
+    line = line.removeprefix(MAGIC[rules[0]])
     try:
         fields = [tuple(part) if isinstance(part, list) else part for part in json.loads(line)]
-        header = Header(*fields, coder=coders[0])
+        header = Header(*fields, *rules[0])
         sizes = header.num_examples, header.batch_size, header.levels, *header.event_shape
         if not all(type(size) is int for size in sizes):
             raise ValueError('sizes are not integers')
@@ -100,6 +118,8 @@ def read(path: pathlib.Path) -> tuple[Header, Words]:
             raise ValueError('a batch is larger than all examples')
         if not all(type(label) is int for label in header.left_out):
             raise ValueError('labels are not integers')
+        if type(header.num_classes) not in (int, type(None)):
+            raise ValueError('the number of classes is not an integer')
         return header, np.frombuffer(rest, '<u4').astype(np.uint32)
     except (TypeError, ValueError, RecursionError) as error:
         raise damaged(path) from error

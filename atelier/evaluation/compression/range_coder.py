@@ -3,10 +3,12 @@
 Encoder and decoder visit values in the same order: the i-th value of all examples of a batch, then
 value i + 1. One compiled step returns log probabilities; integer frequencies made from them code
 the value. Only the encoder knows the values beforehand. If the model is conditional on a label, the
-label is coded before the values, with equal probabilities of all classes.
+label is coded before the values, with equal probabilities of the classes that exist for the model.
+This holds for a model that has p(label) too: its labels then cost as much as those of other models,
+whichever examples are coded.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import constriction
@@ -21,6 +23,7 @@ from atelier.core.family import is_class_conditional
 from atelier.evaluation.compression import integer_frequencies
 from atelier.evaluation.compression.integer_frequencies import Frequencies
 from atelier.evaluation.compression.padding import WORD_BITS, num_words, padded, without_padding
+from atelier.evaluation.examples.known_classes import classes_of
 from atelier.evaluation.per_example.over_examples import PATIENCE
 from atelier.run.experiment import Run
 
@@ -67,7 +70,11 @@ def is_labelled(run: Run) -> bool:
 def encoded(
     run: Run, state: game.State, x: Int[np.ndarray, 'n dims'], labels: Labels, batch_size: int
 ) -> Bitstream:
-    """Encodes the levels x of n flattened examples, and their labels if the model `is_labelled`."""
+    """Encodes the levels x of n flattened examples, and their labels if the model `is_labelled`.
+
+    Raises:
+      ValueError: a label is of no class that exists for the model, or probabilities are not finite.
+    """
     encoder, costs = constriction.stream.queue.RangeEncoder(), []
 
     def write(table, values):
@@ -75,8 +82,10 @@ def encoded(
         costs.append(integer_frequencies.bits(table, values))
         return values
 
-    labels = None if labels is None else labels.copy()
-    coded = _walk(run, compiled_conditionals(run, state), write, x.copy(), labels, batch_size)
+    classes = np.asarray(classes_of(run), np.int64)
+    index = None if labels is None else index_in(classes, labels)
+    model = compiled_conditionals(run, state)
+    coded = _walk(run, model, write, x.copy(), index, classes, batch_size)
     bits, label_bits = np.zeros(x.shape), 0.0
     for (rows, dim), cost in zip(coded, costs, strict=True):
         if dim is None:
@@ -88,11 +97,17 @@ def encoded(
 
 
 def decoded(
-    run: Run, state: game.State, words: Words, n: int, batch_size: int
+    run: Run,
+    state: game.State,
+    words: Words,
+    n: int,
+    batch_size: int,
+    classes: Sequence[int] | None = None,
 ) -> tuple[Int[np.ndarray, 'n dims'], Labels]:
     """Returns (x, labels): the inverse of `encoded`.
 
-    It stops where the words have run out: `constriction` would go on, as if zeros followed.
+    `classes` are those that labels were coded over; None: those that exist for the model. Decoding
+    stops where the words have run out: `constriction` would go on, as if zeros followed.
 
     Raises:
       ValueError: no encoder wrote these words.
@@ -117,11 +132,25 @@ def decoded(
         return values
 
     x = np.zeros((n, run.data.spec.num_dims), np.int64)
-    labels = np.zeros(n, np.int64) if is_labelled(run) else None
-    _walk(run, compiled_conditionals(run, state), read, x, labels, batch_size)
+    classes = np.asarray(classes_of(run) if classes is None else classes, np.int64)
+    index = np.zeros(n, np.int64) if is_labelled(run) else None
+    _walk(run, compiled_conditionals(run, state), read, x, index, classes, batch_size)
     if not decoder.maybe_exhausted():
         raise ValueError('words are left over after the last example')
-    return x, labels
+    return x, None if index is None else classes[index]
+
+
+def index_in(
+    classes: Int[np.ndarray, 'classes'], labels: Int[np.ndarray, 'n']
+) -> Int[np.ndarray, 'n']:
+    """Returns the position of each label among the classes, which are sorted.
+
+    Raises:
+      ValueError: a label is none of the classes.
+    """
+    if not np.isin(labels, classes).all():
+        raise ValueError('a label is of no class that the labels are coded over')
+    return np.searchsorted(classes, labels)
 
 
 def compiled_conditionals(run: Run, state: game.State) -> CompiledConditionals:
@@ -141,10 +170,13 @@ def _walk(
     conditionals: CompiledConditionals,
     transfer: Transfer,
     x: np.ndarray,
-    labels: Labels,
+    index: Labels,
+    classes: Int[np.ndarray, 'classes'],
     batch_size: int,
 ) -> list[tuple[slice, int | None]]:
     """Passes each value of x [n, dims], and each label, through `transfer` and stores the result.
+
+    `index` [n] is each label's position among the classes.
 
     Returns what was coded, in order: pairs (rows, dimension of x), or (rows, None) for labels.
     """
@@ -158,11 +190,12 @@ def _walk(
             given = {'x': np.zeros((batch_size, *spec.event_shape), np.float32)}
             if is_class_conditional(run.family):
                 given['label'] = np.zeros(batch_size, np.int32)
-            if labels is not None:
-                uniform = integer_frequencies.frequencies(np.zeros((count, spec.num_classes)))
-                labels[rows] = transfer(uniform, labels[rows])
-                given['label'][:count] = labels[rows]
-                coded.append((rows, None))
+            if index is not None:
+                if len(classes) > 1:  # a single class costs nothing, and coders refuse it
+                    uniform = integer_frequencies.frequencies(np.zeros((count, len(classes))))
+                    index[rows] = transfer(uniform, index[rows])
+                    coded.append((rows, None))
+                given['label'][:count] = classes[index[rows]]
             memory, previous = conditionals.begin(given), np.zeros(batch_size, np.float32)
             for i, dim in enumerate(conditionals.order.tolist()):
                 memory, log_probs = conditionals.step(memory, np.int32(i), previous)

@@ -82,7 +82,7 @@ def scorer(run: Run, data: Dataset, name: str, devices: Sequence[jax.Device]) ->
     evaluation, so for other families nll on the test split equals that of --mode=evaluate. Text is
     an exception: its windows overlap, and here each window counts all of its characters.
     """
-    score = {'nll': _nll, 'reconstruction': _reconstruction_error}[name](run)
+    score = {'nll': _nll, 'reconstruction': reconstruction_error}[name](run)
     classes, prior = classes_of(run), run.family.ability(LabelPrior)
 
     def unconditional(weights, batch, rng):
@@ -114,7 +114,7 @@ def _nll(run: Run) -> PerExample:
     return lambda *arguments: -run.family.ability(LogProb).nats(*arguments)
 
 
-def _reconstruction_error(run: Run) -> PerExample:
+def reconstruction_error(run: Run) -> PerExample:
     """Returns 1/2 |x - reconstruction|^2 on the normalized scale."""
     spec = run.data.spec
 

@@ -20,7 +20,7 @@ from atelier.data.text import encode, scored_once
 from atelier.data.text_splits import positions
 from atelier.data.units import warn_of_units
 from atelier.errors import UserError, about, check_option, reading, shortened
-from atelier.evaluation.examples.given_pictures import of_folder, pictures, stored_levels
+from atelier.evaluation.examples.given_pictures import of_folder, pictures, unbinarised_levels
 from atelier.log import counted, listed
 from atelier.paths import user_path
 from atelier.run.experiment import Run
@@ -159,7 +159,7 @@ def _check_keys(run: Run, arrays: Mapping, suffixes: list[str], num_labels: int)
             f'it has {", ".join(arrays)}: known are x or x_train, x_valid, x_test, label likewise '
             'for each of them or for none, levels and class_names'
         )
-    spec, levels = run.data.spec, stored_levels(run)
+    spec, levels = run.data.spec, unbinarised_levels(run)
     if 'levels' in arrays and arrays['levels'].tolist() != levels:
         raise UserError(
             f'it has {shortened(arrays["levels"].tolist())} levels, and {run.data.name} has '
@@ -179,7 +179,7 @@ def _checked(run: Run, x: np.ndarray) -> np.ndarray:
     Raises:
       UserError: x has another shape or other levels than the run's data.
     """
-    event, levels = run.data.spec.event_shape, stored_levels(run)
+    event, levels = run.data.spec.event_shape, unbinarised_levels(run)
     if x.shape[1:] != event or x.ndim != 1 + len(event) or not len(x) or x.dtype.kind not in 'biuf':
         raise UserError(f'x is {x.dtype} {x.shape}: give numbers [n, {", ".join(map(str, event))}]')
     if x.dtype.kind == 'f':
@@ -209,7 +209,7 @@ def _checked_labels(run: Run, label: np.ndarray, n: int) -> np.ndarray:
 def as_data(run: Run, split: dict, origins: Origins, name: str) -> Dataset:
     """Returns the examples as a data set, preprocessed like the run's data."""
     config, spec, n = run.config.data, run.data.spec, len(split['x'])
-    stored = Spec(spec.event_shape, stored_levels(run), spec.num_classes, symbols=spec.symbols)
+    stored = Spec(spec.event_shape, unbinarised_levels(run), spec.num_classes, symbols=spec.symbols)
     rows = origins.rows or {'test': np.arange(n)}
     data = Dataset(
         run.data.name,

@@ -51,7 +51,7 @@ def pictures(run: Run, files: Sequence[pathlib.Path], name: str = '') -> np.ndar
     Raises:
       UserError: names the files that cannot be used, or the data are not images with levels.
     """
-    spec, levels = run.data.spec, stored_levels(run)
+    spec, levels = run.data.spec, unbinarised_levels(run)
     if not image_grids.is_image(spec) or levels is None:
         raise UserError(f'the data set {run.data.name} does not hold images with discrete levels')
     x = np.empty((len(files), *spec.image_shape), np.int32)
@@ -130,7 +130,7 @@ def _is_strict(run: Run) -> bool:
     return bool(run.config.data.get('strict', False))
 
 
-def stored_levels(run: Run) -> int | None:
+def unbinarised_levels(run: Run) -> int | None:
     """Returns the levels of the run's data before binarisation and dequantisation; None: reals."""
     config = run.config
     if config.data.binarize == 'none':

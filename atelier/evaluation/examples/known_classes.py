@@ -15,6 +15,14 @@ from atelier.log import counted, log
 from atelier.run.experiment import Run
 
 
+def classes_of(run: Run) -> tuple[int, ...]:
+    """Returns the classes that exist for the model: those of training.
+
+    For a run that began before there was `config.data.classes` they are all that the data declare.
+    """
+    return predicted_classes(run.data.spec, run.config.data.get('classes', 'declared'))
+
+
 def is_known(run: Run, split: str) -> np.ndarray | None:
     """Returns whether each example [n] of a split has a class of training; None if all have.
 
@@ -22,9 +30,8 @@ def is_known(run: Run, split: str) -> np.ndarray | None:
     that began before there was `config.data.classes`.
     """
     reads = is_class_conditional(run.family) or run.family.ability(Classify) is not None
-    spec = run.data.spec
-    known = predicted_classes(spec, run.config.data.get('classes', 'declared'))
-    if not reads or len(known) == (spec.num_classes or 0):
+    known = classes_of(run)
+    if not reads or len(known) == (run.data.spec.num_classes or 0):
         return None
     label = run.data.splits[split].get('label')
     kept = None if label is None else np.isin(label, known)

@@ -9,7 +9,7 @@ import numpy as np
 from atelier.core.abilities import Classify, LogProb, Reconstruct
 from atelier.core.family import Family, is_class_conditional
 from atelier.core.randomness import Stream, key_for
-from atelier.evaluation.examples.anomaly_score import scorer
+from atelier.evaluation.examples.anomaly_score import reconstruction_error, scorer
 from atelier.evaluation.per_example.over_examples import over_examples, per_dimension
 from atelier.run.experiment import Run
 from atelier.run.restore import TrainedRun
@@ -60,7 +60,7 @@ def over_test(trained: TrainedRun, function: Callable) -> Any:
 
 def _scores_of(run: Run) -> Callable:
     """Returns f(weights, batch, rng) -> the scores [local] of a batch, by name."""
-    family, spec = run.family, run.data.spec
+    family = run.family
 
     def scores_of(weights, batch, rng):
         values, log_prob = {}, family.ability(LogProb)
@@ -70,10 +70,7 @@ def _scores_of(run: Run) -> Callable:
                 coarser = log_prob.coarser(weights, batch, rng)
                 values['log_prob_error_nats'] = abs(values['log_prob_nats'] - coarser)
         if family.ability(Reconstruct) is not None:
-            mean = family.ability(Reconstruct).mean(weights, batch, rng)
-            difference = spec.normalize(batch['x']) - spec.normalize(mean)
-            squares = (difference**2).reshape(len(difference), -1)
-            values['half_squared_error'] = 0.5 * squares.sum(1)
+            values['half_squared_error'] = reconstruction_error(run)(weights, batch, rng)
         if family.ability(Classify) is not None:
             values |= _predicted(run)(weights, batch, rng)
         return values

@@ -45,6 +45,23 @@ def sampler(run: Run, devices: Sequence[jax.Device]) -> Callable:
     return sample
 
 
+def label_sampler(run: Run, devices: Sequence[jax.Device]) -> Callable | None:
+    """Returns labels(state, key, n) -> [n], the classes of what `sampler` draws with this key.
+
+    None if the family draws no classes, or cannot tell them.
+    """
+    ability = run.family.ability(Sample)
+    if ability is None or ability.labels is None:
+        return None
+    apply = over_examples(
+        lambda weights, batch, rng: ability.labels(weights, rng),
+        run.data._replace(preprocess=lambda inputs, keys: inputs),
+        run.config.eval.batch_size,
+        devices,
+    )
+    return lambda state, key, n: apply(state, key, {}, n)
+
+
 def check_labels(run: Run, labels: Sequence[int | str]) -> Int[np.ndarray, 'labels']:
     """Checks the classes requested for samples, by number or name; returns them as int32.
 

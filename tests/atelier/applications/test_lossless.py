@@ -53,10 +53,63 @@ def test_the_file_is_decoded_and_damage_is_detected(tmp_path, complaint, name):
     flipped = bytearray(content)
     flipped[(start + len(content)) // 2] ^= 4
     more, other_coder = content + b'\0\1\2\3' * 4, bytearray(content)
-    other_coder[7] ^= ord('3') ^ ord('4')
+    other_coder[7] ^= ord('5') ^ ord('6')
     for broken in (flipped, content[: start + 40], more, content[:-1], other_coder):
         path.write_bytes(broken)
         assert 'does not decode to the original data' in complaint(decompress.apply, run, str(path))
+
+
+def of_classes(folder, name, classes, rule):
+    """A run on pictures of these classes of 0 to 4, whose test split has class 4 too."""
+    rng, arrays = np.random.default_rng(0), {}
+    for split, known in (('train', classes), ('valid', classes), ('test', (*classes, 4))):
+        arrays[f'x_{split}'] = rng.integers(0, 2, (12, 4, 4, 1), np.uint8)
+        arrays[f'label_{split}'] = np.resize(known, 12)
+    np.savez(folder / 'data.npz', **arrays)
+    changes = dict(data__path=str(folder / 'data.npz'), data__classes=rule)
+    return assembled(folder / f'run-{rule}', name, 'arrays,debug', **changes)
+
+
+@pytest.mark.usefixtures('scattered_weights')
+@pytest.mark.parametrize('name', ['naive_bayes', pytest.param('cvae', marks=pytest.mark.slow)])
+@pytest.mark.parametrize('classes', [(1, 3), (2,)])
+def test_labels_are_coded_over_the_classes_of_training(tmp_path, complaint, name, classes):
+    """A bit for two classes, nothing for one; a class that was never trained has no code."""
+    run = of_classes(tmp_path, name, classes, 'trained')
+    state, x = restore.load(run).state, np.zeros((5, 16), np.int64)
+    labels = np.resize(classes, 5)
+    content, bitstream = _lossless.packed(run, state, x, labels)
+    assert bitstream.label_bits == pytest.approx(np.log2(len(classes)), abs=1e-5)
+    path = run.folder / 'file.bin'
+    path.parent.mkdir(parents=True)
+    path.write_bytes(content)
+    np.testing.assert_array_equal(decompress.apply(run, str(path))['label'], labels)
+    line = complaint(_lossless.packed, run, state, x, np.append(labels[:4], 4))
+    assert 'without training examples (4): give examples of' in line
+    header, words = file_format.read(path)
+    path.write_bytes(file_format.packed(header._replace(left_out=(0, 1, 2, 3, 4)), words))
+    assert 'does not decode' in complaint(decompress.apply, run, str(path))
+
+
+@pytest.mark.usefixtures('scattered_weights')
+@pytest.mark.parametrize('name', ['naive_bayes', pytest.param('cvae', marks=pytest.mark.slow)])
+def test_files_that_code_all_declared_classes_are_read(tmp_path, name):
+    """The format of earlier files, which runs with `data.classes=declared` still write."""
+    run = of_classes(tmp_path, name, (1, 3), 'declared')
+    state, x = restore.load(run).state, np.zeros((5, 16), np.int64)
+    labels = np.array([1, 3, 4, 0, 2])
+    content, bitstream = _lossless.packed(run, state, x, labels)
+    assert content.startswith((b'atelier3', b'atelier4'))
+    assert bitstream.label_bits == pytest.approx(np.log2(5), rel=1e-5)
+    path = run.folder / 'file.bin'
+    path.parent.mkdir(parents=True)
+    path.write_bytes(content)
+    config = run.config.copy_and_resolve_references()
+    config.data.classes = 'trained'
+    spec = run.data.spec._replace(left_out=(0, 2, 4))
+    trained = run._replace(config=config, data=run.data._replace(spec=spec))
+    for reader in (run, trained):
+        np.testing.assert_array_equal(decompress.apply(reader, str(path))['label'], labels)
 
 
 @pytest.mark.usefixtures('scattered_weights')
@@ -223,7 +276,7 @@ def test_more_examples_than_bits_are_refused_at_once(tmp_path, complaint, monkey
 @pytest.mark.parametrize('line', [b'[' * 10_000, b'{}', b'3', b'[1,1,1,1,"",[[1]],2,null,[]]'])
 def test_a_header_of_other_values_is_damaged(tmp_path, complaint, line):
     """For any JSON in the header."""
-    line = file_format.MAGIC['range'] + line + b'\n'
+    line = file_format.MAGIC['range', 'trained'] + line + b'\n'
     path = tmp_path / 'file.bin'
     path.write_bytes(line + file_format._checksum_of(line) + b'\0' * 8)
     assert 'does not decode' in complaint(file_format.read, path)

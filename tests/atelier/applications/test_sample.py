@@ -8,7 +8,8 @@ from support import assembled, replaced, with_abilities
 
 from atelier.applications import perform, sample
 from atelier.core.abilities import Codes, Sample
-from atelier.evaluation.samples.sampling import labels_like, split_examples
+from atelier.core.randomness import Stream, key_for
+from atelier.evaluation.samples.sampling import labels_like, sampler, split_examples
 from atelier.run import restore
 
 pytestmark = pytest.mark.usefixtures('quick_compilation')
@@ -44,6 +45,19 @@ def test_samples_cycle_through_the_labels(run, labels, expected):
         assert ('label' in file) == bool(labels)
         if labels:
             assert file['label'].tolist() == expected
+
+
+@pytest.mark.usefixtures('scattered_weights')
+def test_random_classes_are_written_too(tmp_path):
+    """They are the classes of the samples, whatever the size of a batch."""
+    run = assembled(tmp_path, 'naive_bayes', eval__batch_size=4)
+    x = sample.apply(run, num_samples=11)
+    with np.load(tmp_path / 'samples' / 'seed-0.npz') as file:
+        label = file['label']
+    assert label.dtype == np.int32 and len({*label.tolist()}) > 2
+    key = key_for(jax.random.PRNGKey(0), Stream.SAMPLE)
+    draw = sampler(run, jax.devices()[:1])
+    np.testing.assert_array_equal(draw(restore.load(run).state, key, 11, label), x)
 
 
 def test_each_class_has_a_column_of_the_image(run):

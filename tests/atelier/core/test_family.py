@@ -55,6 +55,7 @@ def test_an_ability_is_not_mistaken_for_another_with_equal_fields():
     class Other(NamedTuple):
         draw: object
         is_class_conditional: bool = False
+        labels: object = None
 
     assert Other(len) == Sample(len)
     assert family_with(Other(len)).ability(Sample) is None

@@ -122,7 +122,8 @@ def test_by_content_own_splits_stay(npz):
     assert np.sort(data.splits['test']['x'][:, 0]).tolist() == list(range(90, 100))
     both = [data.splits[name]['x'][:, 0] for name in ('train', 'valid')]
     assert np.sort(np.concatenate(both)).tolist() == list(range(90))
-    assert data.split_rule == 'valid by content, a share of 0.1 each'
+    assert data.split_rule == 'valid by content, a share of 0.1 each'  # as in earlier records
+    assert data.split_origin == 'valid by content, a share of 0.1'
     whole = load_as_a_run_does(npz(x_train=x[:80], x_valid=x[80:90], x_test=x[90:]))
     assert whole.split_rule == ''
 

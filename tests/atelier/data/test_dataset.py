@@ -1,14 +1,9 @@
-"""`Spec`, and data preprocessed by the settings of a config.
-
-Tests the round trip of `Spec.normalize` for each kind, and binarised and dequantised data sets.
-"""
+"""Data preprocessed by the settings of a config: binarised and dequantised."""
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from atelier.data import dataset
 from atelier.data.dataset import Dataset, Spec, binarized, dequantized
@@ -47,81 +42,6 @@ def preprocessed(data, split, seed):
     }
     np.testing.assert_array_equal(batch['label'], data.splits[split]['label'])
     return np.asarray(batch['x'])
-
-
-# Spec
-
-
-def test_a_spec_is_shown_in_a_line():
-    """Long vocabularies and moments are cut."""
-    assert repr(Spec(SHAPE, 17, None)) == 'Spec(event_shape=(3, 2), levels=17, num_classes=None)'
-    long = Spec((9,), 9000, None, mean=(0.5,) * 900, std=(2.0,) * 900, symbols='ab\n' * 3000)
-    assert len(repr(long)) < 300 and 'mean=(0.5' in repr(long)
-
-
-def test_discrete_data_lie_in_0_to_1():
-    spec = Spec((8, 8, 1), 17, 10)
-    assert (spec.interval, spec.num_dims, spec.has_bits_per_dim) == ((0, 16), 64, True)
-    np.testing.assert_allclose(spec.normalize(jnp.asarray([0.0, 4, 16])), [0, 0.25, 1])
-
-
-def test_dequantised_data_lie_in_0_to_1():
-    spec = Spec((), None, None, dequantized_levels=256)
-    assert (spec.interval, spec.num_dims, spec.has_bits_per_dim) == ((0, 256), 1, True)
-    np.testing.assert_allclose(spec.normalize(jnp.asarray([0.0, 64, 255])), [0, 0.25, 255 / 256])
-
-
-def test_real_data_have_mean_0_and_deviation_1():
-    x = np.random.RandomState(0).normal(-7, 3, 1000).astype(np.float32)
-    spec = Spec((), None, None, mean=float(x.mean()), std=float(x.std()))
-    assert (spec.interval, spec.has_bits_per_dim) == (None, False)
-    normalized = np.asarray(spec.normalize(jnp.asarray(x)))
-    assert normalized.mean() == pytest.approx(0, abs=1e-5)
-    assert normalized.std() == pytest.approx(1, abs=1e-5)
-
-
-def test_a_table_has_mean_0_and_deviation_1_in_each_column():
-    x = np.random.RandomState(0).normal([-7, 0, 1e4], [3, 0.1, 50], (1000, 3)).astype(np.float32)
-    mean, std = (tuple(m.tolist()) for m in (x.mean(0), x.std(0)))
-    normalized = np.asarray(Spec((3,), None, None, mean=mean, std=std).normalize(jnp.asarray(x)))
-    np.testing.assert_allclose(normalized.mean(0), 0, atol=1e-3)
-    np.testing.assert_allclose(normalized.std(0), 1, rtol=1e-3)
-
-
-def specs():
-    many = st.integers(2, 2**16)
-    real = st.floats(0.01, 100)
-    return st.one_of(
-        st.builds(lambda levels: Spec(SHAPE, levels, None), many),
-        st.builds(lambda levels: Spec(SHAPE, None, None, dequantized_levels=levels), many),
-        st.builds(
-            lambda mean, std: Spec(SHAPE, None, None, mean=mean, std=std),
-            st.floats(-100, 100),
-            real,
-        ),
-    )
-
-
-@settings(max_examples=40)
-@given(spec=specs(), fractions=st.lists(st.floats(0, 1), min_size=1, max_size=5))
-def test_denormalize_is_the_inverse_of_normalize(spec, fractions):
-    low, high = spec.interval or (spec.mean - 4 * spec.std, spec.mean + 4 * spec.std)
-    x = low + np.asarray(fractions) * (high - low)
-    normalized = np.asarray(spec.normalize(jnp.asarray(x, jnp.float32)))
-    back = np.asarray(spec.denormalize(jnp.asarray(normalized)))
-    assert normalized.dtype == back.dtype == np.float32
-    precision = 4 * 2.0**-23 * max(abs(low), abs(high))  # float32 rounding at the scale of x
-    np.testing.assert_allclose(back, x, rtol=0, atol=precision)
-    if spec.interval:
-        assert np.all((normalized >= 0) & (normalized <= 1))
-
-
-@settings(max_examples=20)
-@given(spec=specs())
-def test_scale_is_the_derivative_of_denormalize(spec):
-    with jax.numpy_dtype_promotion('standard'):
-        scale = float(spec.affine(())[1])
-        assert float(jax.grad(spec.denormalize)(0.5)) == pytest.approx(scale, rel=1e-6)
 
 
 # Binarised

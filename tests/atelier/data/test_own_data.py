@@ -145,7 +145,7 @@ def test_a_run_on_pictures_of_any_source_is_opened_without_them(of_pictures, bin
     begin(run)
     opened = run_folder.reopen(run.folder, reads=None)
     assert (opened.data.name, opened.data.spec) == (run.data.name, run.data.spec)
-    assert given.stored_levels(opened) == 256
+    assert given.unbinarised_levels(opened) == 256
 
 
 @pytest.mark.slow

@@ -90,7 +90,8 @@ def test_two_names_of_one_split_are_refused(tmp_path, complaint, layout):
     assert 'training and train are names of one split' in complaint(loaded, tmp_path)
 
 
-def test_the_column_labels_is_read_and_unread_columns_are_named(tmp_path):
+def test_the_column_labels_is_read_and_unread_columns_are_named(tmp_path, caplog):
+    caplog.set_level('INFO', 'atelier')
     values = {'labels': LABEL[:20], 'caption': ['a'] * 20, 'id': list(range(20))}
     info = {'info': {'features': {'labels': {'names': ['ant', 'bee', 'cat']}}}}
     described = table(image=IMAGES, **values).replace_schema_metadata(
@@ -101,6 +102,9 @@ def test_the_column_labels_is_read_and_unread_columns_are_named(tmp_path):
     assert data.splits['train']['label'].tolist() == [r % 3 for r in reds(data.splits['train'])]
     assert data.spec.class_names == ('ant', 'bee', 'cat')
     assert data.notes == ('columns that are not read: caption, id',)
+    assert [line for line in caplog.messages if line.endswith(data.notes[0])] == [
+        f'{tmp_path}/a.parquet: {data.notes[0]}'
+    ]
 
 
 def test_plain_binary_and_names_of_classes(tmp_path):

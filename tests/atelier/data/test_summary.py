@@ -33,12 +33,15 @@ def test_the_table_of_embedded_data_is_short(tmp_path):
 def test_classes_with_names_and_counts():
     spec = Spec((2,), 256, 3, left_out=(2,), class_names=('cat', 'a\nerror: b', 'cow'))
     data = Dataset('mine', spec, splits_of(np.arange(20).reshape(10, 2), [0, 1] * 4 + [2, 0]), '')
-    text = table(data._replace(notes=('2 files were passed over',), split_origin='by content'))
+    data = data._replace(notes=('2 files were passed over',), split_origin='by content')
+    text = table(data)
     rows = [line.split() for line in text.splitlines()]
     assert ['cat', '3', '1', '1'] in rows and ['cow', '0', '0', '1'] in rows
     assert r'a\nerror: b' in text and '\nerror' not in text
     assert 'classes without training examples: cow' in text
-    assert '2 files were passed over' in text and 'splits: by content' in text
+    assert 'splits: by content' in text
+    assert summary.summary_of(data)['notes'] == ['2 files were passed over']
+    assert 'passed over' not in text  # the log has said it when the files were read
 
 
 def test_many_classes_are_counted():
@@ -86,6 +89,17 @@ def test_constant_columns_and_copies_are_said():
     assert 'examples that repeat another one of their split: 1 in train, 1 in test' in text
     assert 'examples that training has too: 2 in test' in text
     assert 'training values 0 to 17' in text
+
+
+@pytest.mark.parametrize('shape', [(3,), (3, 1), ()])
+def test_a_range_of_some_examples_says_so(monkeypatch, shape):
+    x = np.arange(10.0).reshape(10, *(1 for _ in shape)) * np.ones(shape)
+    data = Dataset('mine', Spec(shape, None, None), splits_of(x), '')
+    assert 'only' not in table(data)
+    monkeypatch.setattr(summary, 'MAX_VALUES', 4 * data.spec.num_dims)
+    columns = ' and columns with one value' if shape == (3,) else ''
+    assert f'  range{columns}: of the first 4 training examples only' in table(data).splitlines()
+    assert 'training values 0 to 3' in table(data)
 
 
 def test_copies_of_large_data_are_not_counted(monkeypatch):

@@ -263,6 +263,8 @@ def test_a_path_without_the_set_is_refused(tmp_path, complaint, name):
     for path in (tmp_path, tmp_path / 'notes.txt'):
         line = complaint(loaded, name, path=str(path))
         assert f'{path} has no files of {name}: expected {KNOWN[name].files[0]}' in line
+        assert (f'{name}.npz or parquet files' in line) == (name != 'celeb_a')
+        assert 'parquet files' in line
 
 
 def test_another_file_beside_the_set_is_refused(tmp_path, complaint):

@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+import scipy.special
 import scipy.stats
 import sklearn.mixture
 import sklearn.naive_bayes
@@ -296,6 +297,24 @@ def test_naive_bayes_is_that_of_scikit_learn(tmp_path):
         np.log((np.bincount(label) + 1.0) / (len(label) + 10.0)) - reference.class_log_prior_
     )
     np.testing.assert_allclose(logits, expected + log_prior_difference, rtol=1e-9)
+
+
+def test_cross_entropy_is_over_classes_with_training_examples():
+    """Class 0 has none; far from the data its component would otherwise be the most probable."""
+    spec, rng = Spec((64,), 2, 3, left_out=(0,)), np.random.default_rng(0)
+    label = np.arange(1000) % 2 + 1
+    x = (rng.random((1000, 64)) < np.where(label == 1, 0.01, 0.02)[:, None]).astype(float)
+    parts = MixtureParts(categorical(2, 1.0), 3, spec, is_labelled=True, pseudo_count=1.0)
+    family = mixture(parts)
+    state = steps_of(family, {'x': jnp.asarray(x), 'label': jnp.asarray(label)}, 1)[-1]
+    p = np.stack([(x[label == k].sum(0) + 1) / (np.sum(label == k) + 2) for k in (1, 2)])
+    far, truth = np.concatenate([np.ones((4, 64)), x[:4]]), np.array([1, 2] * 4)
+    joint = far @ np.log(p).T + (1 - far) @ np.log(1 - p).T + np.log(0.5)
+    expected = scipy.special.logsumexp(joint, 1) - joint[np.arange(8), truth - 1]
+    metrics = family.metrics(
+        state.weights, {'x': jnp.asarray(far), 'label': jnp.asarray(truth)}, rng_of(8)
+    )
+    np.testing.assert_allclose(metrics['cross_entropy_nats'], expected, rtol=1e-6, atol=1e-12)
 
 
 @pytest.mark.parametrize('levels', [2, 4])

@@ -120,12 +120,15 @@ def test_probabilities_that_are_not_finite_are_refused(vae):
 
 def test_a_file_keeps_its_header(tmp_path):
     words = np.array([1, 2**32 - 1, 7], np.uint32)
-    header = file_format.Header(3, 2, 11, 12, 'jax 9 tpu', (4, 4, 1), 17, None, (2, 3))
+    header = file_format.Header(3, 2, 11, 12, 'jax 9 tpu', (4, 4, 1), 17, 5, (2, 3))
     path = tmp_path / 'file.bin'
-    path.write_bytes(file_format.packed(header, words))
-    read_header, read_words = file_format.read(path)
-    assert read_header == header and read_header.spec == Spec((4, 4, 1), 17, None, left_out=(2, 3))
-    np.testing.assert_array_equal(read_words, words)
+    for coder, rule in file_format.MAGIC:
+        path.write_bytes(file_format.packed(header._replace(coder=coder, label_rule=rule), words))
+        read_header, read_words = file_format.read(path)
+        assert read_header == header._replace(coder=coder, label_rule=rule)
+        assert read_header.spec == Spec((4, 4, 1), 17, 5, left_out=(2, 3))
+        assert read_header.classes == ((0, 1, 4) if rule == 'trained' else (0, 1, 2, 3, 4))
+        np.testing.assert_array_equal(read_words, words)
 
 
 def test_a_file_of_another_format_is_refused_in_one_line(tmp_path, complaint):
@@ -133,10 +136,10 @@ def test_a_file_of_another_format_is_refused_in_one_line(tmp_path, complaint):
     os.mkfifo(tmp_path / 'pipe')
     assert 'not a regular file' in complaint(file_format.read, tmp_path / 'pipe')
     path = tmp_path / 'file.bin'
-    for content in (b'', b'PNG', b'atelier3', b'atelier3[1]\n', b'atelier3[1,2\n12'):
+    for content in (b'', b'PNG', b'atelier5', b'atelier5[1]\n', b'atelier5[1,2\n12'):
         path.write_bytes(content)
         line = complaint(file_format.read, path)
-        assert ('holds no coded examples' if content[:8] != b'atelier3' else 'damaged') in line
+        assert ('holds no coded examples' if content[:8] != b'atelier5' else 'damaged') in line
     huge = [2**60, 1, 0, 0, '', [8, 8, 1], 17, None, []]
     path.write_bytes(file_format.packed(file_format.Header(*huge), np.zeros(1, np.uint32)))
     assert 'damaged' in complaint(file_format.read, path)

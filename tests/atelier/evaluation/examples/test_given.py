@@ -344,7 +344,7 @@ def test_modes_that_read_no_examples_refuse_them(gan, mine):
 def test_levels_are_those_before_binarisation(tmp_path, mine):
     """The preprocessing of the run binarizes them: 17 levels are halved at 8, not at 127."""
     run = assembled(tmp_path, 'vae', data__binarize='threshold')
-    assert given.stored_levels(run) == 17
+    assert given.unbinarised_levels(run) == 17
     run = given.with_given(run, given.read(run, str(mine[0])))
     state = restore.initial_state(run)
     x = preprocessed(run, state, jax.devices(), run.data.splits['test']['x'])

@@ -1,0 +1,69 @@
+"""Class-conditional families draw classes of training, and tell which they have drawn."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from support import assembled
+
+from atelier.core.abilities import Sample
+from atelier.core.randomness import rng_for
+from atelier.data.spec import Spec
+from atelier.run import restore
+from models.nets.class_conditioning import requested_class, requested_label
+
+pytestmark = pytest.mark.usefixtures('quick_compilation')
+N = 32
+
+
+def rng_of(seed):
+    return rng_for(jax.random.PRNGKey(seed), np.arange(N), N)
+
+
+@settings(max_examples=20, deadline=None)
+@given(seed=st.integers(0, 2**31 - 1), left_out=st.sets(st.integers(0, 4), max_size=4))
+def test_random_classes_are_those_of_training(seed, left_out):
+    spec = Spec((3,), 2, 5, left_out=tuple(sorted(left_out)))
+    labels = requested_label(rng_of(seed).keys, None, spec)
+    assert {*labels.tolist()} <= {*spec.known_classes}
+    one_hot = requested_class(rng_of(seed).keys, None, spec)
+    np.testing.assert_array_equal(one_hot, np.eye(5)[labels])
+
+
+def test_requested_classes_are_taken_and_a_prior_is_followed():
+    spec, keys = Spec((3,), 2, 5), rng_of(0).keys
+    wanted = jnp.arange(N) % 5
+    np.testing.assert_array_equal(requested_label(keys, {'label': wanted}, spec), wanted)
+    only = jnp.where(jnp.arange(5) == 3, 0.0, -jnp.inf)
+    assert (requested_label(keys, None, spec, only) == 3).all()
+    np.testing.assert_array_equal(requested_label(keys, {'label': wanted}, spec, only), wanted)
+
+
+@pytest.mark.usefixtures('scattered_weights')
+@pytest.mark.parametrize(
+    ('name', 'changes'),
+    [
+        ('cvae', {}),
+        ('cgan', {}),
+        ('naive_bayes', {}),
+        pytest.param('diffusion', {}, marks=pytest.mark.slow),
+        pytest.param('gated_pixelcnn', dict(model__is_conditional=True), marks=pytest.mark.slow),
+    ],
+)
+def test_a_family_tells_the_classes_that_it_draws(tmp_path, name, changes):
+    """Samples of no requested class are those of the classes that the family tells."""
+    run = assembled(tmp_path, name, **changes)
+    ability, weights = run.family.ability(Sample), restore.load(run).state.averaged_weights
+    draw = jax.jit(ability.draw)
+    labels = jax.jit(ability.labels)(weights, rng_of(1))
+    assert len({*labels.tolist()}) > 3
+    x = draw(weights, rng_of(1), None)
+    np.testing.assert_allclose(draw(weights, rng_of(1), {'label': labels}), x, atol=1e-4)
+    others = draw(weights, rng_of(1), {'label': (labels + 1) % 10})
+    assert np.abs(others - x).max() > 0.01
+
+
+def test_a_family_without_classes_tells_none(vae):
+    assert vae.family.ability(Sample).labels is None
