@@ -112,7 +112,7 @@ def test_folders_that_the_setting_does_not_name_are_told(tree, caplog):
     (note,) = folder.load(root, splits='train=train,test=test').notes
     assert note == 'left out 2 folders that config.data.splits does not name: dev, eval'
     assert caplog.messages == [f'{root}: {note}']
-    assert folder.load(root, splits='none').notes == ()
+    assert 'left out' not in ''.join(folder.load(root, splits='none').notes)
 
 
 def test_folders_inside_classes_are_told(tree):
