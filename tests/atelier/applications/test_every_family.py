@@ -35,6 +35,7 @@ OPTIONS = {  # as small as possible, for speed
     'samplers': dict(samplers='ddim:2,heun:2', num_samples=2),
     'score': {},
     'trajectory': dict(num_samples=2, num_points=2),
+    'traverse': dict(num_dims=2, num_points=2),
 }
 OF_OTHERS = ('decompress', 'super_resolve', 'text')  # they need no encoder and decoder
 QUICK = ('autoencoder',)
