@@ -22,6 +22,7 @@ pytestmark = pytest.mark.usefixtures('quick_compilation', 'one_device')
 
 OPTIONS = {  # as small as possible, for speed
     'anomaly': dict(num_images=2),
+    'bound': dict(num_bins=2),
     'classify': {},
     'compress': {},
     'concept': dict(num_images=2, num_steps=2, num_codes=200),
