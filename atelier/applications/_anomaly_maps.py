@@ -8,13 +8,14 @@ import numpy as np
 from atelier.applications import _common
 from atelier.data.dataset import Dataset
 from atelier.data.spec import Spec
+from atelier.errors import shortened_text
 from atelier.evaluation.examples.score_maps import ScoreMaps, score_maps
-from atelier.report import figures, image_grids
+from atelier.report import figures, heat_maps, image_grids
 from atelier.report.figure_text import figure_text
 from atelier.run.restore import TrainedRun
 
+MAX_NAME = 15  # letters of a class
 MAX_MAPS = 6  # images side by side; an image of the user's own may come before them
-HEAT = figures.COLOURS[3]  # of a map over a grey image: the more of it, the larger the term
 
 
 def most_anomalous(
@@ -49,8 +50,10 @@ def captions_of(arrays: dict[str, np.ndarray], spec: Spec) -> list[str]:
     for index in arrays['mapped']:
         lines = [f'test {index}']
         if 'label' in arrays:
-            name = spec.class_name(int(arrays['label'][index]))
-            lines.append(figure_text(textwrap.shorten(f'class {name}', 18, placeholder='...')))
+            name = figure_text(
+                shortened_text(spec.class_name(int(arrays['label'][index])), MAX_NAME)
+            )
+            lines.append(name if spec.class_names else f'class {name}')
         captions.append('\n'.join([*lines, f'score {arrays["score"][index]:.1f}']))
     if 'picture_map' in arrays:
         captions.insert(0, f'the picture\nscore {arrays["picture_score"]:.1f}')
@@ -70,25 +73,20 @@ def save_figure(
     Raises:
       UserError: the file cannot be written.
     """
-    from matplotlib.colors import LinearSegmentedColormap, to_rgba
-    from matplotlib.figure import Figure  # slow imports, which other modes do not need
+    from matplotlib.figure import Figure  # slow import, which other modes do not need
 
     parts = [maps] if of_picture is None else [of_picture, maps]
     x = np.concatenate([part.x for part in parts])
     shades = image_grids.shades(x, spec)
     terms = np.concatenate([part.terms for part in parts]).reshape(shades.shape).sum(-1)
-    n, height = len(x), 1.3 * shades.shape[1] / shades.shape[2]
-    figure = Figure(figsize=(max(1.3 * n, 4) + 1.2, 2 * height + 1.3), layout='constrained')
+    n, height = len(x), 1.25 * shades.shape[1] / shades.shape[2]
+    figure = Figure(figsize=(max(1.25 * n, 4) + 1.2, 2 * height + 1.3), layout='constrained')
     rows = figure.subplots(2, n, squeeze=False)
     low, high = _limits(terms)
-    ends = [to_rgba(HEAT, 0.0), to_rgba(HEAT, 1.0)]
-    colours = LinearSegmentedColormap.from_list('heat', ends)
     for i in range(n):
-        for axis in rows[:, i]:
-            axis.imshow(shades[i].squeeze(), cmap='gray', vmin=0, vmax=1)
-            axis.set_axis_off()
+        heat_maps.show_image(rows[0, i], shades[i])
         rows[0, i].set_title(captions[i], fontsize='small')
-        shown = rows[1, i].imshow(terms[i], cmap=colours, vmin=low, vmax=high)
+        shown = heat_maps.show_over(rows[1, i], shades[i], terms[i], low, high)
         rows[1, i].set_title(f'sum {terms[i].sum():.1f}', fontsize='small')
     figure.colorbar(shown, ax=rows, label=f'{maps.unit} per pixel', extend='max', shrink=0.8)
     title = f'Most anomalous test examples, and their {maps.description} by pixel'

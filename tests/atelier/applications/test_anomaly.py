@@ -13,6 +13,7 @@ from atelier.applications import _anomaly_maps, anomaly, perform
 from atelier.core.abilities import LogProb, Reconstruct, Sample
 from atelier.data.spec import Spec
 from atelier.evaluation.examples.score_maps import ScoreMaps
+from atelier.report.heat_maps import HEAT
 
 pytestmark = pytest.mark.usefixtures('quick_compilation', 'untrained')
 
@@ -119,7 +120,7 @@ def test_colours_grow_with_the_terms_of_a_pixel(tmp_path, channels):
     path = tmp_path / 'maps.png'
     _anomaly_maps.save_figure(path, maps, None, ['test 3\nscore 5.0'], spec)
     pixels = np.asarray(Image.open(path).convert('RGB'))
-    orange = np.array([int(_anomaly_maps.HEAT[i : i + 2], 16) for i in (1, 3, 5)])
+    orange = np.array([int(HEAT[i : i + 2], 16) for i in (1, 3, 5)])
     is_near = lambda colour: np.abs(pixels.astype(int) - colour).max(-1) < 8
     num_orange, num_black = (np.sum(is_near(np.asarray(c))) for c in (orange, [0, 0, 0]))
     assert 20 < num_black / num_orange < 40  # 15 pixels below, 16 above, and texts
