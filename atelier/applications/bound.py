@@ -199,6 +199,8 @@ def _save_figure(runs: list[Run], rows: dict[str, list[Row]], path: pathlib.Path
         axis.set_yticks(range(len(parts)), [row.name for row in parts])
         axis.set_ylim(most - 1.5, -0.5)  # the first term on top, and bars of one thickness
         axis.set_xlim(min(0.0, 1.2 * lowest), 1.25 * highest)  # space for the numbers
+        if any(row.name.startswith('t ') for row in parts):
+            axis.set_ylabel('t = 0: data, t = 1: noise')
         bound = plus_minus(*total.nats.values())
         axis.set_title(f'{figure_text(shortened_text(name))}\nsum {bound} nats')
         axis.set_xlabel('\n'.join(textwrap.wrap(f'nats of a bound on {_subject(run)}', 45)))
