@@ -175,7 +175,7 @@ def _save_figure(
     spec, x = run.data.spec, image_grids.shades(arrays['x'], run.data.spec)
     slope, n = strongest(arrays['gradient']), len(x)
     maps, captions = _maps(arrays, spec, is_chosen)
-    columns, height = 2 + maps.shape[1], 1.15 * x.shape[1] / x.shape[2] + 0.5
+    columns, height = 2 + maps.shape[1], 1.08 * x.shape[1] / x.shape[2] + 0.45
     width = max(1.15 * columns, 3.5) + (0.8 if maps.shape[1] else 0.0)
     figure = Figure(figsize=(width, height * n + 0.6), layout='constrained')
     for i, row in enumerate(figure.subplots(n, columns, squeeze=False)):

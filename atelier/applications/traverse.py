@@ -104,7 +104,7 @@ def apply(
     changed = {name: value for name, value in options._asdict().items() if name != 'seed'}
     name = f'traverse-seed-{seed}{_common.changed_options(apply, **changed)}'
     results = {'order': order.description, 'held': base.description, 'dimensions': names}
-    path = _common.save(trained, name, arrays, results)
+    path = _common.save(trained, name, arrays, results if reads(run) else None)
     what = f'Latent dimensions by {order.description}, moved {over(run.family)}'
     title = f'{what}; the others at {base.description}'
     _save_picture(run, arrays['x'], title, names, path)
