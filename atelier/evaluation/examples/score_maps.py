@@ -12,7 +12,7 @@ from atelier.core.family import codes_of
 from atelier.core.randomness import Stream, key_for
 from atelier.core.types import Batch, Weights
 from atelier.data.dataset import Dataset
-from atelier.evaluation.examples.anomaly_score import classes_of
+from atelier.evaluation.examples.anomaly_score import classes_of, log_class_weights
 from atelier.evaluation.per_example.over_examples import over_examples
 from atelier.run.experiment import Run
 from atelier.run.restore import TrainedRun
@@ -80,7 +80,7 @@ def _terms(run: Run, score: str) -> Terms | None:
     family, classes = run.family, classes_of(run)
     best = 'of the best class, ' if classes else ''
     if score == 'nll' and (ability := family.ability(Conditionals)) is not None:
-        return Terms(_of_conditionals(ability, classes), 'nats', '-log p(x)')
+        return Terms(_of_conditionals(run, ability, classes), 'nats', '-log p(x)')
     if score == 'nll' and family.ability(BitsBack) is not None:
         of = _of_best_class(_of_decoder(run), classes)
         return Terms(of, 'nats', f'-log p(x | z), {best}z the mean of q(z | x)')
@@ -90,10 +90,11 @@ def _terms(run: Run, score: str) -> Terms | None:
     return Terms(of, '1/2 squared error', f'reconstruction error, {best}x normalized')
 
 
-def _of_conditionals(conditionals: Conditionals, classes: list[int]) -> PerExample:
+def _of_conditionals(run: Run, conditionals: Conditionals, classes: list[int]) -> PerExample:
     """Returns -log p(x_i | x before i), where p(x) is the mean over the classes, if there are any.
 
-    With classes, the terms are differences of -log mean_y p(x_1, ..., x_i | y).
+    With classes, the terms are differences of -log sum_y w_y p(x_1, ..., x_i | y), with the weights
+    of the score.
     """
 
     def terms(weights, batch, rng):
@@ -107,7 +108,7 @@ def _of_conditionals(conditionals: Conditionals, classes: list[int]) -> PerExamp
         if classes:
             of_index = lambda each: of_class(_with_class(batch, each))
             logs = jnp.cumsum(jax.lax.map(of_index, jnp.asarray(classes, jnp.int32)), 2)
-            logs = jax.nn.logsumexp(logs, 0) - jnp.log(len(classes))
+            logs = jax.nn.logsumexp(logs + log_class_weights(run, weights)[:, None, None], 0)
             logs = jnp.diff(logs, axis=1, prepend=0.0)
             logs = jnp.where(jnp.isnan(logs), -jnp.inf, logs)  # after p = 0
         else:

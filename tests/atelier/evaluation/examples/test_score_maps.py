@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from support import assembled, few_of_test, with_abilities
 
-from atelier.core.abilities import Codes, Conditionals, LogProb, Reconstruct, Sample
+from atelier.core.abilities import Codes, Conditionals, LabelPrior, LogProb, Reconstruct, Sample
 from atelier.core.family import codes_of
 from atelier.evaluation.examples.anomaly_score import scorer
 from atelier.evaluation.examples.score_maps import score_maps
@@ -27,7 +27,7 @@ def sums_and_scores(run, score):
 
 @pytest.mark.parametrize('name', ['chow_liu', 'naive_bayes', 'made', 'fvsbn'])
 def test_the_terms_of_the_chain_rule_sum_to_the_nll(name, tmp_path):
-    """Naive Bayes is class-conditional, so its nll is that of the mean of p(x | y) over y."""
+    """Naive Bayes is class-conditional, so its nll is that of the mean of p(x | y) under p(y)."""
     run = few_of_test(assembled(tmp_path, name), 12)
     maps, sums, scores = sums_and_scores(run, 'nll')
     np.testing.assert_allclose(sums, scores, rtol=1e-4)
@@ -66,6 +66,39 @@ def test_a_term_lies_at_the_pixel_of_its_value(vae, num_classes):
     x = run.data.splits['test']['x'][INDEX].reshape(3, 64).astype(np.float64)
     expected = x * np.arange(64, 0, -1)
     np.testing.assert_allclose(maps.terms.reshape(3, 64), expected, rtol=2e-3, atol=2e-2)
+
+
+@pytest.mark.parametrize('prior', [(0.7, 0.2, 0.1), None])
+def test_classes_have_the_weights_of_the_score(vae, prior):
+    """Value v has -log p = v (label + 1) / 100, up to a constant that both leave out."""
+
+    def step(weights, label, i, previous):
+        return label, -jnp.arange(17.0) * (label[:, None] + 1) / 100
+
+    conditionals = Conditionals(
+        order=lambda weights: jnp.arange(64, dtype=jnp.int32),
+        begin=lambda weights, given: given['label'].astype(jnp.float32),
+        step=step,
+    )
+
+    def nats(weights, batch, rng):
+        return -batch['x'].reshape(-1, 64).sum(1) * (batch['label'] + 1) / 100
+
+    abilities = [
+        conditionals,
+        LogProb(nats, 'exact'),
+        Sample(lambda weights, rng, condition: None, is_class_conditional=True),
+    ]
+    if prior:
+        abilities.append(LabelPrior(lambda weights: jnp.log(jnp.array(prior))))
+    run = with_abilities(vae, *abilities)
+    spec = run.data.spec._replace(num_classes=3)
+    _, sums, scores = sums_and_scores(run._replace(data=run.data._replace(spec=spec)), 'nll')
+    ink = run.data.splits['test']['x'][INDEX].reshape(3, 64).sum(1).astype(float)
+    likelihoods = np.exp(-ink[:, None] * np.arange(1, 4) / 100)
+    expected = -np.log(likelihoods @ np.array(prior or (1 / 3,) * 3))
+    np.testing.assert_allclose(scores, expected, rtol=1e-4)
+    np.testing.assert_allclose(sums, expected, rtol=1e-4)
 
 
 def test_the_terms_of_a_binary_vae_are_cross_entropies(tmp_path):
