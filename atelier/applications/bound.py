@@ -1,4 +1,4 @@
-"""Tables the terms of a variational bound: KL by layer of a VAE, noise by time of a diffusion."""
+"""Divides a variational bound into its terms: KL by layer, or noise by time."""
 
 import itertools
 import pathlib

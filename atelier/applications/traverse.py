@@ -1,4 +1,4 @@
-"""Moves one dimension of a code at a time and decodes it: what each latent dimension means."""
+"""Moves one latent dimension at a time and decodes it, in the order of KL."""
 
 import pathlib
 from typing import Any, NamedTuple
