@@ -15,13 +15,9 @@ from ml_collections import ConfigDict
 from atelier.core.family import Family
 from atelier.data.dataset import Spec
 from configs.shared import common
+from models.autoencoders.hierarchical_inference import HierarchicalNetworks, bottom_up, top_down
 from models.autoencoders.hierarchical_networks import networks_of
-from models.autoencoders.hierarchical_vae import (
-    HierarchicalNetworks,
-    bottom_up,
-    hierarchical_vae,
-    top_down,
-)
+from models.autoencoders.hierarchical_vae import hierarchical_vae
 from models.shared.observations import observation_for
 
 DATA = {  # overrides of the defaults, by data set

@@ -9,6 +9,7 @@ from atelier import leftovers
 from atelier.applications import _common
 from atelier.core.abilities import (
     BitsBack,
+    BoundTerms,
     Classify,
     Conditionals,
     Denoise,
@@ -61,6 +62,7 @@ SUPER_RESOLVE = needs(SuperResolve, 'super-resolution')
 LOG_PROB = needs(LogProb, 'likelihood')
 CONDITIONALS = needs(Conditionals, 'conditional distributions')
 BITS_BACK = needs(BitsBack, 'bits-back coding')
+BOUND_TERMS = needs(BoundTerms, 'variational bound')
 CLASSIFY = needs(Classify, 'class probabilities')
 ENCODE = Need('encoder', lambda family: codes_of(family).encode is not None)
 DECODE = Need('decoder', lambda family: codes_of(family).decode is not None)

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from atelier.applications import _common
+from atelier.applications import _anomaly_maps, _common
 from atelier.applications._application import LOG_PROB, RECONSTRUCT, Application
 from atelier.data.classes import described
 from atelier.data.dataset import Dataset
@@ -69,7 +69,9 @@ def apply(
       With a
       picture: picture [*event], picture_score and picture_percentile, the percentage of test
       examples of known classes with a lower score. An AUROC is [2], its value and its standard
-      error, nan if it has none.
+      error, nan if it has none. For images, if the score is a sum over pixels (see
+      `score_maps`): mapped [maps], test indices, and score_map [maps, *event], their terms, whose
+      sum is the score or a part of it; with a picture also picture_map [*event].
 
     Raises:
       UserError: a missing checkpoint, an invalid option, or scores that are nan.
@@ -80,6 +82,9 @@ def apply(
     comparison = _comparison(run, outliers, outliers_path, outliers_data_dir, picture)
     trained = restore.load(run)
     arrays, description = compute(trained, score, comparison), description_of(run, score)
+    shown = arrays['index'][:num_images]
+    maps = _anomaly_maps.most_anomalous(trained, score, shown, comparison.picture)
+    arrays |= _anomaly_maps.arrays_of(*maps, shown)
     _log(trained, arrays, comparison, description)
     paths = _common.path_suffix(data=outliers_path, folder=outliers_data_dir, picture=picture)
     outliers = pathlib.Path(outliers_path).stem or outliers
@@ -89,6 +94,10 @@ def apply(
     results = {'score': description, **_headline(arrays)}
     path = _common.save(trained, file, arrays, results, table)
     _save_figure(run, arrays, _panels(trained, arrays, num_images), description, outliers, path)
+    if 'score_map' in arrays:
+        captions = _anomaly_maps.captions_of(arrays, run.data.spec)
+        maps_path = path.with_name(f'{path.stem}-maps.png')
+        _anomaly_maps.save_figure(maps_path, *maps, captions, run.data.spec)
     return arrays
 
 

@@ -6,22 +6,21 @@ from typing import Any
 
 import numpy as np
 
-from atelier.applications import _common
-from atelier.applications._application import CLASSIFY, Application, require
+from atelier.applications import _beside, _common
+from atelier.applications._application import CLASSIFY, Application
 from atelier.core.abilities import Classify
 from atelier.core.randomness import Stream, key_for
 from atelier.data.dataset import Dataset, Spec
-from atelier.errors import UserError, about
+from atelier.errors import UserError
 from atelier.evaluation.evaluate import summary
-from atelier.evaluation.examples import calibration, given
+from atelier.evaluation.examples import calibration
 from atelier.evaluation.examples.known_classes import is_known
 from atelier.evaluation.per_example.over_examples import over_examples
 from atelier.log import counted, listed, log
-from atelier.paths import user_path
 from atelier.report import figures
 from atelier.report.figure_text import figure_text
 from atelier.report.metrics_log import plus_minus
-from atelier.run import restore, run_folder
+from atelier.run import restore
 from atelier.run.experiment import Run
 from atelier.run.restore import TrainedRun
 
@@ -60,12 +59,14 @@ def apply(run: Run, beside: str = '', num_bins: int = 15) -> dict[str, np.ndarra
             f'the examples of {run.data.name} have no labels to classify them by: choose a '
             'run on data with labels'
         )
-    runs = [run, _open_beside(run, beside)] if beside else [run]
+    runs = [run]
+    if beside:
+        runs.append(_beside.opened(APPLICATION, run, beside, 'classifies'))
     trained = [restore.load(trained_run) for trained_run in runs]
     arrays, metrics = _common.origins_of(run), {}
     is_labelled = 'label' in arrays
     compared = {split: _compared(runs, split) for split in ('valid', 'test')} if is_labelled else {}
-    for array_name, name, trained_run in zip(LOGITS, _names(runs), trained, strict=False):
+    for array_name, name, trained_run in zip(LOGITS, _beside.names_of(runs), trained, strict=False):
         logits = compute(trained_run, ('valid', 'test') if is_labelled else ('test',))
         arrays[array_name] = logits['test']
         metrics[name] = {'weights': trained_run.weights}
@@ -100,36 +101,6 @@ def compute(
         )
         for split in splits
     }
-
-
-def _open_beside(run: Run, beside: str) -> Run:
-    """Opens the run to compare with.
-
-    Raises:
-      UserError: it is not a run, is `run` itself, cannot classify, or has other test examples.
-    """
-    with about(f'--beside={beside}'):
-        other = run_folder.reopen(user_path(beside), reads='it classifies the test split')
-        require(APPLICATION, other)
-    if other.folder.resolve() == run.folder.resolve():
-        raise UserError(f'--beside={beside}: that is the run itself, give another run')
-    if run.data.origins is not None and run.data.origins.suffix:  # not the examples of the run
-        with about(f'--beside={beside}'):
-            test = run.data.splits['test']
-            return given.with_given(other, given.from_arrays(other, test['x'], test.get('label')))
-    label, other_label = (each.data.splits['test'].get('label') for each in (run, other))
-    if run.data.name != other.data.name or not np.array_equal(label, other_label):
-        raise UserError(
-            f'--beside={beside} classifies the test split of {other.data.name}, {run.folder} that '
-            f'of {run.data.name}: give a run on the same examples'
-        )
-    return other
-
-
-def _names(runs: list[Run]) -> list[str]:
-    """Returns the last part of each folder if these differ, else the whole paths."""
-    names = [each.folder.name for each in runs]
-    return names if len({*names}) == len(names) else [str(each.folder) for each in runs]
 
 
 def _compared(runs: list[Run], split: str) -> np.ndarray:

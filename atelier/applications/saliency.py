@@ -1,7 +1,9 @@
 """Draws saliency maps of a classifier: input gradients and Grad-CAM."""
 
 import pathlib
+import textwrap
 from collections.abc import Callable
+from typing import SupportsIndex
 
 import jax
 import jax.numpy as jnp
@@ -13,23 +15,28 @@ from atelier.applications._application import CLASSIFY, Application
 from atelier.core.abilities import Classify
 from atelier.core.randomness import Stream, key_for
 from atelier.data.classes import described, option_of, predicted_classes
-from atelier.errors import UserError
+from atelier.data.spec import Spec
+from atelier.errors import UserError, shortened_text
 from atelier.evaluation.per_example.over_examples import over_examples
 from atelier.log import counted, log
-from atelier.report import image_grids
+from atelier.report import figures, heat_maps, image_grids
+from atelier.report.figure_text import figure_text
 from atelier.run import restore, result_names
 from atelier.run.experiment import Run
 from atelier.run.restore import TrainedRun
 
 NEEDS = (CLASSIFY,)
+MAX_TOP = 5  # most probable classes whose maps are shown
+MAX_NAME = 14  # letters of a class in a figure
 
 
 def apply(
     run: Run, index: int = 0, num_images: int = 4, label: int | str = -1
 ) -> dict[str, np.ndarray]:
-    """Computes the gradient of a class logit with respect to x, and the class activation map.
+    """Computes the gradient of a class logit with respect to x, and class activation maps.
 
-    A classifier without convolutions has no `FeatureMaps`, and only the gradient is computed.
+    The maps (Grad-CAM) are those of this class and of the five most probable classes. A classifier
+    without convolutions has no `FeatureMaps`, and only the gradient is computed.
 
     Args:
       run: of a family with `classify`.
@@ -41,8 +48,9 @@ def apply(
     Returns:
       index [n]; file and row [n], where they came from; x [n, *event], preprocessed for the
       classifier; logits [n, classes]; shown [n], the class whose logit is explained; gradient [n,
-      *event], signed, in logits per unit of x; with feature maps also activation [n, *space], and
-      with labels also label [n].
+      *event], signed, in logits per unit of x; top and top_probability [n, 5], the most probable
+      classes (fewer if there are fewer); with feature maps also activation [n, *space] of `shown`
+      and top_activation [n, 5, *space], and with labels also label [n].
 
     Raises:
       UserError: a missing checkpoint, no such image or class, or a gradient that is 0
@@ -70,7 +78,7 @@ def apply(
     name = f'saliency-{index}' + (result_names.suffix(label=label) if label >= 0 else '')
     path = _common.save(trained, name, arrays)
     if image_grids.is_image(run.data.spec):
-        _save_figure(run, arrays, path)
+        _save_figure(run, arrays, label >= 0, path)
     return arrays
 
 
@@ -82,7 +90,8 @@ def compute(trained: TrainedRun, index: np.ndarray, label: int) -> dict[str, np.
     """
     run = trained.run
     examples = {name: array[index] for name, array in run.data.splits['test'].items()}
-    explain = _explainer(run.family.ability(Classify), label)
+    num_known = len(predicted_classes(run.data.spec, run.config.data.classes))
+    explain = _explainer(run.family.ability(Classify), label, min(num_known, MAX_TOP))
     apply = over_examples(explain, run.data, run.config.eval.batch_size, trained.devices)
     key = key_for(trained.state.key, Stream.EVALUATE)
     explained = apply(trained.state, key, examples, len(index))
@@ -94,23 +103,29 @@ def compute(trained: TrainedRun, index: np.ndarray, label: int) -> dict[str, np.
     return arrays
 
 
-def _explainer(classifier: Classify, label: int) -> Callable:
+def _explainer(classifier: Classify, label: int, num_top: int) -> Callable:
     """Returns f(weights, batch, rng) -> per-example arrays of `apply`."""
 
     def explain(weights, batch, rng):
         logits_of = lambda x: classifier.logits(weights, {**batch, 'x': x}, rng)
         logits = logits_of(batch['x'])
         target = jnp.full(len(logits), label) if label >= 0 else jnp.argmax(logits, -1)
+        num_classes = min(num_top or MAX_TOP, logits.shape[-1])
+        probability, top = jax.lax.top_k(jax.nn.softmax(logits), num_classes)
         arrays = {
             'x': batch['x'],
             'logits': logits,
             'shown': target,
+            'top': top,
+            'top_probability': probability,
             'gradient': gradient(logits_of, batch['x'], target),
         }
         if classifier.feature_maps is not None:
             maps = classifier.feature_maps.maps(weights, batch, rng)
             logits_of_maps = lambda maps: classifier.feature_maps.logits(weights, maps)
-            arrays['activation'] = class_activation(logits_of_maps, maps, target)
+            activation = lambda classes: class_activation(logits_of_maps, maps, classes)
+            arrays['activation'] = activation(target)
+            arrays['top_activation'] = jnp.moveaxis(jax.lax.map(activation, top.T), 0, 1)
         return arrays
 
     return explain
@@ -146,40 +161,84 @@ def strongest(slope: Float[np.ndarray, 'n *event']) -> Float[np.ndarray, 'n heig
     return magnitude.max(-1) if magnitude.ndim == 4 else magnitude
 
 
-def _save_figure(run: Run, arrays: dict[str, np.ndarray], path: pathlib.Path) -> None:
-    """Draws a row per image: the image, the gradient, and the image under the activation map."""
-    from matplotlib.figure import Figure
+@figures.style()
+def _save_figure(
+    run: Run, arrays: dict[str, np.ndarray], is_chosen: bool, path: pathlib.Path
+) -> None:
+    """Draws a row per image: the image, the gradient, and the image under its activation maps.
 
-    x = image_grids.shades(arrays['x'], run.data.spec)
+    The maps are those of the most probable classes, after that of the class chosen by --label. The
+    colours of a row end at the largest value of its maps.
+    """
+    from matplotlib.figure import Figure  # slow import, which other modes do not need
+
+    spec, x = run.data.spec, image_grids.shades(arrays['x'], run.data.spec)
     slope, n = strongest(arrays['gradient']), len(x)
-    activation = arrays.get('activation')
-    columns = 2 if activation is None else 3
-    height = 2.6 * x.shape[1] / x.shape[2] + 0.3
-    figure = Figure(figsize=(2.6 * columns + 0.2, height * n + 0.2), layout='constrained')
-    panels = figure.subplots(n, columns, squeeze=False)
-    if activation is not None:
-        smooth = np.asarray(jax.image.resize(activation, x.shape[:3], 'bilinear'))
-    for i, row in enumerate(panels):
-        image = x[i].squeeze(-1) if x.shape[-1] == 1 else x[i]
-        row[0].imshow(image, cmap='gray', vmin=0, vmax=1)
-        row[0].set_title(_title(arrays, i), fontsize=9)
-        row[1].imshow(slope[i], cmap='inferno', vmin=0)
-        row[1].set_title(f'|gradient| of logit {arrays["shown"][i]}', fontsize=9)
-        if activation is not None:
-            row[2].imshow(image, cmap='gray', vmin=0, vmax=1)
-            row[2].imshow(smooth[i], cmap='jet', alpha=0.5, vmin=0)
-            space = 'x'.join(map(str, activation.shape[1:]))
-            row[2].set_title(f'Grad-CAM of logit {arrays["shown"][i]}, maps {space}', fontsize=9)
-        for axes in row:
-            axes.set_axis_off()
+    maps, captions = _maps(arrays, spec, is_chosen)
+    columns, height = 2 + maps.shape[1], 1.08 * x.shape[1] / x.shape[2] + 0.45
+    width = max(1.15 * columns, 3.5) + (0.8 if maps.shape[1] else 0.0)
+    figure = Figure(figsize=(width, height * n + 0.6), layout='constrained')
+    for i, row in enumerate(figure.subplots(n, columns, squeeze=False)):
+        heat_maps.show_image(row[0], x[i])
+        row[0].set_title(_title(arrays, spec, i), fontsize='small')
+        row[1].imshow(slope[i], vmin=0)
+        row[1].set_axis_off()
+        row[1].set_title(f'|gradient|\nof {_name(spec, arrays["shown"][i])}', fontsize='small')
+        for axes, values, caption in zip(row[2:], maps[i], captions[i], strict=True):
+            shown = heat_maps.show_over(axes, x[i], values, 0.0, 1.0)
+            axes.set_title(caption, fontsize='small')
+    title = 'Gradients of the logit'
+    if maps.shape[1]:
+        title = 'Where the network looks for each of the most probable classes (Grad-CAM)'
+        label = 'share of the\nmaximum in the row'
+        figure.colorbar(shown, ax=figure.axes, label=label, shrink=min(1.0, 1.8 / n), aspect=25)
+    figure.suptitle('\n'.join(textwrap.wrap(title, int(8.5 * width))))
     _common.draw_figure(path, figure)
 
 
-def _title(arrays: dict[str, np.ndarray], i: int) -> str:
-    """Returns the image's test index, its class and the predicted class."""
-    predicted = f'predicted {arrays["logits"][i].argmax()}'
-    true = f'class {arrays["label"][i]}, ' if 'label' in arrays else ''
-    return f'test {arrays["index"][i]}: {true}{predicted}'
+def _maps(
+    arrays: dict[str, np.ndarray], spec: Spec, is_chosen: bool
+) -> tuple[np.ndarray, list[list[str]]]:
+    """Returns the activation maps of each image, [n, maps, height, width] in [0, 1], and captions.
+
+    There are no maps without convolutions.
+    """
+    n, size = len(arrays['x']), arrays['x'].shape[1:3]
+    if 'activation' not in arrays:
+        return np.zeros((n, 0, *size)), [[]] * n
+    maps, classes = arrays['top_activation'], arrays['top']
+    if is_chosen:
+        maps = np.concatenate([arrays['activation'][:, None], maps], 1)
+        classes = np.concatenate([arrays['shown'][:, None], classes], 1)
+    smooth = np.asarray(jax.image.resize(maps, (*maps.shape[:2], *size), 'bilinear'))
+    largest = smooth.max((1, 2, 3), keepdims=True)
+    probability = jax.nn.softmax(np.asarray(arrays['logits'], np.float64))
+    captions = [
+        [f'{_name(spec, each)}\n{percent(float(probability[i, each]))}' for each in row]
+        for i, row in enumerate(classes)
+    ]
+    if is_chosen:
+        captions = [[f'chosen\n{first}', *others] for first, *others in captions]
+    return smooth / np.where(largest > 0, largest, 1), captions
+
+
+def percent(probability: float) -> str:
+    """Returns a probability in percent, with one decimal."""
+    return '< 0.1 %' if probability < 0.0005 else f'{100 * probability:.1f} %'
+
+
+def _name(spec: Spec, label: SupportsIndex) -> str:
+    """Returns the name of a class for a figure, shortened."""
+    return figure_text(shortened_text(spec.class_name(int(label)), MAX_NAME))
+
+
+def _title(arrays: dict[str, np.ndarray], spec: Spec, i: int) -> str:
+    """Returns the image's test index and, if it has one, its class."""
+    lines = [f'test {arrays["index"][i]}']
+    if 'label' in arrays:
+        name = _name(spec, arrays['label'][i])
+        lines.append(name if spec.class_names else f'class {name}')
+    return '\n'.join(lines)
 
 
 APPLICATION = Application(

@@ -69,6 +69,11 @@ class Codes(NamedTuple):
       the stochastic layers above z_1. A one-hot class at the end of a code is not counted. () if
       the whole code is z_1.
     tokens: the same codes as indices, if they come from a codebook.
+    kl: (weights, batch, rng) -> nats [local, latent] of each dimension of a code of several
+      stochastic layers, which sum to the KL of the bound: the KL given the layer above, or its
+      one-sample estimate, which may be negative.
+    means_below: (weights, codes, layer) -> codes in which the layers below `layer` (1, 2, ...) are
+      means of the generative model given the layers above them; for several stochastic layers.
     """
 
     encode: PerExample | None = None
@@ -77,6 +82,8 @@ class Codes(NamedTuple):
     posterior: Callable[[Weights, Batch, Rng], tuple[Array, Array]] | None = None
     dims: tuple[int, ...] = ()
     tokens: Tokens | None = None
+    kl: PerExample | None = None
+    means_below: Callable[[Weights, Array, int], Array] | None = None
 
 
 class Reconstruct(NamedTuple):
@@ -163,6 +170,20 @@ class LogProb(NamedTuple):
     def description(self) -> str:
         """The kind, followed by the budget if there is one."""
         return ', '.join(filter(None, (self.kind, self.budget)))
+
+
+class BoundTerms(NamedTuple):
+    """The terms of the variational bound, which sum to an upper bound on -log p(x).
+
+    nats: (weights, batch, rng) -> {name: [local]}, the terms in nats, such as 'reconstruction_nats'
+      and 'kl_z1_nats'.
+    by_time: (weights, batch, rng) -> (t [local, draws], nats [local, draws]) of one further term of
+      a diffusion model: the term is the mean of the nats over the draws of the time t in [0, 1].
+      None if the model has no such term.
+    """
+
+    nats: Callable[[Weights, Batch, Rng], dict[str, Array]]
+    by_time: Callable[[Weights, Batch, Rng], tuple[Array, Array]] | None = None
 
 
 class Conditionals(NamedTuple):

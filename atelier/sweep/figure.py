@@ -32,7 +32,7 @@ def save_figure(
         name = figure_text(shortened_text(metric, NAME_LETTERS))
         axis.set(xlabel=figure_text(field), ylabel=f'{name}, validation')
         axis.grid(True)
-    figure.suptitle('Members of the sweep (dots) and their mean')
+    figure.suptitle('Members (dots) and their mean')
     figures.save_figure(path, figure)
 
 

@@ -14,7 +14,7 @@ from atelier.run.config_values import flatten
 from atelier.run.experiment import Run
 from atelier.sweep import axes as axes_lib
 from atelier.sweep import folder as sweep_folder
-from atelier.sweep import plan, table
+from atelier.sweep import plan, reconstructions, table
 from atelier.sweep.axes import Setting
 from atelier.sweep.group import train_together
 from atelier.training.checks import check_training
@@ -102,7 +102,7 @@ def train(
 
 
 def summarize(sweep: Sweep) -> list[dict[str, Any]]:
-    """Returns a row per member of all shards; writes and shows the table and the figure.
+    """Returns a row per member of all shards; writes and shows the table and the figures.
 
     Raises:
       UserError: all members failed, or a file cannot be written.
@@ -111,6 +111,7 @@ def summarize(sweep: Sweep) -> list[dict[str, Any]]:
     table.show(
         sweep.folder, rows, sweep.fields, table.metric_of(sweep.groups[0][0], rows, sweep.fields)
     )
+    reconstructions.show(sweep.folder, sweep.runs, sweep.settings, rows)
     failed = [row['member'] for row in rows if row['status'] == 'failed']
     if len(failed) == len(rows):
         reason = sweep_folder.failure_of(sweep.folder / failed[0])

@@ -14,7 +14,14 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, UInt32
 
 from atelier.core import game
-from atelier.core.abilities import BitsBack, Codes, LogProb, Sample, reconstruct_by_codes
+from atelier.core.abilities import (
+    BitsBack,
+    BoundTerms,
+    Codes,
+    LogProb,
+    Sample,
+    reconstruct_by_codes,
+)
 from atelier.core.family import Family, present
 from atelier.core.randomness import fold_in, standard_normal
 from atelier.core.types import Batch, Weights
@@ -229,6 +236,10 @@ def vae(
             nets, weights.params, batch, rng.keys, num_importance_samples, importance_chunk
         )
 
+    def bound_nats(weights, batch, rng):
+        terms = objective.metrics(nets, weights.params, batch, rng)
+        return {name: terms[name] for name in ('reconstruction_nats', 'kl_nats')}
+
     def log_probs_of_levels(weights, z, given):
         parameters = decode(nets, weights.params, decoder_input(nets, z, given))
         flat = parameters.reshape(len(z), -1, parameters.shape[-1])
@@ -251,6 +262,7 @@ def vae(
             reconstruct_by_codes(encode, mean_of),
             by_reconstruction(nets.spec, draw_codes, mean_of),
             LogProb(log_prob, 'estimate', f'k = {num_importance_samples}'),
+            BoundTerms(bound_nats),
             None if levels is None else BitsBack(log_probs_of_levels),
             classifier_by_bayes_rule(log_prob, nets.spec) if nets.is_conditional else None,
         ),

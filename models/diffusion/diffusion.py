@@ -13,11 +13,10 @@ import jax
 import jax.numpy as jnp
 
 from atelier.core import game
-from atelier.core.abilities import Codes, Denoise, Inpaint, LogProb, Sample, Trajectory
+from atelier.core.abilities import BoundTerms, Codes, Denoise, Inpaint, LogProb, Sample, Trajectory
 from atelier.core.family import Family, present
 from atelier.core.randomness import Rng, fold_in
 from atelier.core.types import Batch, Weights
-from atelier.data.dataset import Spec
 from models.diffusion.checks import check_label_dropout, check_likelihood, check_sampling
 from models.diffusion.denoiser import (
     Condition,
@@ -41,7 +40,14 @@ from models.diffusion.sampling import (
     rescaled_trajectory,
     sampled,
 )
-from models.diffusion.variational_bound import bound_terms, ode_nats, weighted_error
+from models.diffusion.variational_bound import (
+    bound_terms,
+    diffusion_by_time,
+    end_terms,
+    in_bits,
+    ode_nats,
+    weighted_error,
+)
 from models.nets.class_conditioning import random_labels, requested_label
 from models.shared.bayes_classifier import classifier_by_bayes_rule
 
@@ -125,7 +131,10 @@ def diffusion(
         turns=(game.Turn(players, loss),),
         metrics=metrics,
         abilities=present(
-            log_prob, classify, *sampling_abilities(nets, process, sampling, likelihood.ode_steps)
+            log_prob,
+            classify,
+            bound_of(nets, process, likelihood.num_times),
+            *sampling_abilities(nets, process, sampling, likelihood.ode_steps),
         ),
     )
 
@@ -160,6 +169,21 @@ def log_prob_of(nets: DenoiserNetworks, process: Process, likelihood: Likelihood
     divergence = f'{probes} probe' + 's' * (probes != 1) if probes else 'exact divergence'
     budget = f'{steps} step' + 's' * (steps != 1) + f', {divergence}'
     return LogProb(ode_estimate(steps), 'estimate', budget, coarser)
+
+
+def bound_of(nets: DenoiserNetworks, process: Process, num_times: int) -> BoundTerms:
+    """Returns the terms of the variational bound at the times at which log p(x) is bounded."""
+
+    def nats(weights, batch, rng):
+        return end_terms(nets, schedule_of(process, weights.params), batch, rng.keys)
+
+    def by_time(weights, batch, rng):
+        schedule, params = schedule_of(process, weights.params), weights.params['model']
+        condition = condition_of(nets, batch)
+        t, error = diffusion_by_time(nets, schedule, params, batch, rng.keys, condition, num_times)
+        return t.T, error.T
+
+    return BoundTerms(nats, by_time)
 
 
 def sampling_abilities(
@@ -235,12 +259,6 @@ def initialize(nets: DenoiserNetworks, process: Process, key, batch: Batch) -> W
         variables = process.schedule.init(jax.random.fold_in(key, 1), level)
         params['schedule'] = variables['params']
     return Weights(params, {player: {} for player in params})
-
-
-def in_bits(terms: dict[str, jax.Array], spec: Spec) -> dict[str, jax.Array]:
-    """Returns the terms of the negative bound in bits per dimension."""
-    names = {name: name.replace('_nats', '_bits_per_dim') for name in terms if name != 'elbo_nats'}
-    return {names[name]: spec.bits_per_dim(terms[name]) for name in names}
 
 
 def schedule_of(process: Process, params) -> Schedule:

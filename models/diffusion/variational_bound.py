@@ -8,6 +8,7 @@ from jaxtyping import Array, Float, UInt32
 
 from atelier.core.randomness import fold_in, standard_normal
 from atelier.core.types import Batch
+from atelier.data.dataset import Spec
 from losses import denoising
 from models.diffusion.denoiser import (
     Condition,
@@ -68,13 +69,29 @@ def bound_terms(
     `count` times: by equation 13 for a discrete process, and otherwise by equation 18, with times
     uniform in the half log-SNR.
     """
-    spec, x = nets.spec, to_process(nets.spec, batch['x'])
+    _, errors = diffusion_by_time(nets, schedule, weights, batch, keys, condition, count)
     terms = {
-        'prior_nats': denoising.prior_kl(x, *_scales_at(schedule, schedule.last)),
-        'reconstruction_nats': _reconstruction(spec, schedule, batch['x'], x, keys),
-        'diffusion_nats': _diffusion(nets, schedule, weights, x, keys, condition, count),
+        **end_terms(nets, schedule, batch, keys),
+        'diffusion_nats': jnp.mean(errors, 0),
     }
     return {'elbo_nats': -sum(terms.values()), **terms}
+
+
+def end_terms(
+    nets: DenoiserNetworks, schedule: Schedule, batch: Batch, keys: Keys
+) -> dict[str, Nats]:
+    """Returns the bound's two terms without the network, of the last and the first t, in nats."""
+    spec, x = nets.spec, to_process(nets.spec, batch['x'])
+    return {
+        'prior_nats': denoising.prior_kl(x, *_scales_at(schedule, schedule.last)),
+        'reconstruction_nats': _reconstruction(spec, schedule, batch['x'], x, keys),
+    }
+
+
+def in_bits(terms: dict[str, Nats], spec: Spec) -> dict[str, Nats]:
+    """Returns the terms of the negative bound in bits per dimension."""
+    names = {name: name.replace('_nats', '_bits_per_dim') for name in terms if name != 'elbo_nats'}
+    return {names[name]: spec.bits_per_dim(terms[name]) for name in names}
 
 
 def _reconstruction(spec, schedule: Schedule, given, x, keys: Keys) -> Nats:
@@ -88,7 +105,17 @@ def _reconstruction(spec, schedule: Schedule, given, x, keys: Keys) -> Nats:
     return denoising.levels_nats(given, x_t, values, alpha, sigma)
 
 
-def _diffusion(nets, schedule: Schedule, weights, x, keys: Keys, condition, count: int) -> Nats:
+def diffusion_by_time(
+    nets: DenoiserNetworks,
+    schedule: Schedule,
+    weights,
+    batch: Batch,
+    keys: Keys,
+    condition: Condition,
+    count: int,
+) -> tuple[Float[Array, 'count batch'], Float[Array, 'count batch']]:
+    """Returns `count` times t of each row, and nats whose mean over them is the diffusion term."""
+    x = to_process(nets.spec, batch['x'])
     if schedule.num_steps:
         time, weighting = time_sampling.on_steps, weightings.bound
     else:
@@ -98,9 +125,9 @@ def _diffusion(nets, schedule: Schedule, weights, x, keys: Keys, condition, coun
         sample_keys = fold_in(keys, TIME_DRAWS + index)
         t = time(schedule, time_sampling.stratified(fold_in(sample_keys, 0), index, count))
         eps_keys = fold_in(sample_keys, 1)
-        return weighted_error(nets, schedule, weights, x, t, eps_keys, condition, weighting)
+        return t, weighted_error(nets, schedule, weights, x, t, eps_keys, condition, weighting)
 
-    return jnp.mean(jax.lax.map(error_at, jnp.arange(count)), 0)
+    return jax.lax.map(error_at, jnp.arange(count))
 
 
 def log_det_to_process(spec, x: Float[Array, 'batch *event']) -> Nats:

@@ -11,6 +11,7 @@ from atelier.core import game
 from atelier.core.abilities import LabelPrior, LogProb, PerExample, Reconstruct
 from atelier.core.family import is_class_conditional
 from atelier.core.randomness import Stream, key_for
+from atelier.core.types import Weights
 from atelier.data.dataset import Dataset
 from atelier.errors import UserError, check_option
 from atelier.evaluation.per_example.over_examples import over_examples
@@ -72,6 +73,14 @@ def classes_of(run: Run) -> list[int]:
     return list(run.data.spec.known_classes)
 
 
+def log_class_weights(run: Run, weights: Weights) -> Float[Array, 'classes']:
+    """Returns the logarithms, in nats, of the weights of `classes_of` in the mean likelihood."""
+    classes, prior = classes_of(run), run.family.ability(LabelPrior)
+    index = jnp.asarray(classes, jnp.int32)
+    log_prior = jnp.zeros(len(classes)) if prior is None else prior.log_probs(weights)[index]
+    return jax.nn.log_softmax(log_prior)
+
+
 def scorer(run: Run, data: Dataset, name: str, devices: Sequence[jax.Device]) -> Callable:
     """Returns score(state, x) -> [n], float64, for stored examples x [n, *event] of `data`.
 
@@ -83,7 +92,7 @@ def scorer(run: Run, data: Dataset, name: str, devices: Sequence[jax.Device]) ->
     an exception: its windows overlap, and here each window counts all of its characters.
     """
     score = {'nll': _nll, 'reconstruction': reconstruction_error}[name](run)
-    classes, prior = classes_of(run), run.family.ability(LabelPrior)
+    classes = classes_of(run)
 
     def unconditional(weights, batch, rng):
         return score(weights, {'x': batch['x']}, rng)
@@ -93,12 +102,10 @@ def scorer(run: Run, data: Dataset, name: str, devices: Sequence[jax.Device]) ->
             label = jnp.full(len(batch['x']), index, jnp.int32)
             return score(weights, {'x': batch['x'], 'label': label}, rng)
 
-        index = jnp.asarray(classes, jnp.int32)
-        scores = jax.lax.map(for_class, index)
+        scores = jax.lax.map(for_class, jnp.asarray(classes, jnp.int32))
         if name == 'reconstruction':
             return jnp.min(scores, 0)
-        log_prior = jnp.zeros(len(classes)) if prior is None else prior.log_probs(weights)[index]
-        return -jax.nn.logsumexp(jax.nn.log_softmax(log_prior)[:, None] - scores, axis=0)
+        return -jax.nn.logsumexp(log_class_weights(run, weights)[:, None] - scores, axis=0)
 
     f = over_classes if classes else unconditional
     apply = over_examples(f, data, run.config.eval.batch_size, devices)

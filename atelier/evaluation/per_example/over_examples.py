@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 
 import jax
 import numpy as np
+from jaxtyping import Int
 from tqdm import tqdm
 
 from atelier.core import devices as device_lib
@@ -21,10 +22,12 @@ def over_examples(
 ) -> Callable:
     """Compiles `f(weights, batch, rng) -> pytree of [local, ...]` and maps it over whole arrays.
 
-    Returns apply(state, key, inputs, n) -> pytree of [n, ...] host arrays. `inputs` holds stored
-    arrays [n, ...] of a split, or is empty if `f` takes no data. Row i draws from (key, i) alone,
-    so neither the batch size nor the number of devices changes the result. The last batch is padded
-    with copies of the last example, which are dropped. Weights are `state.averaged_weights`.
+    Returns apply(state, key, inputs, n, index=None) -> pytree of [n, ...] host arrays. `inputs`
+    holds stored arrays [n, ...] of a split, or is empty if `f` takes no data. Row i draws from
+    (key, i) alone, so neither the batch size nor the number of devices changes the result. With an
+    `index` [m] into the n rows, the result is [m, ...], that of these rows among all. The last
+    batch is padded with copies of the last example, which are dropped. Weights are
+    `state.averaged_weights`.
     """
     local_devices = device_lib.local_indices(devices)
     data_key = key_for(jax.random.PRNGKey(0), Stream.PREPROCESS)
@@ -41,13 +44,21 @@ def over_examples(
     in_axes = None, None, 0, (0,)
     compiled = device_lib.over_devices(on_device, in_axes, devices=devices)
 
-    def apply(state: game.State, key, inputs: dict[str, np.ndarray], n: int):
+    def apply(
+        state: game.State,
+        key,
+        inputs: dict[str, np.ndarray],
+        n: int,
+        index: Int[np.ndarray, 'm'] | None = None,
+    ):
+        index = np.arange(n, dtype=np.int32) if index is None else np.asarray(index, np.int32)
+        n = len(index)
         outputs, quiet = [], n <= batch_size or not processes.is_first()
         per_device = -(-min(batch_size, n) // len(devices))
         size = per_device * len(devices)
         starts = tqdm(range(0, n, size), unit='batch', leave=False, delay=PATIENCE, disable=quiet)
         for start in starts:
-            rows = np.minimum(start + np.arange(size, dtype=np.int32), n - 1)
+            rows = index[np.minimum(start + np.arange(size), n - 1)]
             rows = rows.reshape(len(devices), per_device)[local_devices]
             local_inputs = {name: value[rows] for name, value in inputs.items()}
             outputs.append(

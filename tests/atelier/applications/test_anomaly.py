@@ -9,8 +9,11 @@ from PIL import Image
 from sklearn.metrics import roc_auc_score
 from support import assembled, with_abilities
 
-from atelier.applications import anomaly, perform
+from atelier.applications import _anomaly_maps, anomaly, perform
 from atelier.core.abilities import LogProb, Reconstruct, Sample
+from atelier.data.spec import Spec
+from atelier.evaluation.examples.score_maps import ScoreMaps
+from atelier.report.heat_maps import HEAT
 
 pytestmark = pytest.mark.usefixtures('quick_compilation', 'untrained')
 
@@ -82,6 +85,45 @@ def test_an_image_file_is_scored(vae, tmp_path, caplog):
     assert f'the picture: score 64.00, above {arrays["picture_percentile"]:.1f} %' in caplog.text
     (path,) = (vae.folder / 'applications').glob('anomaly-nll-mine-picture-????????.png')
     assert path.stat().st_size > 5000
+
+
+def test_maps_lie_over_the_most_anomalous_images(vae, tmp_path):
+    """Of a reconstruction that is 0 everywhere, the error of a pixel is half its square."""
+    grey = np.zeros((8, 8), np.uint8)
+    grey[2:6, 3] = 255
+    Image.fromarray(grey).save(tmp_path / 'mine.png')
+    run = with_abilities(vae, Reconstruct(lambda weights, batch, rng: 0 * batch['x']))
+    arrays = anomaly.apply(run, num_images=3, picture=str(tmp_path / 'mine.png'))
+    np.testing.assert_array_equal(arrays['mapped'], arrays['index'][:3])
+    x = run.data.splits['test']['x'][arrays['mapped']] / 16
+    np.testing.assert_allclose(arrays['score_map'], 0.5 * x**2, rtol=1e-6)
+    sums = arrays['score_map'].reshape(3, -1).sum(1)
+    np.testing.assert_allclose(sums, arrays['score'][arrays['mapped']], rtol=1e-5)
+    np.testing.assert_allclose(arrays['picture_map'][..., 0], grey / 255 / 2)
+    (picture,) = (vae.folder / 'applications').glob('anomaly-reconstruction-mine-*-maps.png')
+    assert picture.stat().st_size > 5000
+
+
+def test_a_score_without_pixels_has_no_map(vae, tmp_path):
+    run = by_ink(vae)._replace(folder=tmp_path)
+    assert not {'mapped', 'score_map'} & {*anomaly.apply(run, num_images=2)}
+    assert not [*(tmp_path / 'applications').glob('*-maps.png')]
+
+
+@pytest.mark.parametrize('channels', [1, 3])
+def test_colours_grow_with_the_terms_of_a_pixel(tmp_path, channels):
+    """An orange pixel is where the term is largest; a black one stays black without a term."""
+    spec = Spec((4, 4, channels), 256, None)
+    terms = np.zeros((1, *spec.event_shape))
+    terms[0, 1, 2] = 5
+    maps = ScoreMaps(np.zeros(terms.shape), terms, 'nats', '-log p(x)')
+    path = tmp_path / 'maps.png'
+    _anomaly_maps.save_figure(path, maps, None, ['test 3\nscore 5.0'], spec)
+    pixels = np.asarray(Image.open(path).convert('RGB'))
+    orange = np.array([int(HEAT[i : i + 2], 16) for i in (1, 3, 5)])
+    is_near = lambda colour: np.abs(pixels.astype(int) - colour).max(-1) < 8
+    num_orange, num_black = (np.sum(is_near(np.asarray(c))) for c in (orange, [0, 0, 0]))
+    assert 20 < num_black / num_orange < 40  # 15 pixels below, 16 above, and texts
 
 
 def test_a_class_conditional_family_scores_unlabelled_data(vae, tmp_path):

@@ -76,6 +76,8 @@ def test_a_run_without_a_config_file_has_the_plain_name(folder, tmp_path):
         ('interpolate', dict(num_pairs=2**64)),
         ('interpolate', dict(num_points=2**31 - 1)),
         ('latent_map', dict(num_points=2**30)),
+        ('traverse', dict(num_dims=2**31 - 1)),
+        ('traverse', dict(num_points=2**31 - 1)),
         ('inpaint', dict(num_completions=2**31 - 1)),
         ('inpaint', dict(num_images=2**64)),
         ('reconstruct', dict(num_images=2**64)),

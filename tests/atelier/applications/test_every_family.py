@@ -22,6 +22,7 @@ pytestmark = pytest.mark.usefixtures('quick_compilation', 'one_device')
 
 OPTIONS = {  # as small as possible, for speed
     'anomaly': dict(num_images=2),
+    'bound': dict(num_bins=2),
     'classify': {},
     'compress': {},
     'concept': dict(num_images=2, num_steps=2, num_codes=200),
@@ -35,6 +36,7 @@ OPTIONS = {  # as small as possible, for speed
     'samplers': dict(samplers='ddim:2,heun:2', num_samples=2),
     'score': {},
     'trajectory': dict(num_samples=2, num_points=2),
+    'traverse': dict(num_dims=2, num_points=2),
 }
 OF_OTHERS = ('decompress', 'super_resolve', 'text')  # they need no encoder and decoder
 QUICK = ('autoencoder',)

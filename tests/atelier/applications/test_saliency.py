@@ -7,7 +7,7 @@ import pytest
 from support import assembled, with_abilities
 
 from atelier.applications import perform, saliency
-from atelier.core.abilities import Classify
+from atelier.core.abilities import Classify, FeatureMaps
 from atelier.core.randomness import rng_for
 from atelier.run import restore
 
@@ -92,6 +92,72 @@ def test_weights_are_means_over_space():
     logits = lambda maps: maps[:, 1, 2]
     activation = saliency.class_activation(logits, maps, jnp.array([0]))
     np.testing.assert_allclose(activation, maps[..., 0] / 8, rtol=1e-6)
+
+
+def looking(pooled):
+    """A classifier of five maps [4, 4], three from pixels; its logits weight their means."""
+
+    def maps(weights, batch, rng):
+        x = batch['x'].reshape(-1, 4, 2, 4, 2).max((2, 4)) / 16
+        return jnp.stack([x, 1 - x, x**2, 0 * x, 0 * x], -1)
+
+    def logits(weights, maps):
+        return maps.mean((1, 2)) @ pooled
+
+    return Classify(lambda *arguments: logits(None, maps(*arguments)), FeatureMaps(maps, logits))
+
+
+POOLED = np.random.RandomState(1).normal(size=(5, 10)).astype(np.float32) * 4
+
+
+def test_the_five_most_probable_classes_have_maps(classifier):
+    """In the order of their probability; each map is Grad-CAM of its class."""
+    run = with_abilities(classifier, looking(jnp.asarray(POOLED)))
+    arrays = saliency.apply(run, num_images=3, label=2)
+    order = np.argsort(-arrays['logits'], 1)[:, :5]
+    np.testing.assert_array_equal(arrays['top'], order)
+    probability = jax.nn.softmax(arrays['logits'])
+    expected = np.take_along_axis(np.asarray(probability), order, 1)
+    np.testing.assert_allclose(arrays['top_probability'], expected, rtol=1e-5)
+    x = run.data.splits['test']['x'][:3].reshape(3, 4, 2, 4, 2).max((2, 4)) / 16
+    parts = np.stack([x, 1 - x, x**2], -1)
+    activation = lambda classes: np.maximum(
+        np.einsum('nijk,kn->nij', parts, POOLED[:3][:, classes]) / 16, 0
+    )
+    for rank in range(5):
+        expected = activation(order[:, rank])
+        np.testing.assert_allclose(arrays['top_activation'][:, rank], expected, atol=1e-5)
+    np.testing.assert_allclose(arrays['activation'], activation(np.full(3, 2)), atol=1e-5)
+
+
+def test_maps_have_names_and_probabilities(classifier):
+    """A figure shares one scale in a row, and shows the chosen class before the others."""
+    names = tuple(f'{i} kind with a long name' for i in range(10))
+    run = with_abilities(classifier, looking(jnp.asarray(POOLED)))
+    run = run._replace(data=run.data._replace(spec=run.data.spec._replace(class_names=names)))
+    arrays = saliency.apply(run, num_images=2, label='4 kind with a long name')
+    maps, captions = saliency._maps(arrays, run.data.spec, is_chosen=True)
+    assert maps.shape == (2, 6, 8, 8)
+    np.testing.assert_allclose(maps.max((1, 2, 3)), 1)
+    assert captions[0][0].startswith('chosen\n4 kin...')
+    percent = saliency.percent(float(arrays['top_probability'][0, 0]))
+    assert captions[0][1] == f'{arrays["top"][0, 0]} kin... name\n{percent}'
+    alone, _ = saliency._maps(arrays, run.data.spec, is_chosen=False)
+    assert alone.shape == (2, 5, 8, 8)
+
+
+def test_only_classes_of_training_have_maps(classifier):
+    run = with_abilities(classifier, Classify(affine))
+    spec = run.data.spec._replace(left_out=(0, 1, 2, 3, 4, 5, 6))
+    arrays = saliency.apply(run._replace(data=run.data._replace(spec=spec)), num_images=2)
+    assert arrays['top'].shape == arrays['top_probability'].shape == (2, 3)
+
+
+@pytest.mark.parametrize(
+    ('probability', 'text'), [(1.0, '100.0 %'), (0.0126, '1.3 %'), (2e-6, '< 0.1 %')]
+)
+def test_probabilities_are_percents(probability, text):
+    assert saliency.percent(probability) == text
 
 
 def test_signals_have_maps_along_one_axis():

@@ -28,6 +28,7 @@ OPTIONS = {
     'interpolate': dict(num_pairs=1, num_points=2),
     'concept': dict(attribute='intensity', num_images=2, num_steps=2, num_codes=8),
     'text': dict(num_characters=9, num_samples=1),
+    'traverse': dict(num_dims=2, num_points=2),
 }
 
 
@@ -96,7 +97,7 @@ def used(folder, mode):
     [
         ('vae', 'arrays,debug', ('sample',)),
         ('markov', 'text,debug', ('text', 'sample')),
-        ('gan', 'arrays,debug', ('interpolate', 'concept')),
+        ('gan', 'arrays,debug', ('interpolate', 'concept', 'traverse')),
         pytest.param('char_gru', 'text,debug', ('text', 'sample'), marks=pytest.mark.slow),
         pytest.param('naive_bayes', 'arrays,debug', ('sample',), marks=pytest.mark.slow),
         pytest.param('ppca', 'arrays,debug', ('sample',), marks=pytest.mark.slow),

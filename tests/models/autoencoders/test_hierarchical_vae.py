@@ -15,21 +15,21 @@ import scipy.stats
 from support import assembled, check_same_on_any_devices, steps_on
 
 from atelier.core import train_step
-from atelier.core.abilities import Codes, LogProb, Reconstruct, Sample
+from atelier.core.abilities import BoundTerms, Codes, LogProb, Reconstruct, Sample
 from atelier.core.randomness import rng_for
 from atelier.core.types import Weights
 from atelier.data.dataset import Spec
 from losses import elbo
-from models.autoencoders.hierarchical_networks import Rung
-from models.autoencoders.hierarchical_vae import (
+from models.autoencoders.hierarchical_inference import (
     HierarchicalNetworks,
     apply_with,
     bottom_up,
-    hierarchical_vae,
     precision_weighted,
     sampling,
     top_down,
 )
+from models.autoencoders.hierarchical_networks import Rung
+from models.autoencoders.hierarchical_vae import hierarchical_vae
 from models.autoencoders.vae import Posterior as Gaussian
 from models.nets import mlp
 from models.shared import observations
@@ -255,6 +255,40 @@ def test_the_kl_of_each_layer_is_that_of_samples(order):
     np.testing.assert_allclose(
         values['elbo_nats'], -values['reconstruction_nats'] - values['kl_nats'], rtol=1e-5
     )
+
+
+@both_orders
+def test_the_kl_of_dimensions_sums_to_that_of_each_layer(order):
+    """Per example, with the same keys."""
+    weights, batch, rng = weights_of(order, 0.2, 0.5), {'x': jnp.float32(X)}, rng_of(len(X))
+    family = chain(order)
+    kl = family.ability(Codes).kl(weights, batch, rng)
+    terms = family.metrics(weights, batch, rng)
+    assert kl.shape == (len(X), 5)
+    for layer, part in ((1, kl[:, :3]), (2, kl[:, 3:])):
+        np.testing.assert_allclose(part.sum(1), terms[f'kl_z{layer}_nats'], rtol=1e-4, atol=1e-5)
+
+
+def test_means_below_a_layer_are_those_of_the_generative_model():
+    """E[z_1 | z_2] = A z_2 + a in the chain; z_2 stays, and below layer 1 there is nothing."""
+    codes = jnp.float32(np.random.default_rng(2).normal(size=(4, 5)))
+    below = chain('top_down').ability(Codes).means_below
+    moved = below(weights_of('top_down'), codes, 2)
+    np.testing.assert_array_equal(moved[:, 3:], codes[:, 3:])
+    expected = np.asarray(codes)[:, 3:] @ A.T + OFFSET_1
+    np.testing.assert_allclose(moved[:, :3], expected, rtol=1e-4, atol=1e-5)
+    np.testing.assert_array_equal(below(weights_of('top_down'), codes, 1), codes)
+
+
+@both_orders
+def test_the_terms_of_the_bound_sum_to_it(order):
+    """Per example and with the same keys, they are reconstruction and KL by layer."""
+    weights, batch, rng = weights_of(order, 0.2, 0.5), {'x': jnp.float32(X)}, rng_of(len(X))
+    family = chain(order)
+    terms = family.ability(BoundTerms).nats(weights, batch, rng)
+    assert [*terms] == ['reconstruction_nats', 'kl_z1_nats', 'kl_z2_nats']
+    reported = family.metrics(weights, batch, rng)['elbo_nats']
+    np.testing.assert_allclose(sum(terms.values()), -reported, rtol=1e-5)
 
 
 def test_the_kl_of_a_ladder_has_no_noise_of_its_own_layer():

@@ -3,6 +3,8 @@
 test_diffusion.py tests the bound on Gaussian data and the density by the ODE.
 """
 
+import itertools
+
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
@@ -52,6 +54,33 @@ def test_the_bound_of_the_best_denoiser_is_nearly_log_p(name):
     np.testing.assert_allclose(best.mean(), -np.log(3), atol=0.05)
     assert np.exp(best).sum() < 1.05  # a lower bound on the sum of all probabilities
     assert worse.mean() < best.mean() - 0.5
+
+
+class MeanOfNormal(nn.Module):
+    """E[x | x_t] of x ~ N(0, 1), for a process that preserves the variance."""
+
+    def __call__(self, x_t, half_log_snr, label=None):
+        return jnp.sqrt(jax.nn.sigmoid(2 * half_log_snr))[:, None] * x_t
+
+
+@pytest.mark.parametrize('name', ['cosine', 'log_linear'])
+def test_the_diffusion_term_by_time_is_that_of_a_gaussian(name):
+    """Between two times it is half the change of log(1 + SNR), because x ~ N(0, 1) has the error
+    1 / (1 + SNR); its mean over all times is the term of the bound.
+    """
+    schedule, n = getattr(schedules, name)(), 4000
+    nets = DenoiserNetworks(MeanOfNormal(), predictions.X, Spec((1,), None, None))
+    keys = rng_for(jax.random.PRNGKey(0), jnp.arange(n), n).keys
+    batch = {'x': jax.random.normal(jax.random.PRNGKey(1), (n, 1))}
+    arguments = nets, schedule, {}, batch, keys, None, 32
+    terms = variational_bound.bound_terms(*arguments)
+    t, nats = map(np.asarray, variational_bound.diffusion_by_time(*arguments))
+    np.testing.assert_allclose(nats.mean(0), terms['diffusion_nats'], rtol=1e-5)
+    edges = jnp.clip(jnp.array([0, 0.1, 0.3, 0.6, 1]), schedule.first, schedule.last)
+    half_log_ratio = 0.5 * jnp.log1p(jnp.exp(2 * schedule.half_log_snr(edges)))
+    part = lambda low, high: nats[(t > low) & (t <= high)].sum() / t.size
+    parts = [part(*ends) for ends in itertools.pairwise(np.asarray(edges))]
+    np.testing.assert_allclose(parts, -np.diff(half_log_ratio), rtol=0.04, atol=1e-3)
 
 
 @pytest.mark.parametrize(

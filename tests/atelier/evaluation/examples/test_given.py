@@ -180,6 +180,8 @@ def test_any_split_can_be_asked_for(vae):
         ('anomaly', {}),
         ('embed', {'num_codes': 50}),
         ('latent_map', {'num_points': 2}),
+        ('traverse', {'num_points': 2}),
+        ('bound', {}),
         ('concept', {'num_images': 2, 'num_codes': 60, 'num_steps': 2}),
         ('inpaint', {'num_completions': 1}),
     ],

@@ -35,6 +35,21 @@ def test_every_test_example_counts_once(vae, batch_size, num_devices):
     np.testing.assert_allclose(outputs['noise'], jax.vmap(jax.random.normal)(keys), rtol=1e-6)
 
 
+def test_some_rows_are_what_they_are_among_all(tmp_path):
+    """Their draws and their binarisation too, for batches smaller than the index."""
+    run = make_run(tmp_path / 'run', data__binarize='stochastic', model__observation='bernoulli')
+    split, state = run.data.splits['test'], restore.initial_state(run)
+    index = np.array([300, 5, 446, 5, 17])
+    for batch_size in (2, 100):
+        apply = over_examples(identify, run.data, batch_size, jax.devices()[:2])
+        few = apply(state, state.key, split, 447, index)
+        if batch_size == 100:
+            every = apply(state, state.key, split, 447)
+        np.testing.assert_array_equal(few['row'], index)
+    for name, array in few.items():
+        np.testing.assert_array_equal(array, every[name][index])
+
+
 def test_the_fixed_draw_of_an_evaluation_is_the_same_for_every_seed(tmp_path):
     """Results of two seeds are then comparable on the same binarised test set."""
     run = make_run(tmp_path / 'run', data__binarize='stochastic', model__observation='bernoulli')
