@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING
 from absl import flags
 
 from atelier import applications, checkout, cli_flags, cli_help
-from atelier.cli_flags import Command, value_of
+from atelier.cli_arguments import paths_of, value_of, without
+from atelier.cli_flags import Command
 from atelier.errors import (
     UserError,
     closest,
@@ -68,10 +69,10 @@ def parse(argv: list[str]) -> Command:
         raise SystemExit(0)
     mode = value_of('mode', argv) or 'train'
     application = cli_flags.application_of(mode)
-    args = cli_flags.without('config', argv)
+    args = without('config', argv)
     typed = value_of('config', argv)
     _refuse_unknown_flags(args, mode, application, typed)
-    _trust(*cli_flags.paths_of('trust', argv))
+    _trust(*paths_of('trust', argv))
     config_file = (
         None if mode == 'compare' else _config_file(typed, mode, value_of('workdir', argv))
     )
@@ -263,7 +264,7 @@ def _wrong_kind_typed(wrong: str, default: dict, args: list[str]) -> str:
 
     field = wrong.partition(' is ')[0]
     name = field.removeprefix('config.')
-    typed = cli_flags.value_of(re.escape(field), args)
+    typed = value_of(re.escape(field), args)
     if typed is None or name not in default:
         return wrong
     needed = stored_values.needed(default[name])

@@ -10,7 +10,8 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from atelier import applications, checkout, cli_flags
-from atelier.cli_flags import BUILT_IN, value_of
+from atelier.cli_arguments import value_of
+from atelier.cli_flags import BUILT_IN
 from atelier.errors import UserError
 from atelier.paths import user_path
 from atelier.run.config_comments import field_comments, imported_files

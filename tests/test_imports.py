@@ -37,7 +37,10 @@ LAYERS = [
     {'atelier.sweep'},
     {
         f'atelier.{name}'
-        for name in ('cli', 'cli_flags', 'cli_help', 'cli_modes', 'door', 'on_arrays')
+        for name in (
+            *('cli', 'cli_arguments', 'cli_flags', 'cli_help', 'cli_modes'),
+            *('door', 'on_arrays'),
+        )
     },
     {'atelier'},  # the package's __init__, which exports the functions of `door`
 ]
