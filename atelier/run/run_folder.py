@@ -8,6 +8,7 @@ tensorboard/      the same metrics for TensorBoard
 checkpoints/      Orbax, one folder per step
 samples/          images and arrays
 evaluation.json   the last evaluation with the run's own settings, and its weights and data
+report.html       the page of --mode=report
 """
 
 import contextlib
@@ -43,7 +44,9 @@ from atelier.run.provenance import data_difference, git_hash, warn_if_code_chang
 from atelier.run.run_path import check_entries, check_run_path
 
 LOCK = '.lock'  # its lock is held by the process that trains the run
-OF_A_START = ('config.json', data_table.NAME, 'tensorboard', LOCK)  # made before the first dispatch
+PAGE = 'report.html'  # that --mode=report writes
+# made before the first dispatch, or whenever the user wants
+OF_A_START = ('config.json', data_table.NAME, 'tensorboard', LOCK, PAGE)
 EMPTY_AT_START = ('metrics.jsonl', 'checkpoints')  # made empty before the first dispatch
 OPTIONAL = (  # earlier runs lack them
     *('id', 'init_from', 'devices', 'data'),
