@@ -106,6 +106,16 @@ def _has_16_bits(image) -> bool:
     return any(';16' in str(tile[3]) and 'BGR' not in str(tile[3]) for tile in image.tile)
 
 
+def size_of(name: str, raw: bytes | pathlib.Path) -> tuple[int, int]:
+    """Returns the height and the width that an image declares; it is not decoded.
+
+    Raises:
+      UserError: as `decode`.
+    """
+    with _opened(name, raw) as (image, _):
+        return image.height, image.width
+
+
 @contextlib.contextmanager
 def _opened(name: str, raw: bytes | pathlib.Path) -> Iterator[tuple]:
     """Opens an image, tells if it is grey; errors in the with block become UserErrors naming it."""

@@ -10,6 +10,7 @@ import pytest
 
 from atelier import applications, cli, cli_flags, cli_help, leftovers, paths
 from atelier.checkout import ROOT
+from atelier.cli_built_in import BUILT_IN
 from atelier.errors import UserError
 
 BEGINNING = 'from atelier.applications import Application'

@@ -119,11 +119,11 @@ def _field_table(names, config, facts_of: ConfigFacts, changed, limits: Limits) 
             [
                 _code(name),
                 element('mark', value) if is_changed else value,
-                _value(default) if is_changed and facts_of.defaults else '',
+                *([_value(default) if is_changed else ''] if changed else []),
                 facts_of.comments.get(name, ''),
             ]
         )
-    header = ['field', 'value', 'default', 'meaning']
+    header = ['field', 'value', *(['default'] if changed else []), 'meaning']
     return table(header, rows, limits.rows, 'field', longest=300, class_='config')
 
 

@@ -22,7 +22,8 @@ def text_of(value: Any, longest: int = MAX_LETTERS) -> Html:
     """Returns a value as escaped text: shortened, and without characters that do not print."""
     if isinstance(value, Html):
         return value
-    return Html(html.escape(escaped(shortened_text(str(value), longest), keep='\n\t')))
+    text = shortened_text(str(value), longest)
+    return Html(html.escape(text if text.isprintable() else escaped(text, keep='\n\t')))
 
 
 def element(name: str, /, *children: Any, **attributes: Any) -> Html:

@@ -10,7 +10,7 @@ import numpy as np
 
 from atelier import files
 from atelier.data import images
-from atelier.errors import UserError
+from atelier.errors import UserError, shortened_text
 from atelier.report.page.html import Html, element, note, text_of
 
 MAX_FILE = 1 << 25  # bytes of a file that is read
@@ -66,7 +66,7 @@ class Pictures:
         try:
             encoded = encode(path)
         except (OSError, UserError) as error:
-            return self._leave_out(name, _reason(error, path))
+            return self._leave_out(name, _reason(error))
         figure = element(
             'figure',
             _image(encoded, name, width),
@@ -92,10 +92,12 @@ class Pictures:
         return note('Left out: ', text_of(', '.join(listed), 2_000))
 
 
-def _reason(error: Exception, path: pathlib.Path) -> str:
-    """Returns why a picture cannot be read, without its path, which the page does not need."""
-    text = str(error) if isinstance(error, UserError) else getattr(error, 'strerror', '') or 'gone'
-    return text.replace(str(path), 'it')[:120]
+def _reason(error: Exception) -> str:
+    """Returns why a picture cannot be read."""
+    is_own = isinstance(error, UserError)
+    return shortened_text(
+        str(error) if is_own else getattr(error, 'strerror', None) or 'unreadable'
+    )
 
 
 def encode(path: pathlib.Path) -> Encoded:
@@ -111,14 +113,15 @@ def encode(path: pathlib.Path) -> Encoded:
         raw = file.read(MAX_FILE + 1)
     if len(raw) > MAX_FILE:
         raise UserError(f'it has more than {MAX_FILE:,} bytes')
-    height, width, channels = images.shape_of(str(path), raw)
+    height, width = images.size_of(path.name, raw)
     if height * width > MAX_PIXELS:
         raise UserError(f'it has {width:,} x {height:,} pixels')
+    height, width, channels = images.shape_of(path.name, raw)
     for longest in SIZES:
         scale = min(1.0, longest / max(height, width))
         shape = (max(1, round(scale * height)), max(1, round(scale * width)), channels)
         is_smaller = shape[:2] != (height, width)
-        encoded = _encoded(images.picture(str(path), raw, shape, resize=is_smaller).x)
+        encoded = _encoded(images.picture(path.name, raw, shape, resize=is_smaller).x)
         if len(encoded.raw) <= MAX_ENCODED:
             return encoded
     raise UserError(f'it has {len(encoded.raw):,} bytes even at {longest} pixels')
