@@ -8,7 +8,6 @@ tensorboard/      the same metrics for TensorBoard
 checkpoints/      Orbax, one folder per step
 samples/          images and arrays
 evaluation.json   the last evaluation with the run's own settings, and its weights and data
-report.html       the page of --mode=report
 """
 
 import contextlib
@@ -45,8 +44,7 @@ from atelier.run.run_path import check_entries, check_run_path
 
 LOCK = '.lock'  # its lock is held by the process that trains the run
 PAGE = 'report.html'  # that --mode=report writes
-# made before the first dispatch, or whenever the user wants
-OF_A_START = ('config.json', data_table.NAME, 'tensorboard', LOCK, PAGE)
+OF_A_START = ('config.json', data_table.NAME, 'tensorboard', LOCK, PAGE)  # not of training
 EMPTY_AT_START = ('metrics.jsonl', 'checkpoints')  # made empty before the first dispatch
 OPTIONAL = (  # earlier runs lack them
     *('id', 'init_from', 'devices', 'data'),

@@ -116,7 +116,7 @@ def test_the_command_is_main(installed, tmp_path):
 
 @pytest.mark.slow
 def test_a_wheel_contains_only_the_package_and_reports_the_missing_checkout(installed, tmp_path):
-    """The wheel contains the marker py.typed and the files of pages; its error is one line with advice."""
+    """It has the marker py.typed and the files of pages; its error is one line with advice."""
     house, programs = installed
     wheel = ['-m', 'pip', 'wheel', '-q', '--no-deps', '--no-build-isolation', '-w', tmp_path, house]
     check(programs / 'python', *wheel, cwd=tmp_path)

@@ -229,7 +229,7 @@ def test_a_huge_run_has_a_page_of_two_megabytes(tmp_path):
         run.folder,
         values={f'{i}{"m" * 190}': {'mean': 1.0, 'standard_error': 1.0} for i in range(3_000)},
     )
-    for i in range(16):
+    for i in range(24):
         write_picture(run.folder / 'applications' / f'embed-seed-{i}.png', i, (300, 300, 3))
     page = page_of(run.folder)
     assert len(page.encode()) <= page_lib.MAX_BYTES
