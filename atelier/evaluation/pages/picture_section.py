@@ -7,8 +7,9 @@ from typing import NamedTuple, Protocol
 
 from atelier import files
 from atelier.evaluation.pages.known import Known, command_line
+from atelier.evaluation.pages.mode_numbers import numbers_of_modes
 from atelier.report.page.html import Html, command, element, joined, text_of
-from atelier.report.page.page import Section
+from atelier.report.page.page import Limits, Section
 from atelier.report.page.pictures import Pictures
 
 OF_TRAINING = re.compile(r'(?!seed-)(.+)-(\d{5,})')  # name and step
@@ -36,8 +37,10 @@ class Series(NamedTuple):
     paths: dict[int, pathlib.Path]  # by step, in order
 
 
-def picture_section(known: Known, pictures: Pictures, origin_of: OriginOf) -> list[Section]:
-    """Returns the sections of pictures and of texts, without those that are empty."""
+def picture_section(
+    known: Known, limits: Limits, pictures: Pictures, origin_of: OriginOf
+) -> list[Section]:
+    """Returns the sections of pictures, of texts and of numbers of modes that are not empty."""
     series, others = pictures_of(known.folder)
     newest = [_newest(each, pictures) for each in series]
     of_modes = [_of_mode(path, known, pictures, origin_of) for path in others]
@@ -48,8 +51,11 @@ def picture_section(known: Known, pictures: Pictures, origin_of: OriginOf) -> li
         _titled('Results of modes', 'pictures', of_modes),
         pictures.remark(),
     ]
-    texts = joined(_texts(known.folder))
-    sections = [Section('pictures', 'Pictures', joined(parts)), Section('texts', 'Texts', texts)]
+    sections = [
+        Section('pictures', 'Pictures', joined(parts)),
+        Section('texts', 'Texts', joined(_texts(known.folder))),
+        Section('modes', 'Numbers of modes', joined(numbers_of_modes(known.folder, limits))),
+    ]
     return [section for section in sections if section.body]
 
 
@@ -79,7 +85,8 @@ def pictures_of(folder: pathlib.Path) -> tuple[list[Series], list[pathlib.Path]]
             series.setdefault(match[1], {})[int(match[2])] = path
         else:
             others.append(path)
-    others += sorted((folder / 'applications').glob('*.png'))
+    for ending in ('png', 'gif'):
+        others += sorted((folder / 'applications').glob(f'*.{ending}'))
     ordered = sorted(series, key=lambda name: (name != 'samples', name))
     return [Series(name, dict(sorted(series[name].items()))) for name in ordered], others
 

@@ -58,9 +58,12 @@ def read_log(folder: pathlib.Path, best_metric: str = '', is_less_better: bool =
         for name, value in row.items():
             if not name.startswith(GROUPS):
                 continue
-            names.add(name)
-            if name in curves or len(curves) < MAX_CURVES:
-                curves.setdefault(name, Curve()).add(row['step'], _number(value))
+            if name not in names:
+                names.add(name)
+                if len(curves) < MAX_CURVES:
+                    curves[name] = Curve()
+            if name in curves:
+                curves[name].add(row['step'], _number(value))
         value = _number(row.get(wanted))
         if math.isfinite(value) and (best is None or sign * value > sign * best.value):
             best = Best(row['step'], value)

@@ -42,10 +42,11 @@ def _page(run: Known, limits: Limits, pictures: Pictures, origin_of: OriginOf) -
         overview(run),
         results(run, limits),
         *curves,
-        *picture_section(run, pictures, origin_of),
+        *picture_section(run, limits, pictures, origin_of),
         *data_section(run.data, limits),
         config_section(run.config, run.file, limits),
         provenance_section(run, limits),
     ]
-    lead = run.file.headline or f'A run of {run.file.file}'
+    of = f'of {run.file.file}' if run.record['path'] else 'that was trained from Python'
+    lead = run.file.headline or f'A run {of}'
     return Page(run.folder.resolve().name, lead, sections, charts)

@@ -1,6 +1,7 @@
 """Pictures in a page: decoded and written again, within the bytes that are left."""
 
 import base64
+import contextlib
 import io
 import math
 import pathlib
@@ -11,6 +12,7 @@ import numpy as np
 from atelier import files
 from atelier.data import images
 from atelier.errors import UserError, shortened_text
+from atelier.log import counted
 from atelier.report.page.html import Html, element, note, text_of
 
 MAX_FILE = 1 << 25  # bytes of a file that is read
@@ -20,6 +22,9 @@ LARGE_PNG = 100_000  # bytes from which a JPEG is tried
 JPEG_SAVES = 0.6  # a JPEG is used if it has at most this share of the bytes of the PNG
 SIZES = (1600, 1100, 750)  # longest sides that are tried, largest first
 JPEG_QUALITY = 88
+MAX_FRAMES = 200  # of an animation
+MAX_FRAME_PIXELS = 1 << 25  # of all its frames together
+MAX_ANIMATION = 500_000  # bytes of it in the page
 MAX_PICTURES = 60  # that are decoded
 MAX_NAMED = 12  # pictures left out that are named
 WIDE = 640  # pixels from which a picture takes the whole width of the page
@@ -64,7 +69,7 @@ class Pictures:
             return self._leave_out(name, f'a page has at most {MAX_PICTURES} pictures')
         self._num_read += 1
         try:
-            encoded = encode(path)
+            encoded = encode_animation(path) if path.suffix == '.gif' else encode(path)
         except (OSError, UserError) as error:
             return self._leave_out(name, _reason(error))
         figure = element(
@@ -109,10 +114,7 @@ def encode(path: pathlib.Path) -> Encoded:
       UserError: it is no picture, or too large.
       OSError: it cannot be read.
     """
-    with files.open_regular(path) as file:
-        raw = file.read(MAX_FILE + 1)
-    if len(raw) > MAX_FILE:
-        raise UserError(f'it has more than {MAX_FILE:,} bytes')
+    raw = _bytes_of(path)
     height, width = images.size_of(path.name, raw)
     if height * width > MAX_PIXELS:
         raise UserError(f'it has {width:,} x {height:,} pixels')
@@ -125,6 +127,50 @@ def encode(path: pathlib.Path) -> Encoded:
         if len(encoded.raw) <= MAX_ENCODED:
             return encoded
     raise UserError(f'it has {len(encoded.raw):,} bytes even at {longest} pixels')
+
+
+def encode_animation(path: pathlib.Path) -> Encoded:
+    """Decodes an animation and writes it as a GIF of at most `MAX_ANIMATION` bytes.
+
+    Raises:
+      UserError: it is no GIF, or too large.
+      OSError: it cannot be read.
+    """
+    with images.opened(path.name, _bytes_of(path)) as (image, _):
+        if image.format != 'GIF':
+            raise UserError('it is no GIF')
+        frames, times = _frames(image)
+    for scale in (1, 2, 3):
+        size = (max(1, frames[0].width // scale), max(1, frames[0].height // scale))
+        first, *others = (frame.resize(size) if scale > 1 else frame for frame in frames)
+        file = io.BytesIO()
+        options = dict(save_all=True, append_images=others, loop=0, optimize=True)
+        first.save(file, 'GIF', duration=times if others else times[0], **options)
+        if len(file.getvalue()) <= MAX_ANIMATION:
+            return Encoded('gif', file.getvalue(), *size)
+    raise UserError(f'it has {len(file.getvalue()):,} bytes even at a third of its size')
+
+
+def _frames(image) -> tuple[list, list[int]]:
+    """Returns the frames of an animation, and the milliseconds of each."""
+    most = min(MAX_FRAMES, MAX_FRAME_PIXELS // (image.width * image.height))
+    frames, times = [], []
+    with contextlib.suppress(EOFError):  # after the last one; their number is not known before
+        while True:
+            image.seek(len(frames))
+            if len(frames) >= most:
+                raise UserError(f'it has more than {counted(most, "frame")}')
+            frames.append(image.convert('RGB'))
+            times.append(image.info.get('duration', 100))
+    return frames, times
+
+
+def _bytes_of(path: pathlib.Path) -> bytes:
+    with files.open_regular(path) as file:
+        raw = file.read(MAX_FILE + 1)
+    if len(raw) > MAX_FILE:
+        raise UserError(f'it has more than {MAX_FILE:,} bytes')
+    return raw
 
 
 def _encoded(x: np.ndarray) -> Encoded:

@@ -121,3 +121,41 @@ def test_a_page_has_a_bounded_number_of_pictures(tmp_path, noise, monkeypatch):
     assert sum(figure is not None for figure in made) == 2
     assert 'a page has at most 2 pictures' in added.left_out['7']
     assert '16 more' in added.remark()
+
+
+def gif(path, frames, **options):
+    first, *others = map(Image.fromarray, frames)
+    first.save(path, 'GIF', save_all=True, append_images=others, **options)
+    return path
+
+
+def test_an_animation_keeps_its_frames_and_times(tmp_path):
+    frames = [np.full((20, 30), 60 * i, np.uint8) for i in range(4)]
+    path = gif(tmp_path / 'a.gif', frames, duration=[100, 200, 300, 400])
+    figure = Pictures(10**6).figure(path, 'walk')
+    data = re.search(r'src="data:image/gif;base64,([^"]+)"', figure)[1]
+    image = Image.open(io.BytesIO(base64.b64decode(data)))
+    assert image.n_frames == 4
+    for i in range(4):
+        image.seek(i)
+        assert image.info['duration'] == 100 * (i + 1)
+        assert abs(int(np.asarray(image.convert('L'))[5, 5]) - 60 * i) <= 2
+
+
+def test_animations_are_bounded(tmp_path, noise, monkeypatch):
+    frames = [np.roll(noise, i) for i in range(5)]
+    path = gif(tmp_path / 'a.gif', frames)
+    added = Pictures(10**6)
+    monkeypatch.setattr(pictures, 'MAX_ANIMATION', 8_000)
+    assert 'width="270"' in added.figure(path, 'smaller')  # a part of its size, enlarged
+    monkeypatch.setattr(pictures, 'MAX_ANIMATION', 100)
+    assert added.figure(path, 'bytes') is None
+    monkeypatch.setattr(pictures, 'MAX_FRAMES', 4)
+    assert added.figure(path, 'frames') is None
+    (tmp_path / 'b.gif').write_bytes(png(tmp_path / 'b.png', noise).read_bytes())
+    assert added.figure(tmp_path / 'b.gif', 'kind') is None
+    reasons = [added.left_out[name] for name in ('bytes', 'frames', 'kind')]
+    for reason, part in zip(
+        reasons, ('even at a third', 'more than 4 frames', 'no GIF'), strict=True
+    ):
+        assert part in reason
