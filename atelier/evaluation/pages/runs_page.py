@@ -68,7 +68,7 @@ def _overview(runs: Mapping[str, Known]) -> Section:
     for name, run in runs.items():
         parts += [
             element('h3', text_of(name, 100)),
-            note(run.file.headline or run.file.file, '; ', progress(run)),
+            note((run.file.headline or run.file.file).rstrip('.'), '; ', progress(run)),
             training(run),
         ]
     return Section('overview', 'Runs', joined(parts))
@@ -83,7 +83,13 @@ def _results(columns: list[compare.Column], names: list[str], limits: Limits) ->
         note('Means on the test split; ± is the standard error over its examples.'),
         *warnings,
         missing,
-        table(['', *names], map(_with_sign, compare.metric_rows(columns)), limits.rows, 'metric'),
+        table(
+            ['', *names],
+            map(_with_sign, compare.metric_rows(columns)),
+            limits.rows,
+            'metric',
+            class_='values',
+        ),
         _settings(differences, names, limits),
     ]
     return Section('results', 'Results', joined(parts))
