@@ -57,6 +57,8 @@ def charts_of_runs(
             if f'{group}/{name}' in log.curves
         ]
         title = f'{name}, {"validation" if group == "valid" else "training"}'
+        if len(lines) > most_lines:
+            title += f' (the first {most_lines} of {len(lines)} runs)'
         charts.append(Chart(title, tuple(lines[:most_lines])))
     return charts
 
