@@ -91,7 +91,13 @@ def places(charts: Sequence[Chart]) -> Html:
             element(
                 'figure',
                 element('figcaption', _plain(chart.title)),
-                element('div', class_='plot', data_chart=i, role='img', aria_label='curves'),
+                element(
+                    'div',
+                    class_='plot',
+                    data_chart=i,
+                    role='img',
+                    aria_label=f'curves of {_plain(chart.title)}',
+                ),
                 class_='chart',
             )
             for i, chart in enumerate(charts)

@@ -45,6 +45,16 @@
     };
   }
 
+  function showLast(plot) {  // without a pointer over it, a chart's legend has the last values
+    plot.setLegend({idxs: plot.data.map(lastIndex)});
+  }
+
+  function lastIndex(values) {
+    let i = values.length - 1;
+    while (i > 0 && (values[i] === null || values[i] === undefined)) i -= 1;
+    return i;
+  }
+
   function draw(place) {
     const chart = charts[Number(place.dataset.chart)];
     const data = uPlot.join(chart.lines.map((line) => [line.x, line.y]));
@@ -56,8 +66,12 @@
       series: [{label: 'step', value: (_, v) => (v === null ? '-' : v.toLocaleString('en'))},
                ...chart.lines.map(series)],
       axes: [axis(true), axis(false)],
-      cursor: {sync: {key: 'step'}, drag: {x: true, y: false}, points: {size: 6}},
-      hooks: {draw: [() => { place.dataset.drawn = 'yes'; count(); }]},
+      cursor: {y: false, sync: {key: 'step'}, drag: {x: true, y: false}, points: {size: 6}},
+      hooks: {
+        draw: [() => { place.dataset.drawn = 'yes'; count(); }],
+        ready: [showLast],
+        setCursor: [(plot) => { if (plot.cursor.idx === null) showLast(plot); }],
+      },
     };
     place.replaceChildren();
     return new uPlot(options, data, place);

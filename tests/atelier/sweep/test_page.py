@@ -4,6 +4,7 @@ import html
 import json
 import re
 
+import browser
 import pytest
 from reported_runs import reported_run, write_log
 from support import recipe_and_config
@@ -23,11 +24,18 @@ ROWS = [
 
 
 @pytest.fixture
-def sweep(tmp_path):
-    """Writes a sweep of four members without training; returns its folder."""
+def bare(tmp_path):
+    """Writes a sweep without members; returns its folder."""
     folder = tmp_path / 'sweep'
     config_file, config = recipe_and_config('digits,debug')
     sweep_folder.write(folder, sweep_folder.record_of(config_file, config, AXES, 0, None))
+    return folder
+
+
+@pytest.fixture
+def sweep(bare):
+    """Writes a sweep of four members without training; returns its folder."""
+    folder = bare
     for row in ROWS:
         name, beta, seed = row.split(',')[:3]
         reported_run(folder / name, hypers__beta=float(beta), seed=int(seed))
@@ -72,11 +80,8 @@ def test_seeds_of_a_setting_share_a_colour_and_a_picture(sweep):
     assert page.count('src="data:image/') == 2
 
 
-def test_a_sweep_that_has_hardly_begun_has_a_page(tmp_path):
-    config_file, config = recipe_and_config('digits,debug')
-    record = sweep_folder.record_of(config_file, config, AXES, 0, None)
-    sweep_folder.write(tmp_path / 'sweep', record)
-    page = page_of(tmp_path / 'sweep')
+def test_a_sweep_that_has_hardly_begun_has_a_page(bare):
+    page = page_of(bare)
     assert 'There is no sweep.csv' in page and 'none has finished' in page
 
 
@@ -91,11 +96,11 @@ def test_a_sweep_that_has_hardly_begun_has_a_page(tmp_path):
     ],
     ids=['columns', 'lengths', 'numbers', 'quotes', 'bytes'],
 )
-def test_a_damaged_table_is_refused(sweep, complaint, text, problem):
-    (sweep / 'sweep.csv').write_bytes(text.encode(errors='surrogateescape'))
-    message = complaint(write_page_of_sweep, str(sweep))
+def test_a_damaged_table_is_refused(bare, complaint, text, problem):
+    (bare / 'sweep.csv').write_bytes(text.encode(errors='surrogateescape'))
+    message = complaint(write_page_of_sweep, str(bare))
     assert 'sweep.csv is damaged' in message and problem in message
-    assert f'--mode=sweep --workdir={sweep} writes it again' in message
+    assert f'--mode=sweep --workdir={bare} writes it again' in message
 
 
 def test_texts_of_a_strangers_table_stay_texts(sweep):
@@ -106,3 +111,13 @@ def test_texts_of_a_strangers_table_stay_texts(sweep):
     assert page.count('<script') == 3 and 'alert(1)</script>' not in page
     results = read_results(sweep, sweep_folder.load(sweep))
     assert results.rows[0]['elbo_nats'] is None and results.rows[0][evil] == 1.5
+
+
+def test_a_browser_shows_the_page_on_a_phone(sweep):
+    page_of(sweep)
+    with browser.started() as chromium:
+        opened = chromium.open(sweep / 'report.html', 390)
+        opened.wait_for("document.documentElement.dataset.drawn === '1'")
+        assert opened.problems() == []
+        assert opened.requests() == [(sweep / 'report.html').as_uri()]
+        assert opened.value('document.documentElement.scrollWidth') == 390

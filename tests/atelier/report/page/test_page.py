@@ -137,6 +137,19 @@ def test_curves_are_drawn_without_an_error_and_without_a_request(tmp_path, chrom
     assert not is_coloured(picture, figures.COLOURS[4])
 
 
+def test_the_legend_has_the_last_values(tmp_path, chromium):
+    steps = np.arange(5, dtype=np.float64)
+    short = Line('b', np.array([[0, 1.0], [3, 0.25]]))
+    opened = chromium.open(
+        written(
+            tmp_path, an_example([Chart('a', (Line('a', np.stack([steps, -steps], 1)), short))])
+        )
+    )
+    drawn(opened, 1)
+    legend = opened.value("document.querySelector('.u-legend').innerText")
+    assert legend == 'step4a-4b0.25'
+
+
 def test_a_phone_scrolls_only_downwards(tmp_path, chromium):
     """Wide tables scroll in a box of their own."""
     opened = chromium.open(written(tmp_path, an_example([chart()])), 390, 844)
