@@ -176,13 +176,22 @@ class Page:
 
 @contextlib.contextmanager
 def started() -> Iterator[Browser]:
-    """Starts a browser, or skips the test if there is none on the PATH."""
+    """Starts a browser, or skips the test if there is none on the PATH that starts."""
     executable = next(filter(None, map(shutil.which, NAMES)), None)
     if executable is None:
         pytest.skip(f'no browser on the PATH: none of {", ".join(NAMES)}')
     with tempfile.TemporaryDirectory(prefix='browser-', ignore_cleanup_errors=True) as folder:
         browser = Browser(executable, folder)
         try:
+            _check(browser, executable)
             yield browser
         finally:
             browser.close()
+
+
+def _check(browser: Browser, executable: str) -> None:
+    """Skips the test if the browser does not answer, such as a stub that only prints advice."""
+    try:
+        browser.ask('Browser.getVersion')
+    except (AssertionError, OSError) as error:
+        pytest.skip(f'{executable} does not start: {error}')
