@@ -1,10 +1,13 @@
 """`--mode=report`: chooses the page by what its flags and folders are."""
 
+import browser
+import numpy as np
 import pytest
 from reported_runs import reported_run
 from support import recipe_and_config
 
-from atelier import cli
+from atelier import checkout, cli
+from atelier.report.page.page import MAX_BYTES
 from atelier.sweep import folder as sweep_folder
 
 
@@ -58,3 +61,33 @@ def test_a_sweep_with_a_page_is_still_that_sweep(runs):
     with pytest.raises(Exception, match='symbolic link'):
         perform(f'--workdir={runs}/sweep')
     assert not (runs / 'elsewhere').exists()
+
+
+@pytest.mark.slow
+def test_a_trained_run_has_a_page_without_its_data(main, tmp_path):
+    """The commands of the documentation, from training to a page that a browser opens."""
+    data, folder = tmp_path / 'mine.npz', tmp_path / 'run'
+    digits = np.random.default_rng(0).integers(0, 4, (300, 8, 8, 1), dtype=np.uint8)
+    np.savez(data, x=digits)
+    config = f'--config={checkout.ROOT}/configs/vae.py:arrays,debug'
+    for flags in (
+        [config, f'--config.data.path={data}'],
+        ['--mode=reconstruct'],
+        ['--mode=sample', '--num_samples=9'],
+    ):
+        result = main(*flags, f'--workdir={folder}', cwd=tmp_path)
+        assert result.returncode == 0, result.stderr
+    data.unlink()
+    result = main('--mode=report', f'--workdir={folder}', cwd=tmp_path)
+    assert result.returncode == 0, result.stderr
+    page = folder / 'report.html'
+    assert f'page: {page} (' in result.stdout and page.stat().st_size <= MAX_BYTES
+    with browser.started() as chromium:
+        opened = chromium.open(page)
+        opened.wait_for("document.querySelectorAll('canvas').length > 0")
+        num_charts = opened.value("document.querySelectorAll('.plot').length")
+        opened.wait_for(f"document.documentElement.dataset.drawn === '{num_charts}'")
+        assert opened.problems() == [] and opened.requests() == [page.as_uri()]
+        seen = opened.value('document.body.innerText')
+    for expected in ('nll_nats', 'estimate, k =', '--mode=reconstruct', '--mode=sample', 'commit'):
+        assert expected in seen
