@@ -11,6 +11,8 @@ from atelier.run.config_comments import field_comments
 from atelier.user_files import source
 
 FROM_PYTHON = 'the run was trained from Python'
+# stands before why, below a command that may lack flags
+UNKNOWN_FLAGS = 'and the fields that differ from the defaults, which are not known: '
 
 
 class ConfigFacts(NamedTuple):

@@ -8,7 +8,7 @@ from atelier.evaluation.pages.results import KIND_OF, plus_minus_text
 from atelier.report.metrics_log import plus_minus
 from atelier.report.page.html import Html, command, element, facts, joined, note, text_of
 from atelier.report.page.page import Section
-from atelier.run.config_facts import config_flags
+from atelier.run.config_facts import UNKNOWN_FLAGS, config_flags
 
 MAX_CARDS = 6
 
@@ -49,10 +49,8 @@ def training(known: Known) -> Html:
     init_from = known.record['init_from']
     more = [f'--init_from={init_from}'] if init_from else []
     typed = command(command_line(*flags, *more, f'--workdir={known.name}'))
-    unknown = (
-        f'and the fields that differ from the defaults, which are not known: {known.file.problem}'
-    )
-    return joined([typed, note(unknown) if known.file.problem else None])
+    problem = note(UNKNOWN_FLAGS, known.file.problem) if known.file.problem else None
+    return joined([typed, problem])
 
 
 def progress(known: Known) -> str:

@@ -11,7 +11,8 @@ from support import recipe_and_config
 
 from atelier.report.page.page import MAX_BYTES
 from atelier.sweep import folder as sweep_folder
-from atelier.sweep.page import read_results, write_page_of_sweep
+from atelier.sweep.known import read_results
+from atelier.sweep.page import write_page_of_sweep
 
 AXES = ['hypers.beta=0.5,2', 'seed=0:2']
 HEADER = 'member,hypers.beta,seed,status,step,elbo_nats'
@@ -101,6 +102,27 @@ def test_a_damaged_table_is_refused(bare, complaint, text, problem):
     message = complaint(write_page_of_sweep, str(bare))
     assert 'sweep.csv is damaged' in message and problem in message
     assert f'--mode=sweep --workdir={bare} writes it again' in message
+
+
+@pytest.mark.parametrize(
+    'train', [{'best_mode': 'odd'}, {'best_metric': 'member'}, {'best_metric': 'seed'}]
+)
+def test_a_metric_that_there_cannot_be_is_refused(bare, complaint, train):
+    record = sweep_folder.load(bare)
+    record['values']['train'] |= train
+    sweep_folder.write(bare, record)
+    (bare / 'sweep.csv').write_text('\n'.join([HEADER, *ROWS]) + '\n')
+    message = complaint(write_page_of_sweep, str(bare))
+    assert 'sweep.json is damaged' in message and 'best_metric' in message
+
+
+def test_a_config_without_a_metric_has_a_page(bare):
+    record = sweep_folder.load(bare)
+    for name in ('best_metric', 'best_mode'):
+        del record['values']['train'][name]
+    sweep_folder.write(bare, record)
+    (bare / 'sweep.csv').write_text('\n'.join([HEADER, *ROWS]) + '\n')
+    assert '-90.00' in page_of(bare)
 
 
 def test_texts_of_a_strangers_table_stay_texts(sweep):
