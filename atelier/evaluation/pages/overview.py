@@ -58,9 +58,9 @@ def progress(known: Known) -> str:
     log, steps = known.log, known.config.get('train.steps')
     total = f' of {steps:,}' if isinstance(steps, int) else ''
     parts = [f'{log.step:,}{total} steps']
-    if isinstance(log.examples, int | float):
+    if log.examples is not None:
         parts.append(f'{log.examples:,.0f} examples')
-    if isinstance(log.seconds, int | float):
+    if log.seconds is not None:
         parts.append(duration(log.seconds))
     return ', '.join(parts)
 
@@ -93,7 +93,7 @@ def _numbers(known: Known) -> list[tuple[str, str]]:
         label = f'best {known.log.best_metric}, validation at step {step:,}'
         numbers.append((plus_minus(value), label))
     numbers.append((f'{known.log.step:,}', 'steps trained'))
-    if isinstance(known.log.seconds, int | float):
+    if known.log.seconds is not None:
         numbers.append((duration(known.log.seconds), 'training time'))
     return numbers
 

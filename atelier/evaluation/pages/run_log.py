@@ -9,6 +9,7 @@ from atelier.report.metrics_log import iterate_metrics
 
 MAX_CURVES = 80  # of a run
 GROUPS = ('valid/', 'train/')
+PROGRESS = ('examples', 'time/seconds')  # in each line
 
 
 class Best(NamedTuple):
@@ -51,10 +52,11 @@ def read_log(folder: pathlib.Path, best_metric: str = '', is_less_better: bool =
       UserError: the file cannot be read.
     """
     curves: dict[str, Curve] = {}
-    names, last, best = set(), {'step': 0}, None
+    names, step, progress, best = set(), 0, {}, None
     wanted, sign = f'valid/{best_metric}', -1.0 if is_less_better else 1.0
     for row in iterate_metrics(folder):
-        last = {**last, **{k: row[k] for k in ('step', 'examples', 'time/seconds') if k in row}}
+        step = row['step']
+        progress |= {k: row[k] for k in PROGRESS if math.isfinite(_number(row.get(k)))}
         for name, value in row.items():
             if not name.startswith(GROUPS):
                 continue
@@ -67,8 +69,8 @@ def read_log(folder: pathlib.Path, best_metric: str = '', is_less_better: bool =
         value = _number(row.get(wanted))
         if math.isfinite(value) and (best is None or sign * value > sign * best.value):
             best = Best(row['step'], value)
-    examples, seconds = last.get('examples'), last.get('time/seconds')
-    return RunLog(curves, len(names), last['step'], examples, seconds, best, best_metric)
+    examples, seconds = map(progress.get, PROGRESS)
+    return RunLog(curves, len(names), step, examples, seconds, best, best_metric)
 
 
 def _number(value: int | float | None) -> float:

@@ -26,6 +26,15 @@ def test_a_run_without_a_log_has_no_curves(tmp_path):
     assert (log.curves, log.step, log.best, log.examples) == ({}, 0, None, None)
 
 
+def test_numbers_that_no_run_writes_are_left_out(tmp_path):
+    lines = ['{"step": 1, "examples": 4, "time/seconds": 2.0, "valid/a": 1.0}']
+    lines += ['{"step": 2, "examples": NaN, "time/seconds": Infinity, "valid/a": -Infinity}']
+    (tmp_path / 'metrics.jsonl').write_text('\n'.join(lines) + '\n')
+    log = read_log(tmp_path, 'a', is_less_better=True)
+    assert (log.step, log.examples, log.seconds, log.best) == (2, 4, 2.0, Best(1, 1.0))
+    assert np.isnan(log.curves['valid/a'].points()[1, 1])
+
+
 def test_curves_are_bounded_and_counted(tmp_path, monkeypatch):
     monkeypatch.setattr(run_log, 'MAX_CURVES', 3)
     write_log(tmp_path, {f'train/{i}': float for i in range(7)})
