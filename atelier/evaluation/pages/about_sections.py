@@ -59,7 +59,7 @@ def _split_table(data: dict[str, Any]) -> list[Html]:
     if not isinstance(splits, dict):
         return []
     rows = [['examples', *(_count(splits.get(name)) for name in SPLITS)]]
-    titles = {'repeated': 'that repeat another one', 'trained': 'that training has too'}
+    titles = {'repeated': 'repeat another example', 'trained': 'are in the training split too'}
     for kind, title in titles.items():
         counts = copies.get(kind) if isinstance(copies, dict) else None
         if isinstance(counts, dict):
