@@ -100,16 +100,23 @@ def _numbers(results: Results) -> list[tuple[str, str]]:
 
 
 def _results(sweep: KnownSweep, limits: Limits, pictures: Pictures) -> Section:
-    results, figure = sweep.results, sweep.folder / 'sweep.png'
+    results = sweep.results
     if not results.rows:
         text = f'There is no sweep.csv: --mode=sweep --workdir={sweep.name} writes it.'
         return Section('results', 'Results', note(text))
     parts = [
         *_of_settings(results, limits),
-        pictures.figure(figure, 'sweep', 'sweep.png') if figure.is_file() else None,
+        *_figures(sweep.folder, pictures),
         folded('All members', _of_members(results.rows, limits)),
     ]
     return Section('results', 'Results', joined(parts))
+
+
+def _figures(folder: pathlib.Path, pictures: Pictures) -> list[Html | None]:
+    """Returns the figures in the sweep's own folder, that of its axes first; links are not read."""
+    paths = [path for path in folder.glob('*.png') if path.is_file() and not path.is_symlink()]
+    ordered = sorted(paths, key=lambda path: (path.name != 'sweep.png', path.name))
+    return [pictures.figure(path, path.stem[:100], path.name) for path in ordered]
 
 
 def _of_members(rows: Sequence[Row], limits: Limits) -> Html:

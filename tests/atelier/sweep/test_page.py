@@ -6,7 +6,7 @@ import re
 
 import browser
 import pytest
-from reported_runs import reported_run, write_log
+from reported_runs import reported_run, write_log, write_picture
 from support import recipe_and_config
 
 from atelier.report.page.page import MAX_BYTES
@@ -79,6 +79,17 @@ def test_seeds_of_a_setting_share_a_colour_and_a_picture(sweep):
         'beta-0.5_seed-1': 1,
     }
     assert page.count('src="data:image/') == 2
+
+
+def test_figures_of_the_sweep_are_shown_and_links_are_not_followed(sweep, tmp_path):
+    write_picture(tmp_path / 'elsewhere.png', 5)
+    for name in ('sweep', 'reconstructions'):
+        write_picture(sweep / f'{name}.png', 1)
+    (sweep / 'link.png').symlink_to(tmp_path / 'elsewhere.png')
+    page = page_of(sweep)
+    assert page.count('src="data:image/') == 2 + 2
+    assert page.index('alt="sweep"') < page.index('alt="reconstructions"')
+    assert 'link' not in re.findall('alt="([^"]*)"', page)
 
 
 def test_a_sweep_that_has_hardly_begun_has_a_page(bare):
