@@ -17,6 +17,7 @@ from absl import flags
 
 from atelier import applications, checkout, cli_flags, cli_help
 from atelier.cli_arguments import paths_of, value_of, without
+from atelier.cli_built_in import BUILT_IN, WITHOUT_CONFIG
 from atelier.cli_flags import Command
 from atelier.errors import (
     UserError,
@@ -73,9 +74,9 @@ def parse(argv: list[str]) -> Command:
     typed = value_of('config', argv)
     _refuse_unknown_flags(args, mode, application, typed)
     _trust(*paths_of('trust', argv))
-    config_file = (
-        None if mode == 'compare' else _config_file(typed, mode, value_of('workdir', argv))
-    )
+    workdir = value_of('workdir', argv)
+    has_config = mode not in WITHOUT_CONFIG
+    config_file = _config_file(typed, mode, workdir) if has_config else None
     values = cli_flags.define()
     config = config_file and config_file.config()  # a bug in the file keeps its traceback
     if config is not None:
@@ -199,7 +200,7 @@ def _flags_of(mode: str, application: 'Application | None') -> list[str]:
     """Returns the names of the flags that a mode reads, without the config's fields."""
     if application:
         return ['config', 'mode', 'workdir', 'trust', *applications.options(application)]
-    own = cli_flags.BUILT_IN[mode]
+    own = BUILT_IN[mode]
     return ['config', 'mode', 'workdir', *own.own_flags, *own.shared_flags]
 
 

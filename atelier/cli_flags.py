@@ -9,66 +9,19 @@ from ml_collections.config_flags.tuple_parser import TupleParser
 
 from atelier import applications, checkout
 from atelier.checkout import ConfigFile
+from atelier.cli_built_in import BUILT_IN
 from atelier.errors import A_RUN, UserError, check_option, shortened
 from atelier.log import log
 
 if TYPE_CHECKING:
     from atelier.applications import Application
 
-SEVERAL_PROCESSES = ('coordinator', 'num_processes', 'process_id', 'cluster')
-
-
-class Mode(NamedTuple):
-    """A built-in mode, for --help and for the check of flags.
-
-    summary: one line on what it does.
-    usage: the arguments to type after the command.
-    own_flags: flags of this mode only.
-    shared_flags: other flags that it reads, besides --config and --workdir.
-    """
-
-    summary: str
-    usage: str
-    own_flags: tuple[str, ...] = ()
-    shared_flags: tuple[str, ...] = ()
-
-
-BUILT_IN = {
-    'train': Mode(
-        'Trains a run, then evaluates it (the default); the same command continues it.',
-        '--config=CONFIG [--config.FIELD=VALUE ...] [--workdir=RUN]',
-        ('profile',),
-        ('init_from', 'trust', *SEVERAL_PROCESSES),
-    ),
-    'evaluate': Mode(
-        'Evaluates a run on the whole test split.',
-        '--mode=evaluate --workdir=RUN [--config.eval.FIELD=VALUE ...]',
-        (),
-        ('trust', *SEVERAL_PROCESSES),
-    ),
-    'compare': Mode(
-        'Compares runs: a table of their numbers, and their curves.',
-        '--mode=compare --runs=RUN,RUN,...',
-        ('runs',),
-        ('trust',),
-    ),
-    'sweep': Mode(
-        'Trains every combination of settings, as many as possible in one program.',
-        '--mode=sweep --config=CONFIG --sweep=FIELD=VALUES [--sweep=...]',
-        (
-            *('sweep', 'sweep_random', 'sweep_shard'),
-            *('launcher', 'launcher_jobs', 'launcher_option'),
-        ),
-        ('init_from', 'trust'),
-    ),
-}
-
 
 class Command(NamedTuple):
     """A parsed command line: the argument of `cli.perform`."""
 
     values: flags.FlagValues
-    config_file: ConfigFile | None  # none with --mode=compare
+    config_file: ConfigFile | None  # none with the modes of WITHOUT_CONFIG
     is_config_typed: bool  # else the config is that of the run in --workdir
     application: 'Application | None'  # of a mode that is not BUILT_IN
 
@@ -138,7 +91,7 @@ def define() -> flags.FlagValues:
     flags.DEFINE_bool(
         'profile', False, 'whether to record a trace of some steps in RUN/profile', **kwargs
     )
-    flags.DEFINE_list('runs', [], 'folders of the runs to compare: RUN,RUN,...', **kwargs)
+    flags.DEFINE_list('runs', [], 'folders of several runs: RUN,RUN,...', **kwargs)
     flags.DEFINE_multi_string(
         'sweep', [], 'axis of the sweep: FIELD=VALUES; give one --sweep for each axis', **kwargs
     )

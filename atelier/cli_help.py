@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from atelier import applications, checkout, cli_flags
 from atelier.cli_arguments import value_of
-from atelier.cli_flags import BUILT_IN
+from atelier.cli_built_in import BUILT_IN
 from atelier.errors import UserError
 from atelier.paths import user_path
 from atelier.run.config_comments import field_comments, imported_files

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from absl import flags
 
 from atelier import applications, checkout, leftovers
-from atelier.cli_flags import BUILT_IN, Command
+from atelier.cli_built_in import BUILT_IN, WITHOUT_CONFIG
+from atelier.cli_flags import Command
 from atelier.core import devices
 from atelier.data import cache
 from atelier.errors import UserError, first_line
@@ -15,7 +16,7 @@ from atelier.multihost import processes
 from atelier.paths import user_path
 from atelier.run import config_values, experiment, run_folder
 from atelier.sweep import folder as sweep_folder
-from atelier.sweep import launch, plan, sweep
+from atelier.sweep import launch, plan, report, sweep
 
 
 def perform(command: Command) -> None:
@@ -74,10 +75,12 @@ def _are_several(values: flags.FlagValues) -> bool:
 
 def _perform(command: Command) -> None:
     values = command.values
+    if values.mode in WITHOUT_CONFIG and command.is_config_typed:
+        raise UserError(f'--mode={values.mode} takes no --config: it reads folders of runs')
     if values.mode == 'compare':
-        if command.is_config_typed:
-            raise UserError('--mode=compare takes no --config: it compares the runs of --runs')
         compare.compare(values.runs, user_path(values.workdir or 'runs/compare'))
+    elif values.mode == 'report':
+        report.write_report(values.runs, values.workdir)
     elif values.mode == 'sweep':
         _sweep(command)
     else:
@@ -147,10 +150,13 @@ def _prepared(command: Command) -> sweep.Sweep:
 
 
 def _refuse_flags_of_other_modes(values: flags.FlagValues) -> None:
+    modes_of: dict[str, list[str]] = {}
     for name, mode in BUILT_IN.items():
         for flag in mode.own_flags:
-            if values[flag].present and values.mode != name:
-                raise UserError(f'--{flag} is for --mode={name}')
+            modes_of.setdefault(flag, []).append(name)
+    for flag, names in modes_of.items():
+        if values[flag].present and values.mode not in names:
+            raise UserError(f'--{flag} is for --mode={" and --mode=".join(names)}')
 
 
 def _hand_over(command: Command, run: experiment.Run) -> None:

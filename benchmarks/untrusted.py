@@ -22,7 +22,7 @@ from benchmarks import page_rows
 
 COMMAND = '`python -m benchmarks.untrusted`'
 EXECUTED = 'executed code, pickled classes, programs and libraries of an untrusted folder'
-MAY_WORK = ('init_from', 'compare')  # modes that read no config of a run
+MAY_WORK = ('init_from', 'compare', 'report')  # these work without the config of a run
 
 
 class Tries(NamedTuple):

@@ -38,7 +38,7 @@ LAYERS = [
     {
         f'atelier.{name}'
         for name in (
-            *('cli', 'cli_arguments', 'cli_flags', 'cli_help', 'cli_modes'),
+            *('cli', 'cli_arguments', 'cli_built_in', 'cli_flags', 'cli_help', 'cli_modes'),
             *('door', 'on_arrays'),
         )
     },

@@ -90,6 +90,11 @@ def use(runs: pathlib.Path, own: pathlib.Path) -> dict[str, str]:
     said['compare'] = command(
         '--mode=compare', f'--runs={runs}/vae,{own}/naive_bayes', f'--workdir={own}/compared'
     )
+    said['report'] = command('--mode=report', vae)
+    said['report runs'] = command(
+        '--mode=report', f'--runs={runs}/vae,{own}/naive_bayes', f'--workdir={own}/compared'
+    )
+    said['report sweep'] = command('--mode=report', f'--workdir={runs}/sweep')
     said['sweep'] = command('--mode=sweep', f'--workdir={runs}/sweep')
     said['grow'] = command(
         '--mode=train', f'--workdir={runs}/naive_bayes', '--config.train.steps=4'

@@ -11,6 +11,7 @@ from atelier.applications._loading import (
     options,
     shared_descriptions,
 )
+from atelier.applications._origins import origin_of
 
 if TYPE_CHECKING:
     from atelier.applications._application import Application, Need, needs, perform
@@ -25,6 +26,7 @@ __all__ = [
     'names',
     'needs',
     'options',
+    'origin_of',
     'perform',
     'shared_descriptions',
 ]

@@ -54,7 +54,7 @@ def picture(
       UserError: names the image and says what is wrong with it.
     """
     height, width, channels = shape
-    with _opened(name, raw) as (image, is_grey):
+    with opened(name, raw) as (image, is_grey):
         changes = _changes(image, is_grey, channels)
         if resize:  # a JPEG is decoded at a reduced size: at least twice the target, to scale well
             image.draft(image.mode, (2 * max(height, width),) * 2)
@@ -77,7 +77,7 @@ def shape_of(name: str, raw: bytes | pathlib.Path) -> tuple[int, int, int]:
     Raises:
       UserError: as `decode`.
     """
-    with _opened(name, raw) as (image, is_grey):
+    with opened(name, raw) as (image, is_grey):
         if image.format == 'TIFF':  # versions of Pillow differ in the size before decoding
             image.load()
         elif image.getexif().get(ORIENTATION, 1) >= 5:  # turned by a quarter
@@ -106,9 +106,23 @@ def _has_16_bits(image) -> bool:
     return any(';16' in str(tile[3]) and 'BGR' not in str(tile[3]) for tile in image.tile)
 
 
+def size_of(name: str, raw: bytes | pathlib.Path) -> tuple[int, int]:
+    """Returns the height and the width that an image declares; it is not decoded.
+
+    Raises:
+      UserError: as `decode`.
+    """
+    with opened(name, raw) as (image, _):
+        return image.height, image.width
+
+
 @contextlib.contextmanager
-def _opened(name: str, raw: bytes | pathlib.Path) -> Iterator[tuple]:
-    """Opens an image, tells if it is grey; errors in the with block become UserErrors naming it."""
+def opened(name: str, raw: bytes | pathlib.Path) -> Iterator[tuple]:
+    """Opens an image without decoding it: yields Pillow's image, and whether it is grey.
+
+    Raises:
+      UserError: as `decode`; also for an error in the with block, where the image is decoded.
+    """
     from PIL import Image, UnidentifiedImageError  # imported here: most sources do not need it
 
     Image.MAX_IMAGE_PIXELS = None  # the limit below replaces it and raises an error

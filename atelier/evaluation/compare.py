@@ -2,7 +2,7 @@
 
 import pathlib
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -46,26 +46,15 @@ def compare(folders: Sequence[str], target: pathlib.Path) -> dict[str, dict[str,
     Raises:
       UserError: there are fewer than two runs, a folder is not a run, or a run is listed twice.
     """
-    if len(folders) < 2:
-        raise UserError('--mode=compare needs --runs=RUN,RUN,... with at least two runs')
-    if len({user_path(folder).resolve() for folder in folders}) < len(folders):
-        raise UserError(f'--runs={",".join(folders)}: a run is listed twice')
-    columns = [_column(folder) for folder in folders]
+    check_several(folders, 'compare')
+    columns = [column_of(folder) for folder in folders]
     names = _names(columns, lambda evaluation: evaluation)
     table = [['', *(column.name for column in columns)]]
-    for name in _first(names, 'metric'):
-        table += [[name, *(_cell(column, name) for column in columns)]]
-        table += _paired_differences(columns, name)
-    table += [
-        [f'samples: {name}', *(_sample_cell(column, name) for column in columns)]
-        for name in _first(_sample_names(columns), 'metric')
-    ]
-    table += _latent_rows(columns)
-    table += [['weights', *(column.evaluation.get('weights', '-') for column in columns)]]
-    table += _config_differences(columns)
+    table += [*metric_rows(columns), *config_differences(columns)]
     for line in aligned([[shortened_text(cell) for cell in row] for row in table]):
         log.info('%s', line)
-    _warn_if_not_comparable(columns)
+    for warning in incomparable(columns):
+        log.warning('%s', warning)
     leftovers.remove_files(target)
     if any(column.curves.names for column in columns):
         with writing(target):
@@ -76,7 +65,38 @@ def compare(folders: Sequence[str], target: pathlib.Path) -> dict[str, dict[str,
     return {name: {column.name: _mean(column, name) for column in columns} for name in names}
 
 
-def _column(folder: str) -> Column:
+def check_several(folders: Sequence[str], mode: str) -> None:
+    """Checks the runs of --runs.
+
+    Raises:
+      UserError: there are fewer than two, or one is listed twice.
+    """
+    if len(folders) < 2:
+        raise UserError(f'--mode={mode} needs --runs=RUN,RUN,... with at least two runs')
+    if len({user_path(folder).resolve() for folder in folders}) < len(folders):
+        raise UserError(f'--runs={",".join(folders)}: a run is listed twice')
+
+
+def metric_rows(columns: list[Column]) -> list[list[str]]:
+    """Returns the rows of the table that are about an evaluation: name, and a cell for each run."""
+    rows = []
+    for name in _first(_names(columns, lambda evaluation: evaluation), 'metric'):
+        rows += [[name, *(_cell(column, name) for column in columns)]]
+        rows += _paired_differences(columns, name)
+    rows += [
+        [f'samples: {name}', *(_sample_cell(column, name) for column in columns)]
+        for name in _first(_sample_names(columns), 'metric')
+    ]
+    rows += _latent_rows(columns)
+    return [*rows, ['weights', *(column.evaluation.get('weights', '-') for column in columns)]]
+
+
+def column_of(folder: str) -> Column:
+    """Reads the folder of a run.
+
+    Raises:
+      UserError: it is not a run, or a file of it is damaged.
+    """
     path = user_path(folder)
     record = run_folder.load(path)
     evaluation = evaluation_file.read_evaluation(path / evaluation_file.NAME, record['id'])
@@ -154,7 +174,7 @@ def _paired_differences(columns: list[Column], name: str) -> list[list[str]]:
     return [['  minus that of the first', '', *cells]] if {*cells} != {'-'} else []
 
 
-def _config_differences(columns: list[Column]) -> list[list[str]]:
+def config_differences(columns: list[Column]) -> list[list[str]]:
     """Returns a row for each config field that differs between runs."""
     fields = sorted({name for column in columns for name in column.config})
     rows = {name: [str(column.config.get(name, '-')) for column in columns] for name in fields}
@@ -162,8 +182,8 @@ def _config_differences(columns: list[Column]) -> list[list[str]]:
     return [[name, *rows[name]] for name in _first(different, 'setting')]
 
 
-def _warn_if_not_comparable(columns: list[Column]) -> None:
-    """Warns if values are not comparable because the data or the kinds of values differ."""
+def incomparable(columns: list[Column]) -> Iterator[str]:
+    """Yields why values are not comparable: because the data or the kinds of values differ."""
     evaluated = [column.evaluation for column in columns if column.evaluation]
     compared = [samples for samples in map(_samples, evaluated) if samples]
     for description, values in (
@@ -173,11 +193,8 @@ def _warn_if_not_comparable(columns: list[Column]) -> None:
         ('kinds of log_prob', {_log_prob_kind(e) for e in evaluated}),
     ):
         if len(values) > 1:
-            log.warning(
-                'not comparable: the %s differ (%s)',
-                description,
-                '; '.join(map(shortened_text, sorted(values))),
-            )
+            listed = '; '.join(map(shortened_text, sorted(values)))
+            yield f'not comparable: the {description} differ ({listed})'
 
 
 def _data_identity(evaluation: dict[str, Any]) -> str:

@@ -1,6 +1,6 @@
 """What was understood of a run's data: printed as a table before training, and kept in data.json.
 
-The program never reads data.json.
+The program shows data.json on the page of a run, and decides nothing by it.
 """
 
 import pathlib

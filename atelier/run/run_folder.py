@@ -43,7 +43,8 @@ from atelier.run.provenance import data_difference, git_hash, warn_if_code_chang
 from atelier.run.run_path import check_entries, check_run_path
 
 LOCK = '.lock'  # its lock is held by the process that trains the run
-OF_A_START = ('config.json', data_table.NAME, 'tensorboard', LOCK)  # made before the first dispatch
+PAGE = 'report.html'  # that --mode=report writes
+OF_A_START = ('config.json', data_table.NAME, 'tensorboard', LOCK, PAGE)  # not of training
 EMPTY_AT_START = ('metrics.jsonl', 'checkpoints')  # made empty before the first dispatch
 OPTIONAL = (  # earlier runs lack them
     *('id', 'init_from', 'devices', 'data'),

@@ -27,7 +27,7 @@ from atelier.sweep import axes as axes_lib
 
 NAME = 'sweep.json'
 FAILED = 'failed.json'
-OWN = (NAME, 'programs', 'sweep.csv', 'sweep.png', 'jobs')  # the sweep's own files
+OWN = (NAME, 'programs', 'sweep.csv', 'sweep.png', run_folder.PAGE, 'jobs')  # the sweep's own files
 _REQUEST_FLAGS = {
     'axes': 'axes',
     'num_random': '--sweep_random',

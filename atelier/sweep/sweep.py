@@ -108,9 +108,8 @@ def summarize(sweep: Sweep) -> list[dict[str, Any]]:
       UserError: all members failed, or a file cannot be written.
     """
     rows = table.rows_of(sweep.runs, sweep.settings)
-    table.show(
-        sweep.folder, rows, sweep.fields, table.metric_of(sweep.groups[0][0], rows, sweep.fields)
-    )
+    metric = table.metric_of(sweep.groups[0][0].config.train, rows, sweep.fields)
+    table.show(sweep.folder, rows, sweep.fields, metric)
     reconstructions.show(sweep.folder, sweep.runs, sweep.settings, rows)
     failed = [row['member'] for row in rows if row['status'] == 'failed']
     if len(failed) == len(rows):

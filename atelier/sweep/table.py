@@ -66,15 +66,15 @@ def _remembered(
     return remember(memory, step, value, BEST_MODES[train.best_mode])
 
 
-def metric_of(run: Run, rows: Sequence[Row], fields: Sequence[str]) -> Metric | None:
-    """Returns `train.best_metric`; if unset, 'coverage' if there is one, else the first metric.
+def metric_of(train: ConfigDict, rows: Sequence[Row], fields: Sequence[str]) -> Metric | None:
+    """Returns the metric by which settings are sorted: `best_metric` of `config.train`.
 
-    `train.best_mode` gives the direction; for 'coverage' with `train.best_metric` unset, more is
-    better.
+    If it is unset: 'coverage' if there is one, else the first metric. `best_mode` gives the
+    direction; for 'coverage' with `best_metric` unset, more is better.
     """
-    sign = BEST_MODES[run.config.train.best_mode]
-    if run.config.train.best_metric:
-        return Metric(run.config.train.best_metric, sign)
+    sign = BEST_MODES[train.best_mode]
+    if train.best_metric:
+        return Metric(train.best_metric, sign)
     known = {'member', 'status', 'step', *fields}
     names = [name for row in rows for name in row if name not in known]
     if 'coverage' in names:  # with two players, the losses measure the quality of neither
@@ -134,12 +134,17 @@ def show(
 
 
 def _lines(summaries: list[Row], fields: Sequence[str], metric: Metric) -> list[str]:
+    table, more = table_of(summaries[:MAX_ROWS], fields, metric), len(summaries) - MAX_ROWS
+    return aligned(table) + ([f'and {more} more'] if more > 0 else [])
+
+
+def table_of(summaries: list[Row], fields: Sequence[str], metric: Metric) -> list[list[str]]:
+    """Returns a header, and a row for each of the settings that `by_setting` returns."""
     setting_fields = [field for field in fields if field != 'seed']
     table = [[*setting_fields, f'{metric.name}, validation', 'members', '']]
-    for summary in summaries[:MAX_ROWS]:
+    for summary in summaries:
         value = plus_minus(summary['mean'], summary['std'])
         counts = [f'{summary[name]} {name}' for name in ('failed', 'unfinished') if summary[name]]
         settings = [str(summary[field]) for field in setting_fields]
         table.append([*settings, value, str(summary['members']), ', '.join(counts)])
-    more = len(summaries) - MAX_ROWS
-    return aligned(table) + ([f'and {more} more'] if more > 0 else [])
+    return table

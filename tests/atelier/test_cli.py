@@ -10,6 +10,7 @@ import pytest
 
 from atelier import applications, cli, cli_flags, cli_help, leftovers, paths
 from atelier.checkout import ROOT
+from atelier.cli_built_in import BUILT_IN
 from atelier.errors import UserError
 
 BEGINNING = 'from atelier.applications import Application'
@@ -55,6 +56,7 @@ def help_of(capsys, *arguments) -> str:
         ),
         (['--mode=sweep'], ['--sweep_random', '--launcher_option', 'VALUES of an axis']),
         (['--mode=compare'], ['--runs=RUN,RUN', 'RUN,RUN,...']),
+        (['--mode=report'], ['one HTML page', '--runs=RUN,RUN', '--workdir=RUN']),
         (['--config=configs/vae.py:debug'], ['--config.train.steps=', 'Kingma and Welling']),
         (['--mode=mean.py'], ['The mean of all numbers', '--loudly=False', '--scale=1.0']),
     ],
@@ -167,7 +169,9 @@ def test_an_unknown_flag_is_refused(complaint, flags, message):
     assert message in complaint(cli.parse, ['x', *flags])
 
 
-@pytest.mark.parametrize('mode', sorted({*cli_flags.modes()} - {'train', 'compare', 'sweep'}))
+@pytest.mark.parametrize(
+    'mode', sorted({*cli_flags.modes()} - {'train', 'compare', 'report', 'sweep'})
+)
 def test_a_mode_that_uses_a_run_says_so(complaint, mode):
     message = f'--mode={mode} needs --workdir=RUN, the folder of a run that was trained before'
     assert message in complaint(cli.parse, ['x', f'--mode={mode}'])
@@ -246,8 +250,8 @@ def test_a_flag_may_be_negated_and_a_value_may_begin_with_a_dash():
 @pytest.mark.parametrize('mode', cli_flags.modes())
 def test_every_option_of_every_mode_is_described(mode):
     """Its description begins with its noun, and stands in its line or below a long name."""
-    if mode in cli_flags.BUILT_IN:
-        names = [*cli_flags.BUILT_IN[mode].own_flags, *cli_flags.BUILT_IN[mode].shared_flags]
+    if mode in BUILT_IN:
+        names = [*BUILT_IN[mode].own_flags, *BUILT_IN[mode].shared_flags]
     else:
         names = applications.options(applications.load(mode))
     text = cli_help.text(['x', f'--mode={mode}'])

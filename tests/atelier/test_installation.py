@@ -116,7 +116,7 @@ def test_the_command_is_main(installed, tmp_path):
 
 @pytest.mark.slow
 def test_a_wheel_contains_only_the_package_and_reports_the_missing_checkout(installed, tmp_path):
-    """The wheel contains the marker py.typed; its error is one line with advice."""
+    """It has the marker py.typed and the files of pages; its error is one line with advice."""
     house, programs = installed
     wheel = ['-m', 'pip', 'wheel', '-q', '--no-deps', '--no-build-isolation', '-w', tmp_path, house]
     check(programs / 'python', *wheel, cwd=tmp_path)
@@ -124,7 +124,12 @@ def test_a_wheel_contains_only_the_package_and_reports_the_missing_checkout(inst
     shutil.unpack_archive(file, tmp_path / 'unpacked', 'zip')
     names = {path.name for path in (tmp_path / 'unpacked').iterdir()}
     assert {name for name in names if not name.endswith('.dist-info')} == {'atelier'}
-    assert (tmp_path / 'unpacked' / 'atelier' / 'py.typed').is_file()
+    package = tmp_path / 'unpacked' / 'atelier'
+    assert (package / 'py.typed').is_file()
+    for name in ('page/style.css', 'page/script.js', 'third_party/uPlot.iife.min.js'):
+        assert (package / 'report' / name).read_bytes() == (
+            house / 'atelier' / 'report' / name
+        ).read_bytes()
     (tmp_path / 'mine.py').write_text(MINE)
     unpacked = pathlib.Path(tmp_path / 'unpacked')
     for flag in (f'--config={tmp_path}/mine.py', '--config=configs/vae.py', '--help'):

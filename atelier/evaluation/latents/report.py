@@ -33,12 +33,12 @@ def show_latents(metrics: dict[str, Any]) -> None:
     if not metrics:
         return
     log.info('latent space of %s', counted(metrics['num_examples'], 'example'))
-    for name, value, note in _lines(metrics):
+    for name, value, note in lines_of(metrics):
         log.info('  %-24s %10s  %s', name, value, note)
 
 
-def _lines(metrics: dict[str, Any]) -> Iterator[tuple[str, str, str]]:
-    """Yields (name, value, note) of each line."""
+def lines_of(metrics: dict[str, Any]) -> Iterator[tuple[str, str, str]]:
+    """Yields (name, value, note) of each metric, as texts."""
     formatted = lambda value, digits: '-' if value is None else f'{value:.{digits}f}'
     if 'active_units' in metrics:
         yield (

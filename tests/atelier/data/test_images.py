@@ -66,7 +66,7 @@ def colours(array):
 )
 def test_every_pixel_format_is_decoded(raw, shape, expected):
     assert colours(decode(raw, shape, resize=False)) == [expected]
-    assert images.shape_of('a.png', raw)[:2] == shape[:2]
+    assert images.shape_of('a.png', raw)[:2] == images.size_of('a.png', raw) == shape[:2]
 
 
 def test_a_jpeg_is_close_to_its_colours():

@@ -42,7 +42,8 @@ def test_no_code_of_an_untrusted_folder_runs(records):
 def test_a_record_cannot_start_a_download(records):
     """TensorFlow and the network are there; the line says how to prepare the data oneself."""
     lines = {mode: line for mode, line in records['unprepared'].items() if line != 'ok'}
-    assert {*records['unprepared']} - {*lines} <= {*untrusted.MAY_WORK}
+    worked = {name.split(' ')[0] for name in {*records['unprepared']} - {*lines}}
+    assert worked <= {*untrusted.MAY_WORK}
     for mode, line in lines.items():
         assert 'to prepare it, if you trust' in line, f'{mode}: {line}'
 

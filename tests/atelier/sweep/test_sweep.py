@@ -523,16 +523,19 @@ def test_settings_are_sorted_by_the_best_metric_or_a_metric_of_the_model(tmp_pat
     """A GAN's accuracies come first in a row, but are neither of the two."""
     config_file, config = recipe_and_config()
     rows = [{'member': 'a', 'seed': 0, 'status': 'finished', 'step': 5, 'accuracy_real': 0.9}]
-    named = table.metric_of(experiment.assemble(tmp_path, config_file, config), rows, ['seed'])
+    named = table.metric_of(config.train, rows, ['seed'])
     assert named == ('elbo_nats', 1.0)
     config.train.best_metric = ''
     run = experiment.assemble(tmp_path, config_file, config)
-    assert table.metric_of(run, rows, ['seed']) == ('accuracy_real', 1.0)
-    assert table.metric_of(run, [{**rows[0], 'coverage': 0.2}], ['seed']) == ('coverage', 1.0)
+    assert table.metric_of(run.config.train, rows, ['seed']) == ('accuracy_real', 1.0)
+    assert table.metric_of(run.config.train, [{**rows[0], 'coverage': 0.2}], ['seed']) == (
+        'coverage',
+        1.0,
+    )
     config.train.best_mode = 'min'
     other = experiment.assemble(tmp_path, config_file, config)
-    assert table.metric_of(other, rows, ['seed'])[1] == -1.0
-    assert table.metric_of(run, [{'member': 'a', 'seed': 0}], ['seed']) is None
+    assert table.metric_of(other.config.train, rows, ['seed'])[1] == -1.0
+    assert table.metric_of(run.config.train, [{'member': 'a', 'seed': 0}], ['seed']) is None
 
 
 # main.py

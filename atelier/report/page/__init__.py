@@ -1,0 +1,1 @@
+"""Pages: one self-contained HTML file, which opens without a network and asks for nothing."""

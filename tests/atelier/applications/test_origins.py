@@ -1,0 +1,55 @@
+"""The command that made a picture, from the name of its file."""
+
+import pytest
+
+from atelier.applications import origin_of
+from atelier.run.result_names import suffix
+
+FIELDS = ('eval.weights', 'eval.sampler.temperature', 'hypers.beta')
+
+
+@pytest.mark.parametrize(
+    ('folder', 'stem', 'flags'),
+    [
+        ('applications', 'latent_map', []),
+        ('applications', 'reconstruct-seed-0', ['--seed=0']),
+        ('applications', 'embed-num_neighbours-3', ['--num_neighbours=3']),
+        ('applications', 'embed-weights-last', ['--config.eval.weights=last']),
+        (
+            'applications',
+            'interpolate-seed--1-temperature-0.5',
+            ['--seed=-1', '--config.eval.sampler.temperature=0.5'],
+        ),
+        ('samples', 'seed-0-weights-last', ['--seed=0', '--config.eval.weights=last']),
+    ],
+)
+def test_the_options_in_a_name_are_flags_again(folder, stem, flags):
+    origin = origin_of(folder, stem, FIELDS)
+    mode = 'sample' if folder == 'samples' else stem.partition('-')[0]
+    assert origin.flags == [f'--mode={mode}', *flags]
+    assert origin.description.endswith('.')
+
+
+def test_a_value_that_is_only_a_checksum_gives_no_flags():
+    stem = 'text' + suffix(seed=0, prompt='Once upon a time, there was')
+    origin = origin_of('applications', stem)
+    assert origin.flags == [] and 'text' in origin.description.lower()
+
+
+@pytest.mark.parametrize(
+    ('folder', 'stem'),
+    [
+        ('applications', 'nobody-seed-0'),
+        ('applications', '../../evil'),
+        ('applications', '_common'),
+        ('samples', 'samples-0000100'),
+        ('samples', 'nearest-training'),
+    ],
+)
+def test_other_files_have_no_command(folder, stem):
+    assert origin_of(folder, stem) is None
+
+
+def test_a_name_that_no_mode_writes_gives_no_flags():
+    assert origin_of('applications', 'embed-<script>').flags == []
+    assert origin_of('applications', 'embed-num_neighbours').flags == []
