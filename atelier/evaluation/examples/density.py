@@ -1,0 +1,100 @@
+"""p(x) of a model on a grid, for data of one or two values per event."""
+
+import dataclasses
+
+import jax.numpy as jnp
+import numpy as np
+
+from atelier.core.abilities import Components, LogProb
+from atelier.core.randomness import Stream, key_for
+from atelier.data import preprocess
+from atelier.data.spec import Spec
+from atelier.evaluation.examples.anomaly_score import scorer
+from atelier.evaluation.per_example.over_examples import over_examples
+from atelier.report.views import drawing
+from atelier.report.views.view import Density, Sets
+from atelier.run.experiment import Run
+from atelier.run.restore import TrainedRun
+
+MAX_LEVELS = 256  # of a value whose every level has its probability drawn
+NUM_VALUES = 400  # of a grid over one value
+# points along each side of a grid over two values, if p(x) has a closed form and if it takes
+# importance samples, integration steps or the like
+NUM_EXACT, NUM_SAMPLED = 240, 60
+
+
+def density_of(trained: TrainedRun, sets: Sets) -> Density | None:
+    """Returns p(x) on a grid over the frame in which these sets are drawn.
+
+    A class-conditional model without p(class) has the mean of p(x | class) over its classes. Where
+    log p(x) is a bound or an estimate, so is p(x).
+
+    Returns None if the model has no likelihood, events have more than two values, or two discrete
+    ones.
+    """
+    log_prob = trained.run.family.ability(LogProb)
+    axes = None if log_prob is None else grid_axes(trained.run.data.spec, sets, log_prob.budget)
+    return None if axes is None else density_on(trained, axes)
+
+
+def grid_axes(spec: Spec, sets: Sets, budget: str = '') -> tuple[np.ndarray, ...] | None:
+    """Returns the numbers along each axis of the grid, or None if there is no grid."""
+    if spec.symbols is not None or not 1 <= spec.num_dims <= 2:
+        return None
+    if spec.levels is not None:
+        is_drawn = spec.num_dims == 1 and spec.levels <= MAX_LEVELS
+        return (np.arange(spec.levels, dtype=np.float64),) if is_drawn else None
+    n = NUM_VALUES if spec.num_dims == 1 else NUM_SAMPLED if budget else NUM_EXACT
+    return tuple(np.linspace(*ends, n) for ends in zip(*drawing.frame(sets), strict=True))
+
+
+def density_on(trained: TrainedRun, axes: tuple[np.ndarray, ...]) -> Density:
+    """Returns p(x) of a model with a likelihood at each point of the grid over these axes."""
+    run, spec = trained.run, trained.run.data.spec
+    shape = tuple(len(axis) for axis in reversed(axes))  # rows along the second axis
+    points = np.stack(np.meshgrid(*axes), -1).reshape(-1, *spec.event_shape).astype(np.float32)
+    data = run.data._replace(preprocess=preprocess.as_float)  # the points are what the model sees
+    terms, components = run.family.ability(Components), {}
+    if terms is None:
+        score = scorer(_with_one_noise(run), data, 'nll', trained.devices)
+        log_p = -score(trained.state, points)
+    else:
+        log_joint = _log_joint(trained, data, terms, points)
+        components = {
+            _name(spec, k, terms): np.exp(log_joint[:, k]).reshape(shape)
+            for k in range(log_joint.shape[1])
+            if np.isfinite(log_joint[:, k]).any()
+        }
+        log_p = np.logaddexp.reduce(log_joint, axis=1)
+    kind = run.family.ability(LogProb).description
+    return Density(axes, np.exp(log_p).reshape(shape), kind, components)
+
+
+def _with_one_noise(run: Run) -> Run:
+    """Returns the run with a likelihood that draws the same noise for every point.
+
+    The error of an estimate is then that of a smooth function of x, and not a grain in the map.
+    """
+    log_prob = run.family.ability(LogProb)
+
+    def nats(weights, batch, rng):
+        keys = jnp.broadcast_to(rng.shared_key, rng.keys.shape)
+        return log_prob.nats(weights, batch, rng.replace(keys=keys, rows=jnp.zeros_like(rng.rows)))
+
+    others = tuple(each for each in run.family.abilities if each is not log_prob)
+    abilities = (*others, log_prob._replace(nats=nats))
+    return run._replace(family=dataclasses.replace(run.family, abilities=abilities))
+
+
+def _log_joint(trained: TrainedRun, data, terms: Components, points: np.ndarray) -> np.ndarray:
+    """Returns log p(k) + log p(x | k), [points, components], in nats."""
+    size = trained.run.config.eval.batch_size
+    apply = over_examples(terms.log_joint, data, size, trained.devices)
+    key = key_for(trained.state.key, Stream.EVALUATE)
+    return np.asarray(apply(trained.state, key, {'x': points}, len(points)), np.float64)
+
+
+def _name(spec: Spec, index: int, terms: Components) -> str:
+    if terms.are_classes:
+        return spec.class_name(index) if spec.class_names else f'class {index}'
+    return f'component {index + 1}'
