@@ -9,7 +9,8 @@
 | [height, width, 1 or 3] | `images` |
 | any other | `table` of all its values |
 
-`config.data.draw_as` decides instead of a guess, and changes nothing but pictures. Text has no kind: it is read, not drawn.
+`config.data.draw_as` decides instead of a guess, and changes nothing but pictures. Text has no
+kind: it is read, not drawn.
 """
 
 from atelier.data.spec import Spec

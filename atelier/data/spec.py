@@ -52,7 +52,7 @@ class Spec(NamedTuple):
         return escaped(self.class_names[label]) if named else str(label)
 
     def column_name(self, index: int, noun: str = 'column') -> str:
-        """The name of a column (or of a channel: `noun`) as it is printed, escaped, or 'column 0'."""
+        """The name of a column (or of another `noun`), escaped, or 'column 0' if it has none."""
         named = index < len(self.column_names)
         return escaped(self.column_names[index]) if named else f'{noun} {index}'
 
