@@ -211,7 +211,8 @@ def _panels(
 ) -> dict[str, np.ndarray]:
     """Returns {title: preprocessed images [images, *event]}; empty if the data are not images."""
     run = trained.run
-    if not image_grids.is_image(run.data.spec):
+    is_drawn_otherwise = _pictures.drawn_otherwise(run.data.spec) is not None
+    if is_drawn_otherwise or not image_grids.is_image(run.data.spec):
         return {}
     index, score, x = arrays['index'], arrays['score'], run.data.splits['test']['x']
     panels = {}

@@ -68,7 +68,7 @@ def apply(run: Run, num_images: int = 16, seed: int = 0) -> dict[str, np.ndarray
     view = _pictures.drawn_otherwise(run.data.spec)
     if view is not None:
         drawn = _common.random_test_indices(run, max(num_images, MAX_DRAWN), seed)
-        title = f'{counted(len(drawn), "test example")} and their reconstructions'
+        title = 'Test examples and their reconstructions'
         picture = view.pairs(x[drawn], reconstruction[drawn], run.data.spec, title)
         _pictures.save(path, picture)
     elif image_grids.is_image(run.data.spec):

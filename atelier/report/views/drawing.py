@@ -47,6 +47,11 @@ def title_of(text: str, width: float) -> str:
     return '\n'.join(textwrap.wrap(figure_text(shortened_text(text, MAX_TITLE)), int(9 * width)))
 
 
+def of_first(title: str, shown: int, total: int) -> str:
+    """Returns a title that says so if a figure shows only the first of its examples."""
+    return title if shown >= total else f'{title} (the first {shown:,} of {total:,})'
+
+
 def column_name(spec: Spec, index: int, noun: str = 'column') -> str:
     """Returns the name of a column as a figure shows it."""
     return name(spec.column_name(index, noun))
@@ -93,6 +98,11 @@ def frame(sets: Sets) -> tuple[np.ndarray, np.ndarray]:
         high = data_high if high is None else np.clip(high, data_high, data_high + reach)
     margin = np.where(high > low, MARGIN * (high - low), 0.5)
     return low - margin, high + margin
+
+
+def reference(sets: Sets) -> np.ndarray:
+    """Returns the data [n, *event] or, without data, the first set."""
+    return np.asarray(sets.get(DATA, next(iter(sets.values()))))
 
 
 def _range(x: np.ndarray, share: float) -> tuple[np.ndarray, np.ndarray]:

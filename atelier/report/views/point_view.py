@@ -5,6 +5,7 @@ import itertools
 import numpy as np
 
 from atelier.data.spec import Spec
+from atelier.log import counted
 from atelier.report import figures
 from atelier.report.figure_text import figure_text
 from atelier.report.views import drawing
@@ -131,6 +132,7 @@ def mass_levels(p: np.ndarray) -> list[float]:
 @figures.style()
 def pairs(x: np.ndarray, reconstruction: np.ndarray, spec: Spec, title: str) -> Picture:
     """Returns points, and lines from them to their reconstructions."""
+    title = drawing.of_first(title, MAX_PAIRS, len(x))
     x, y = drawing.rows_of(x)[:MAX_PAIRS], drawing.rows_of(reconstruction)[:MAX_PAIRS]
     low, high = drawing.frame({DATA: x, 'reconstruction': y})
     figure, axes, planes = _planes(spec, title, low, high)
@@ -155,6 +157,7 @@ def rows(
 ) -> Picture:
     """Returns a path of each row, from a ring to a dot, over the data; colours by row name."""
     del column_names  # positions on a path
+    title = drawing.of_first(title, MAX_PATHS, len(x))
     paths = np.asarray(x[:MAX_PATHS], np.float64).reshape(min(len(x), MAX_PATHS), x.shape[1], -1)
     points = paths.reshape(-1, paths.shape[-1])
     sets = {DATA: points} if among is None else {DATA: among, 'paths': points}
@@ -199,7 +202,8 @@ def steps_of_points(
     if among is not None:
         _scatter(axes[5], drawing.rows_of(among), figures.DATA_COLOUR, DATA)
     draw_paths(axes[5], np.asarray(x_t[:FEW_PATHS], np.float64), ['path of x_t'] * len(x_t))
-    axes[5].set_title('paths of x_t, data grey' if among is not None else 'paths of x_t')
+    num_paths = min(len(x_t), FEW_PATHS)
+    axes[5].set_title(counted(num_paths, 'path') + ('' if among is None else ' among data'))
     for axis in axes:
         _finish(axis, spec, low, high)
     figure.suptitle(drawing.title_of(title, 3 * WIDTH))

@@ -9,7 +9,7 @@ from atelier.report.views.view import Density, Labels, Names, Picture, Sets, Vie
 
 MAX_LINES = 6  # signals of a set in a figure
 MAX_SETS = 4
-MAX_PANELS = 9
+MAX_PANELS = 18
 MAX_CHANNELS = len(figures.COLOURS)
 MAX_POSITIONS = 4000  # of a line; of a longer signal, every k-th value
 HEIGHT = 1.1  # of a panel with one signal, in inches
@@ -100,6 +100,7 @@ def pairs(x: np.ndarray, reconstruction: np.ndarray, spec: Spec, title: str) -> 
     axes[0].plot([], color=figures.DATA_COLOUR, linewidth=2.4, alpha=0.5, label='x')
     colour = figures.colour(0) if len(spec.event_shape) == 1 else 'black'
     axes[0].plot([], color=colour, linewidth=1.2, label='reconstruction')
+    title = drawing.of_first(title, n, len(x))
     figure.suptitle(drawing.title_of(title, _size(n)[0] * min(n, 3)))
     handles, names = axes[0].get_legend_handles_labels()
     named = {name: each for each, name in zip(handles, names, strict=True) if name}
@@ -136,7 +137,8 @@ def rows(
             draw(axis, first, one, to_hex(colours[i]), label)
         axis.set_title(drawing.name(name))
     more = f': {channel_name(spec, 0)}' if len(spec.event_shape) > 1 else ''
-    figure.suptitle(drawing.title_of(title + more, 4.6 * min(n, 2)))
+    title = drawing.of_first(title + more, n, len(x))
+    figure.suptitle(drawing.title_of(title, 4.6 * min(n, 2)))
     handles, names = axes[0].get_legend_handles_labels()
     named = [(each, name) for each, name in zip(handles, names, strict=True) if name]
     figure.legend(*zip(*named, strict=True), loc='outside lower center', ncols=6)
@@ -163,6 +165,7 @@ def ranked(
             axis.fill_between(np.arange(len(low)), low, high, **style, label=name)
         draw(axis, signal, spec, figures.colour(0))
         axis.set_title(drawing.name(caption))
+    title = drawing.of_first(title, n, len(x))
     _finish(figure, axes[0], spec, title, _size(n)[0] * min(n, 3))
     return figures.pixels(figure)
 

@@ -79,9 +79,11 @@ def _histogram(axis, parts, column: int, low, high, spec: Spec) -> None:
 
 
 def _scatter(axis, parts, i: int, j: int) -> None:
-    for part in parts:
+    """Draws the points of all parts; those of small ones are larger, and above the others."""
+    for part in sorted(parts, key=lambda part: -len(part.x)):
         x = part.x[:MAX_POINTS]
-        axis.scatter(x[:, j], x[:, i], s=4, color=part.colour, linewidths=0, alpha=0.6)
+        size = float(np.clip(2000 / max(1, len(x)), 3, 12))
+        axis.scatter(x[:, j], x[:, i], s=size, color=part.colour, linewidths=0, alpha=0.7)
 
 
 def _name_axes(axis, i: int, j: int, d: int, spec: Spec) -> None:
@@ -230,7 +232,8 @@ def rows(
         axis.set_title(drawing.name(row_name))
     _deviation_bar(figure, image, axes)
     more = f' (the first {shown} columns)' if shown < spec.num_dims else ''
-    figure.suptitle(drawing.title_of(title + more, 4.6 * min(n, 2)))
+    title = drawing.of_first(title + more, n, len(x))
+    figure.suptitle(drawing.title_of(title, 4.6 * min(n, 2)))
     return figures.pixels(figure)
 
 
@@ -274,7 +277,8 @@ def ranked(
     axis.spines[:].set_visible(False)
     _deviation_bar(figure, image, axis)
     more = f' (the {n} most unusual columns of {spec.num_dims:,})' if n < spec.num_dims else ''
-    figure.suptitle(drawing.title_of(title + more, width))
+    title = drawing.of_first(title + more, len(values), len(x))
+    figure.suptitle(drawing.title_of(title, width))
     return figures.pixels(figure)
 
 

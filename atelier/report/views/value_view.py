@@ -24,8 +24,8 @@ def samples(
     figure, (axis,) = figures.panels(1, size=SIZE)
     parts = [*drawing.all_parts(sets, spec, labels)]
     (low,), (high,) = drawing.frame(sets)
-    reference = drawing.rows_of(sets.get(DATA, next(iter(sets.values()))))[:, 0]
-    edges = drawing.bin_edges(reference, low, high, spec.levels is not None)
+    values = drawing.rows_of(drawing.reference(sets))[:, 0]
+    edges = drawing.bin_edges(values, low, high, spec.levels is not None)
     drawing.histogram(axis, parts, edges)
     if density is not None:
         _draw_density(axis, density, spec)
@@ -98,6 +98,7 @@ def rows(
     _draw_side(side, values[:, -1] if among is None else drawing.rows_of(among)[:, 0], among)
     for i, kind in enumerate(kinds):
         axis.plot([], color=figures.colour(i), label=drawing.name(kind))
+    title = drawing.of_first(title, MAX_LINES, len(x))
     figure.suptitle(drawing.title_of(title, SIZE[0]))
     if any(kinds):
         drawing.legend(figure, axis)

@@ -86,6 +86,33 @@ def test_all_points_share_their_noise(tmp_path):
     assert np.unique(found.p).size == 1
 
 
+def noisy(std):
+    """log N(x; 0, 1) plus Gaussian noise of this standard deviation."""
+
+    def nats(weights, batch, rng):
+        noise = std * jax.vmap(jax.random.normal)(rng.keys)
+        return noise - 0.5 * batch['x'] ** 2 - 0.5 * np.log(2 * np.pi)
+
+    return LogProb(nats, 'estimate', 'one draw')
+
+
+@pytest.mark.parametrize('std', [0.0, 0.3, 5.0])
+def test_a_density_is_right_to_a_tenth_or_is_left_out(tmp_path, caplog, std):
+    x = np.random.RandomState(0).normal(size=100)
+    path = numbers(tmp_path, x_train=x, x_valid=x, x_test=x)
+    run = assembled(tmp_path, 'vae', 'arrays,debug', data__path=path)
+    run = with_abilities(run, noisy(std))
+    assert density.random_error(trained(run), x[:16]) == pytest.approx(std, rel=0.2)
+    with caplog.at_level('INFO', 'atelier'):
+        found = density.density_of(trained(run), {DATA: x})
+    if std == 5.0:
+        assert found is None and 'has a random error of' in caplog.text
+        return
+    ratio = found.p / stats.norm.pdf(found.axes[0])
+    np.testing.assert_allclose(ratio, ratio[0], rtol=1e-4)
+    assert abs(np.log(ratio[0])) < 3 * density.MAX_ERROR
+
+
 def test_the_known_density_of_points_is_found(tmp_path):
     known = toy.MIXTURES['eight_gaussians']
     run = assembled(tmp_path, 'vae', 'eight_gaussians,debug')
