@@ -34,8 +34,8 @@ MAX_DRAWS = 16
 def density_of(trained: TrainedRun, sets: Sets) -> Density | None:
     """Returns p(x) on a grid over the frame in which these sets are drawn.
 
-    A class-conditional model without p(class) has the mean of p(x | class) over its classes. Where
-    log p(x) is a bound or an estimate, so is p(x).
+    A class-conditional model has the mean of p(x | class) over its classes, or over its own
+    p(class). Where log p(x) is a bound or an estimate, so is p(x).
 
     Returns None if the model has no likelihood, events have more than two values, or two discrete
     ones, or if log p(x) has too large a random error, which the log says.

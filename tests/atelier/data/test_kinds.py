@@ -9,6 +9,7 @@ from support import assembled, begin
 from atelier import files
 from atelier.data import arrays, kinds
 from atelier.data.spec import Spec
+from atelier.evaluation.examples import given
 from atelier.run import run_folder
 
 
@@ -99,3 +100,12 @@ def test_a_run_from_before_the_fields_is_opened(tmp_path, table):
     files.write_json(run.folder / 'config.json', record)
     spec = run_folder.reopen(run.folder, reads=None).data.spec
     assert kinds.kind_of(spec) == 'table' and spec.column_names == ()
+
+
+def test_new_examples_have_the_columns_of_the_run(tmp_path, table, complaint):
+    run = assembled(tmp_path / 'run', 'ppca', 'arrays,debug', data__path=str(table))
+    arrays = dict(np.load(table))
+    assert given.read(run, str(table)).size('test') == 60
+    np.savez(tmp_path / 'other.npz', x=arrays['x'], column_names=arrays['column_names'][::-1])
+    line = complaint(given.read, run, str(tmp_path / 'other.npz'))
+    assert 'give the same columns in the same order' in line

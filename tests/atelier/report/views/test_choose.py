@@ -1,4 +1,4 @@
-"""Every kind of data has its pictures; the mathematics in them is right."""
+"""Every kind of data has its pictures."""
 
 import numpy as np
 import pytest
@@ -6,7 +6,7 @@ from scipy import stats
 
 from atelier.data.spec import Spec
 from atelier.report import figures
-from atelier.report.views import drawing, point_view, signal_view, table_view
+from atelier.report.views import drawing, signal_view
 from atelier.report.views.choose import view_of
 from atelier.report.views.view import DATA, Density
 
@@ -138,33 +138,6 @@ def test_samples_outside_the_frame_are_counted(drawn):
     assert np.all(high < 10) and np.all(low > -10)
 
 
-def test_a_histogram_is_a_density():
-    """Its area is the share of the values that it shows."""
-    from matplotlib.figure import Figure
-
-    x = np.concatenate([np.random.RandomState(0).normal(size=900), np.full(100, 50.0)])
-    axis, edges = Figure().subplots(), np.linspace(-6, 6, 25)
-    drawing.histogram(axis, [drawing.Part('x', x[:, None], 'C0', 0.5)], edges)
-    values, edges, _ = axis.patches[0].get_data()
-    assert np.sum(values * np.diff(edges)) == pytest.approx(0.5 * 0.9)
-    expected, _ = np.histogram(x, edges, density=True)
-    np.testing.assert_allclose(values, 0.45 * expected)
-
-
-def test_levels_have_a_bin_each():
-    edges = drawing.bin_edges(np.array([0.0, 3.0]), -0.2, 3.2, True)
-    np.testing.assert_allclose(edges, [-0.5, 0.5, 1.5, 2.5, 3.5])
-
-
-def test_contours_enclose_the_smallest_regions_with_their_mass():
-    """Of a Gaussian in the plane, the region with mass m has density (1 - m) p(0) at its border."""
-    x = np.linspace(-6, 6, 601)
-    p = np.exp(-0.5 * (x**2 + x[:, None] ** 2)) / (2 * np.pi)
-    levels = point_view.mass_levels(p)
-    expected = [(1 - mass) / (2 * np.pi) for mass in point_view.MASSES]
-    np.testing.assert_allclose(levels, expected, rtol=0.01)
-
-
 def test_the_density_and_its_kind_are_drawn(drawn):
     spec, x = SPECS['point'], np.linspace(-3, 3, 30)
     p = np.exp(-0.5 * (x**2 + x[:, None] ** 2)) / (2 * np.pi)
@@ -184,32 +157,6 @@ def test_components_are_drawn_below_their_sum(drawn, n):
     axis = drawn[0].axes[0]
     heights = [line.get_ydata() for line in axis.get_lines()]
     np.testing.assert_allclose(sum(heights[:-1]), heights[-1])
-
-
-def test_the_columns_that_differ_most_are_shown():
-    x = np.random.RandomState(0).normal(size=(300, 20))
-    other = x.copy()
-    other[:, [4, 17]] += [[3.0, 1.0]]
-    shown, what = table_view.most_different({DATA: x, 'samples': other})
-    assert shown[:2] == [4, 17] and len(shown) == table_view.MAX_HISTOGRAMS
-    assert what == 'the 9 columns that differ most'
-    assert table_view.most_different({'samples': x})[0] == [*range(9)]
-
-
-@pytest.mark.parametrize('decimals', [1, 8], ids=['ties', 'no ties'])
-def test_the_distance_is_that_of_kolmogorov_and_smirnov(decimals):
-    random = np.random.RandomState(0)
-    a, b = random.normal(size=80).round(decimals), random.normal(0.3, 2, size=50).round(decimals)
-    expected = stats.ks_2samp(a, b).statistic
-    assert table_view.kolmogorov_smirnov(a, b) == pytest.approx(expected)
-
-
-def test_correlations_are_those_of_finite_rows():
-    x = np.random.RandomState(0).normal(size=(50, 3))
-    broken = np.concatenate([x, [[np.nan, 0, 0]]])
-    expected = stats.pearsonr(x[:, 0], x[:, 2]).statistic
-    assert table_view.correlations(broken)[0, 2] == pytest.approx(expected)
-    assert np.isnan(table_view.correlations(np.zeros((1, 2)))).all()
 
 
 def test_a_table_of_values_shows_the_unusual_columns(drawn):
