@@ -20,6 +20,7 @@ from atelier.run.experiment import Run
 from atelier.run.restore import TrainedRun
 
 MAX_DATA = 2000  # test examples beside samples
+MAX_VALUES = 1 << 22  # of these examples: fewer of large events
 FEW, MANY = 64, 1000  # samples by default: of large events, and where the figure is a scatter plot
 MAX_SMALL = 16  # largest number of values per event of which there are many by default
 
@@ -78,7 +79,7 @@ def test_data(trained: TrainedRun) -> tuple[np.ndarray | None, np.ndarray | None
     label = np.asarray(split['label']) if 'label' in split else None
     if label is not None:
         index = index[~np.isin(label[index], run.data.spec.left_out)]
-    index = index[:MAX_DATA]
+    index = index[: min(MAX_DATA, max(FEW, MAX_VALUES // run.data.spec.num_dims))]
     x = preprocessed(run, trained.state, trained.devices, np.asarray(split['x'])[index])
     return x, None if label is None else label[index]
 
