@@ -58,7 +58,8 @@ def rows(
     """Returns a grid with a title and with names of its rows and columns."""
     del among
     image = image_grids.grid(x.reshape(-1, *spec.event_shape), spec, x.shape[1])
-    return image_grids.labelled(image, title, row_names, column_names)
+    names = [[*map(figure_text, each)] for each in (row_names, column_names)]
+    return image_grids.labelled(image, figure_text(title), *names)
 
 
 @figures.style()

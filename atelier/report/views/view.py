@@ -30,6 +30,8 @@ class Density(NamedTuple):
 class View(NamedTuple):
     """The pictures of one kind of data; events x are in the data's units.
 
+    Titles, names and captions may be untrusted: views escape and shorten them.
+
     kind: plural noun in messages and tables, such as 'images'.
     is_quick: whether drawing takes milliseconds, so that training draws at each validation.
     samples: ({name: x [n, *event]}, spec, title, labels=None, density=None) -> picture of each
