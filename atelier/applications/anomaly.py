@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from atelier.applications import _anomaly_maps, _common
+from atelier.applications import _anomaly_maps, _common, _pictures
 from atelier.applications._application import LOG_PROB, RECONSTRUCT, Application
 from atelier.data.classes import described
 from atelier.data.dataset import Dataset
@@ -20,6 +20,8 @@ from atelier.log import counted, log
 from atelier.report import image_grids
 from atelier.report.figure_text import figure_text
 from atelier.report.metrics_log import plus_minus
+from atelier.report.views.choose import view_of
+from atelier.report.views.view import Picture
 from atelier.run import restore
 from atelier.run.experiment import Run
 from atelier.run.restore import TrainedRun
@@ -98,6 +100,9 @@ def apply(
         captions = _anomaly_maps.captions_of(arrays, run.data.spec)
         maps_path = path.with_name(f'{path.stem}-maps.png')
         _anomaly_maps.save_figure(maps_path, *maps, captions, run.data.spec)
+    if _pictures.drawn_otherwise(run.data.spec) is not None:
+        picture = _most_anomalous(trained, arrays, num_images)
+        _pictures.save(path.with_name(f'{path.stem}-most.png'), picture)
     return arrays
 
 
@@ -206,7 +211,8 @@ def _panels(
 ) -> dict[str, np.ndarray]:
     """Returns {title: preprocessed images [images, *event]}; empty if the data are not images."""
     run = trained.run
-    if not image_grids.is_image(run.data.spec):
+    is_drawn_otherwise = _pictures.drawn_otherwise(run.data.spec) is not None
+    if is_drawn_otherwise or not image_grids.is_image(run.data.spec):
         return {}
     index, score, x = arrays['index'], arrays['score'], run.data.splits['test']['x']
     panels = {}
@@ -217,6 +223,22 @@ def _panels(
     if 'picture' in arrays:
         panels['The picture'] = arrays['picture'][None]
     return panels
+
+
+def _most_anomalous(
+    trained: TrainedRun, arrays: dict[str, np.ndarray], num_examples: int
+) -> Picture:
+    """Returns the most anomalous of data that are not images, among test data."""
+    run, index = trained.run, arrays['index'][:num_examples]
+    x = preprocessed(run, trained.state, trained.devices, run.data.splits['test']['x'][index])
+    score = arrays['score'][index]
+    captions = [
+        f'row {row}: {each:.4g}' for row, each in zip(arrays['row'][index], score, strict=True)
+    ]
+    which = counted(len(index), 'most anomalous test example')
+    title = f'{which}: scores {score[0]:.4g} to {score[-1]:.4g}'
+    data, _ = _pictures.test_data(trained)
+    return view_of(run.data.spec).ranked(x, captions, run.data.spec, title, data)
 
 
 def _save_figure(

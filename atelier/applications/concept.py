@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from atelier.applications import _common
+from atelier.applications import _common, _pictures
 from atelier.applications._application import DECODE, ENCODE, PRIOR, Application
 from atelier.applications._sets import (
     UNITS,
@@ -121,8 +121,7 @@ def apply(
         apply, low=low, high=high, num_steps=num_steps, num_codes=num_codes
     )
     path = _common.save(trained, _file_name(ends, label, seed) + changed, arrays)
-    if image_grids.is_image(run.data.spec):
-        _save_figure(run, arrays, _title(run.data.spec, ends, sets), path)
+    _draw(trained, arrays, _title(run.data.spec, ends, sets), path)
     return arrays
 
 
@@ -220,8 +219,21 @@ def _log(trained: TrainedRun, arrays: dict[str, np.ndarray], sets: TwoSets, attr
 
 
 def _title(spec: Spec, ends: Ends, sets: TwoSets) -> str:
-    name = figure_text(ends.title(spec))
-    return f'{ends.attribute.capitalize()} from {name}, by {sets.description}'
+    return f'{ends.attribute.capitalize()} from {ends.title(spec)}, by {sets.description}'
+
+
+def _draw(
+    trained: TrainedRun, arrays: dict[str, np.ndarray], title: str, path: pathlib.Path
+) -> None:
+    """Draws the changed examples, as images or as paths among test data."""
+    run, spec = trained.run, trained.run.data.spec
+    view = _pictures.drawn_otherwise(spec)
+    if view is not None:
+        names = ['code + s direction'] * len(arrays['x'])
+        columns, (data, _) = [f'{s:.3g}' for s in arrays['steps']], _pictures.test_data(trained)
+        _pictures.save(path, view.rows(arrays['x'], spec, title, names, columns, data))
+    elif image_grids.is_image(spec):
+        _save_figure(run, arrays, figure_text(title), path)
 
 
 def _save_figure(run: Run, arrays: dict[str, np.ndarray], title: str, path: pathlib.Path) -> None:

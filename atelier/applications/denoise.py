@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from atelier.applications import _common
+from atelier.applications import _common, _pictures
 from atelier.applications._application import DENOISE, RECONSTRUCT, Application
 from atelier.applications._nearness import Scale
 from atelier.core.abilities import Denoise, Reconstruct
@@ -20,6 +20,7 @@ from atelier.evaluation.per_example.over_examples import over_examples
 from atelier.log import counted, log
 from atelier.report import image_grids
 from atelier.report.metrics_log import rounded
+from atelier.report.views.view import Picture, View
 from atelier.run import restore
 from atelier.run.experiment import Run
 from atelier.run.restore import TrainedRun
@@ -81,7 +82,10 @@ def apply(
     table = origins | _columns(arrays)
     path = _common.save(trained, f'denoise-{noise}-seed-{seed}{changed}', arrays, results, table)
     _log(results, trained.weights)
-    if image_grids.is_image(run.data.spec):
+    view = _pictures.drawn_otherwise(run.data.spec)
+    if view is not None:
+        _pictures.save(path, _picture(trained, view, arrays, noise))
+    elif image_grids.is_image(run.data.spec):
         _save_figure(run, arrays, noise, path)
     return arrays
 
@@ -233,13 +237,28 @@ def _log(results: dict[str, Any], weights: str) -> None:
         log.info('%8g %17s %8s %11s %8s', row['level'], *columns)
 
 
+def _picture(trained: TrainedRun, view: View, arrays: dict[str, np.ndarray], noise: str) -> Picture:
+    """Returns the way from noisy over denoised to clean, of each example at each level."""
+    spec, clean = trained.run.data.spec, np.broadcast_to(arrays['x'], arrays['noisy'].shape)
+    stages = np.stack([arrays['noisy'], arrays['denoised'], clean], 2)  # [levels, n, stages, ...]
+    rows = np.swapaxes(stages, 0, 1).reshape(-1, *stages.shape[2:])
+    names = [f'level {level:g}' for level in arrays['levels']] * len(arrays['x'])
+    title = f'{_title(noise)}: from noisy over denoised to clean'
+    data, _ = _pictures.test_data(trained)
+    return view.rows(rows, spec, title, names, ('noisy', 'denoised', 'clean'), data)
+
+
+def _title(noise: str) -> str:
+    return f'{noise.replace("_", " ").capitalize()} noise'
+
+
 def _save_figure(run: Run, arrays: dict[str, np.ndarray], noise: str, path: pathlib.Path) -> None:
     """Draws for each level a row of noisy, a row of denoised and a row of clean images."""
     names, rows = [], []
     for i, level in enumerate(arrays['levels']):
         rows += [arrays['noisy'][i], arrays['denoised'][i], arrays['x']]
         names += [f'noisy, {level:g}', 'denoised', 'clean']
-    title = f'{noise.replace("_", " ").capitalize()} noise, by level'
+    title = f'{_title(noise)}, by level'
     columns = [''] * len(arrays['x'])
     _common.draw_grid(path, np.stack(rows), run.data.spec, title, names, columns)
 

@@ -8,7 +8,7 @@ import jax
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from atelier.applications import _common
+from atelier.applications import _common, _pictures
 from atelier.applications._application import INPAINT, Application
 from atelier.applications._masks import hidden_parts, name_of
 from atelier.applications._nearness import Scale
@@ -20,6 +20,7 @@ from atelier.evaluation.samples.sampling import preprocessed
 from atelier.log import counted, log
 from atelier.report import image_grids
 from atelier.report.metrics_log import plus_minus
+from atelier.report.views.view import DATA
 from atelier.run import restore
 from atelier.run.experiment import Run
 from atelier.run.restore import TrainedRun
@@ -102,8 +103,7 @@ def apply(
     table = _common.origins_of(whole, order) | measures
     path = _common.save(trained, file, arrays, results, table)
     _log(results, trained.weights)
-    if image_grids.is_image(run.data.spec):
-        _save_figure(run, arrays, name, path)
+    _draw(run, arrays, name, path)
     return arrays
 
 
@@ -216,6 +216,18 @@ def _log(results: dict[str, Any], weights: str) -> None:
         ssim = values.get('ssim', {}).get('mean')
         row = METHODS[name], psnr_db, plus_minus(values.get('rmse')), plus_minus(ssim)
         log.info('%24s %18s %18s %18s', *row)
+
+
+def _draw(run: Run, arrays: dict[str, np.ndarray], name: str, path: pathlib.Path) -> None:
+    """Draws the completions, as images or beside the examples themselves."""
+    spec, view = run.data.spec, _pictures.drawn_otherwise(run.data.spec)
+    if view is not None:
+        completions = np.swapaxes(arrays['completions'], 0, 1)
+        named = {f'completion {i + 1}': x for i, x in enumerate(completions)}
+        title = f'Hidden parts filled in: {name}'
+        _pictures.save(path, view.samples({DATA: arrays['x'], **named}, spec, title))
+    elif image_grids.is_image(spec):
+        _save_figure(run, arrays, name, path)
 
 
 def _save_figure(run: Run, arrays: dict[str, np.ndarray], name: str, path: pathlib.Path) -> None:

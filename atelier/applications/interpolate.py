@@ -1,4 +1,4 @@
-"""Decodes images along linear and spherical paths between two codes."""
+"""Decodes examples along linear and spherical paths between two codes."""
 
 import pathlib
 from typing import Any
@@ -7,13 +7,14 @@ import jax
 import numpy as np
 from jaxtyping import Float
 
-from atelier.applications import _common
+from atelier.applications import _common, _pictures
 from atelier.applications._application import DECODE, ENCODE, PRIOR, Application
 from atelier.core.family import codes_of
 from atelier.core.randomness import Stream, key_for
 from atelier.evaluation.codes.encoding import codes_from_prior, decoded, encoded, latents
 from atelier.log import log
 from atelier.report import image_grids
+from atelier.report.views.view import Picture, View
 from atelier.run import restore
 from atelier.run.experiment import Run
 from atelier.run.restore import TrainedRun
@@ -59,11 +60,15 @@ def apply(
     trained = restore.load(run)
     ends, images = _ends(trained, n, seed)
     arrays = {**compute(trained, ends.reshape(num_pairs, 2, -1), num_points), **images}
-    source = 'codes of test images' if has_encoder else 'codes of the prior'
+    events = 'images' if image_grids.is_image(run.data.spec) else 'examples'
+    source = f'codes of test {events}' if has_encoder else 'codes of the prior'
     log.info('%d %s joined in pairs, decoded by the model of the %s', n, source, trained.weights)
     changed = _common.changed_options(apply, num_points=num_points)
     path = _common.save(trained, f'interpolate-seed-{seed}{changed}', arrays)
-    if image_grids.is_image(run.data.spec):
+    view = _pictures.drawn_otherwise(run.data.spec)
+    if view is not None:
+        _pictures.save(path, _path_picture(trained, view, arrays, f'Paths between {source}'))
+    elif image_grids.is_image(run.data.spec):
         _save_figure(run, arrays, f'Paths between {source}', path)
     return arrays
 
@@ -134,6 +139,17 @@ def _save_figure(run: Run, arrays: dict[str, np.ndarray], title: str, path: path
         x = np.concatenate([first, x, last], 2)
         columns = ['image', *columns, 'image']
     _common.draw_grid(path, x, run.data.spec, title, PATHS * len(x), columns)
+
+
+def _path_picture(
+    trained: TrainedRun, view: View, arrays: dict[str, np.ndarray], title: str
+) -> Picture:
+    """Returns the paths of data that are not images, among test data if they are there."""
+    x, spec = arrays['x'], trained.run.data.spec
+    rows, names = x.reshape(-1, *x.shape[2:]), PATHS * len(x)
+    columns = [f'{t:.3g}' for t in np.linspace(0, 1, x.shape[2])]
+    data, _ = _pictures.test_data(trained)
+    return view.rows(rows, spec, title, names, columns, data)
 
 
 def reads(run: Run, **options: Any) -> str:

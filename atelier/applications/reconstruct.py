@@ -4,7 +4,7 @@ import pathlib
 
 import numpy as np
 
-from atelier.applications import _common
+from atelier.applications import _common, _pictures
 from atelier.applications._application import RECONSTRUCT, Application
 from atelier.core.randomness import Stream, key_for
 from atelier.evaluation.evaluate import summary
@@ -19,6 +19,7 @@ from atelier.run.restore import TrainedRun
 
 NEEDS = (RECONSTRUCT,)
 COLUMNS = 16  # of the figure, at most
+MAX_DRAWN = 1000  # examples in the figure of data that are not images
 
 
 def apply(run: Run, num_images: int = 16, seed: int = 0) -> dict[str, np.ndarray]:
@@ -29,7 +30,8 @@ def apply(run: Run, num_images: int = 16, seed: int = 0) -> dict[str, np.ndarray
 
     Args:
       run: of a family with `reconstruct`.
-      num_images: number of images to keep and show.
+      num_images: number of examples to keep, and of images to show. Figures of other data show up
+        to 1000 examples.
       seed: seed that selects these images.
 
     Returns:
@@ -63,7 +65,13 @@ def apply(run: Run, num_images: int = 16, seed: int = 0) -> dict[str, np.ndarray
     results = {'num_examples': n, 'half_squared_error': mean_error}
     table = {**_common.origins_of(run), 'half_squared_error': error}
     path = _common.save(trained, f'reconstruct-seed-{seed}', arrays, results, table)
-    if image_grids.is_image(run.data.spec):
+    view = _pictures.drawn_otherwise(run.data.spec)
+    if view is not None:
+        drawn = _common.random_test_indices(run, max(num_images, MAX_DRAWN), seed)
+        title = 'Test examples and their reconstructions'
+        picture = view.pairs(x[drawn], reconstruction[drawn], run.data.spec, title)
+        _pictures.save(path, picture)
+    elif image_grids.is_image(run.data.spec):
         _save_figure(run, arrays, path)
     return arrays
 

@@ -1,4 +1,4 @@
-"""Draws samples from a trained model: an .npz, with a PNG grid or a .txt."""
+"""Draws samples from a trained model: an .npz, with a PNG or a .txt."""
 
 import math
 import pathlib
@@ -8,7 +8,7 @@ import jax
 import numpy as np
 
 from atelier import files
-from atelier.applications import _common
+from atelier.applications import _common, _pictures
 from atelier.applications._application import DECODE, ENCODE, SAMPLE, Application
 from atelier.core.abilities import LabelPrior, Sample
 from atelier.core.randomness import Stream, key_for
@@ -34,7 +34,7 @@ MAX_NAMED = 40  # columns with names below them
 NEEDS = (SAMPLE | ENCODE, SAMPLE | DECODE)
 
 
-def apply(run: Run, num_samples: int = 64, seed: int = 0, labels: str = '') -> np.ndarray:
+def apply(run: Run, num_samples: int = 0, seed: int = 0, labels: str = '') -> np.ndarray:
     """Draws x [num_samples, *event] and writes it to the run's folder `samples`.
 
     The file has the classes of a class-conditional family as `label` [num_samples], also if they
@@ -49,7 +49,7 @@ def apply(run: Run, num_samples: int = 64, seed: int = 0, labels: str = '') -> n
 
     Args:
       run: of a family with `sample`, or with `encode` and `decode`.
-      num_samples: number of samples.
+      num_samples: number of samples; 0: 64, or 1000 of points, values and rows of small tables.
       seed: seed of the samples.
       labels: classes through which the samples cycle, such as '7', '0,1,2' or
         'cat,dog'; 'all' means all classes in the training data; empty: random classes, drawn by the
@@ -60,7 +60,8 @@ def apply(run: Run, num_samples: int = 64, seed: int = 0, labels: str = '') -> n
         class-conditional.
     """
     _common.check_seed(seed)
-    _common.at_least(1, num_samples=num_samples)
+    _common.at_least(0, num_samples=num_samples)
+    num_samples = num_samples or _pictures.usual_number(run.data.spec)
     _common.check_outputs(run, num_samples=num_samples)
     classes = parse_labels(run, labels)
     label = None if classes is None else np.resize(classes, num_samples)
@@ -80,7 +81,11 @@ def apply(run: Run, num_samples: int = 64, seed: int = 0, labels: str = '') -> n
         origin,
         path,
     )
-    if image_grids.is_image(run.data.spec):
+    if _pictures.drawn_otherwise(run.data.spec) is not None:
+        title = f'Samples of {run.folder.name}, {trained.weights}'
+        picture = _pictures.of_samples(trained, x, title, label)
+        _pictures.save(path.with_suffix('.png'), picture)
+    elif image_grids.is_image(run.data.spec):
         _save_grid(path.with_suffix('.png'), x, run.data.spec, classes)
         log.info('figure: %s', path.with_suffix('.png'))
     if texts.is_text(run.data.spec):

@@ -10,7 +10,7 @@ import jax
 import numpy as np
 
 from atelier import files
-from atelier.applications import _common
+from atelier.applications import _common, _pictures
 from atelier.applications._application import TRAJECTORY, Application
 from atelier.core.abilities import Trajectory
 from atelier.core.randomness import Stream, key_for
@@ -20,6 +20,7 @@ from atelier.evaluation.samples.sample_quality import chosen_features, compare_w
 from atelier.evaluation.samples.sampling import sampler
 from atelier.log import counted, log
 from atelier.report import figures, image_grids
+from atelier.report.views.view import DATA
 from atelier.run import limits, restore
 from atelier.run.experiment import Run
 from atelier.run.restore import TrainedRun
@@ -68,7 +69,7 @@ def apply(
     changed = _common.changed_options(apply, samplers=samplers, measure=measure)
     path = _common.save(trained, f'samplers-seed-{seed}{changed}', arrays)
     _write_csv(path.with_suffix('.csv'), rows)
-    _draw_images(path, arrays, run)
+    _draw_samples(path, arrays, trained)
     _draw_curve(path, arrays)
     return arrays
 
@@ -131,10 +132,22 @@ def _write_csv(path: pathlib.Path, rows: list[dict[str, Any]]) -> None:
     log.info('table: %s', path)
 
 
+def _draw_samples(path: pathlib.Path, arrays: dict[str, np.ndarray], trained: TrainedRun) -> None:
+    """Draws images by sampler, or other samples beside test data."""
+    run = trained.run
+    view = _pictures.drawn_otherwise(run.data.spec)
+    if view is not None:
+        names = [f'{n}, {e}' for n, e in zip(arrays['name'], arrays['steps'], strict=True)]
+        data, _ = _pictures.test_data(trained)
+        sets = ({} if data is None else {DATA: data}) | dict(zip(names, arrays['x'], strict=True))
+        title = 'Samples from the same noise, by sampler and steps'
+        _pictures.save(path, view.samples(sets, run.data.spec, title))
+    elif image_grids.is_image(run.data.spec):
+        _draw_images(path, arrays, run)
+
+
 def _draw_images(path: pathlib.Path, arrays: dict[str, np.ndarray], run: Run) -> None:
     """Draws a row of images per sampler."""
-    if not image_grids.is_image(run.data.spec):
-        return
     names = [f'{n}, {e}' for n, e in zip(arrays['name'], arrays['evaluations'], strict=True)]
     title = 'Samples from the same noise, by sampler and evaluations of the network'
     columns = [''] * arrays['x'].shape[1]

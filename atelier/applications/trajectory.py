@@ -5,7 +5,7 @@ import pathlib
 import jax
 import numpy as np
 
-from atelier.applications import _common
+from atelier.applications import _common, _pictures
 from atelier.applications._application import TRAJECTORY, Application
 from atelier.applications.sample import parse_labels
 from atelier.core.abilities import Trajectory
@@ -14,21 +14,27 @@ from atelier.data.dataset import Spec
 from atelier.evaluation.per_example.over_examples import over_examples
 from atelier.log import counted, log
 from atelier.report import image_grids
+from atelier.report.views.choose import view_of
+from atelier.report.views.point_view import POINTS, steps_of_points
+from atelier.report.views.value_view import VALUES
+from atelier.report.views.view import Picture
 from atelier.run import restore
 from atelier.run.experiment import Run
 from atelier.run.restore import TrainedRun
 
 NEEDS = (TRAJECTORY,)
+FEW, MANY = 6, 300  # samples by default: of large events, and where they are dots or lines
 
 
 def apply(
-    run: Run, num_samples: int = 6, num_points: int = 10, seed: int = 0, labels: str = ''
+    run: Run, num_samples: int = 0, num_points: int = 10, seed: int = 0, labels: str = ''
 ) -> dict[str, np.ndarray]:
     """Draws the samples of --mode=sample with this seed, and keeps intermediate steps.
 
     Args:
       run: of a family with `trajectory`, which samples in steps.
-      num_samples: number of samples, each with two rows in the figure: x_t, then the model's x.
+      num_samples: number of samples. In a figure of images each has two rows: x_t, then the model's
+        x. 0: 6, or 300 of points, values and rows of small tables.
       num_points: number of steps to keep, evenly spaced, including the first and the last; at most
         all.
       seed: seed of the samples.
@@ -43,7 +49,8 @@ def apply(
       UserError: a missing checkpoint, or a bad option.
     """
     _common.check_seed(seed)
-    _common.at_least(1, num_samples=num_samples)
+    _common.at_least(0, num_samples=num_samples)
+    num_samples = num_samples or usual_number(run.data.spec)
     _common.at_least(2, num_points=num_points)
     _common.check_outputs(run, num_samples=num_samples, num_points=num_points)
     classes = parse_labels(run, labels)
@@ -58,10 +65,10 @@ def apply(
     )
     options = _common.changed_options(apply, labels=labels.replace(',', '-'), num_points=num_points)
     path = _common.save(trained, f'trajectory-seed-{seed}{options}', arrays)
-    if image_grids.is_image(run.data.spec):
+    if _pictures.drawn_otherwise(run.data.spec) is not None:
+        _pictures.save(path, _picture(trained, arrays))
+    elif image_grids.is_image(run.data.spec):
         _draw_images(path, arrays, run.data.spec)
-    elif run.data.spec.event_shape == (2,):
-        _draw_points(path, arrays)
     return arrays
 
 
@@ -89,21 +96,20 @@ def _draw_images(path: pathlib.Path, arrays: dict[str, np.ndarray], spec: Spec) 
     _common.draw_grid(path, rows, spec, title, names, list(map(str, arrays['step'])))
 
 
-def _draw_points(path: pathlib.Path, arrays: dict[str, np.ndarray]) -> None:
-    """Draws a panel per step, x_t above x."""
-    from matplotlib.figure import Figure  # slow import
+def _picture(trained: TrainedRun, arrays: dict[str, np.ndarray]) -> Picture:
+    """Returns the paths from noise to samples of data that are not images, among test data."""
+    spec, x_t = trained.run.data.spec, arrays['x_t']
+    view, (data, _) = view_of(spec), _pictures.test_data(trained)
+    title, steps = 'From noise to samples', list(map(str, arrays['step']))
+    if view is POINTS and spec.num_dims == 2:
+        return steps_of_points(x_t, arrays['x'], steps, spec, title, data)
+    names = [''] * len(x_t) if view is VALUES else [f'sample {i}' for i in range(len(x_t))]
+    return view.rows(x_t, spec, f'{title}: x_t by step', names, steps, data)
 
-    columns = len(arrays['step'])
-    figure = Figure(figsize=(1.4 * columns, 3.1), layout='constrained')
-    panels = figure.subplots(2, columns, sharex='row', sharey='row', squeeze=False)
-    for name, row in zip(('x_t', 'x'), panels, strict=True):
-        row[0].set_ylabel(name)
-        for i, axes in enumerate(row):
-            axes.scatter(*arrays[name][:, i].T, s=1)
-            axes.set(xticks=[], yticks=[], aspect='equal')
-    for axes, step in zip(panels[0], arrays['step'], strict=True):
-        axes.set_title(f'step {step}')
-    _common.draw_figure(path, figure)
+
+def usual_number(spec: Spec) -> int:
+    """Returns the number of samples that a figure of such data needs."""
+    return MANY if _pictures.usual_number(spec) == _pictures.MANY else FEW
 
 
 APPLICATION = Application(apply, NEEDS, reads='')

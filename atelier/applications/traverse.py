@@ -26,7 +26,6 @@ from atelier.evaluation.latents.dimensions import (
 from atelier.evaluation.samples.sampling import check_labels
 from atelier.log import counted, log
 from atelier.report import figures
-from atelier.report.figure_text import figure_text
 from atelier.report.views.choose import view_of
 from atelier.run import restore
 from atelier.run.experiment import Run
@@ -217,7 +216,7 @@ def _save_picture(
     if view is None:
         return
     columns = point_names(run.family, x.shape[1])
-    figures.save_picture(path, view.rows(x, run.data.spec, figure_text(title), names, columns))
+    figures.save_picture(path, view.rows(x, run.data.spec, title, names, columns))
     log.info('figure: %s', path)
 
 

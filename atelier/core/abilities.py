@@ -46,6 +46,18 @@ class LabelPrior(NamedTuple):
     log_probs: Callable[[Weights], Array]
 
 
+class Components(NamedTuple):
+    """p(x) as a sum over components k, each of its weight times its density: a mixture.
+
+    log_joint: (weights, batch, rng) -> log p(k) + log p(x | k) [local, components], in nats, for x
+      in the data's units. A label in the batch is not read.
+    are_classes: whether component k is class k of the data.
+    """
+
+    log_joint: PerExample
+    are_classes: bool = False
+
+
 class Tokens(NamedTuple):
     """Codes as indices 0..size - 1 of a codebook.
 

@@ -10,6 +10,7 @@
 | `label`, `label_train`, ... | optional: integers 0, 1, ... [n], for every split or for none |
 | `levels` | optional: integers take the values 0, ..., levels - 1 |
 | `class_names` | optional: the name of each class, an array of texts |
+| `column_names` | optional: names along the last axis of x (columns of a table, channels) |
 
 Images are [n, height, width] or [n, height, width, channels]. [n, c, h, w] is refused as channels
 first if c is 1 to 4, h is larger than c, and w is more than 4; with a last axis of at most 4, such
@@ -20,6 +21,8 @@ Integers are discrete levels. The number of levels is `levels` if given, else 2 
 table of the data says so if all are whole numbers. Networks see them
 standardized (zero mean, unit standard deviation): per column in a table [n, columns], otherwise
 over all values.
+
+`config.data.draw_as` says what pictures take x for (`atelier.data.kinds`).
 """
 
 import pathlib
@@ -27,8 +30,9 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from atelier.data.classes import declared_classes
+from atelier.data.classes import are_names, declared_classes, stored_names
 from atelier.data.dataset import Dataset, Spec
+from atelier.data.kinds import with_kind
 from atelier.data.large_arrays import as_type, pieces
 from atelier.data.moments import moments
 from atelier.data.npz_files import open_npz
@@ -51,6 +55,7 @@ def load(
     split_by: str = 'order',
     held_out_share: float = 0.1,
     channels: str = 'auto',
+    draw_as: str = 'auto',
 ) -> Dataset:
     """Reads the file at `path` (see the module docstring for its format).
 
@@ -61,6 +66,7 @@ def load(
       held_out_share: of the examples, in each split that is made by content.
       channels: 'auto': x that looks like [n, channels, height, width] is refused. 'last':
         it is not.
+      draw_as: what pictures take x for; 'auto': what its shape says.
 
     Raises:
       UserError: the file is missing, or its arrays are not valid data.
@@ -71,7 +77,8 @@ def load(
     with open_npz(file) as arrays:
         _refuse_unknown(arrays, file)
         splits = {split: _split(arrays, split, file) for split in SPLITS if _has(arrays, split)}
-        declared_levels, stored_names = arrays.get('levels'), arrays.get('class_names')
+        declared_levels, classes = arrays.get('levels'), arrays.get('class_names')
+        columns = arrays.get('column_names')
         names = [f'{file.name}:x_{split}' if 'x' not in arrays else file.name for split in splits]
     _check_same_format(splits, file)
     choose('data.channels', channels, dict.fromkeys(CHANNELS))
@@ -84,8 +91,9 @@ def load(
     origins = named(names, [len(x) for x in parts])
     splits, split_rule = arranged(numbered(splits), split_by == 'content', held_out_share)
     labels = [part['label'] for part in splits.values() if 'label' in part]
-    num_classes, class_names = declared_classes(labels, stored_names, file)
+    num_classes, class_names = declared_classes(labels, classes, file)
     spec = Spec(parts[0].shape[1:], levels, num_classes, class_names=class_names)
+    spec = with_kind(spec._replace(column_names=_column_names(columns, spec, file)), draw_as)
     kind = 'real values' if levels is None else f'{levels} levels'
     shape = 'x'.join(map(str, spec.event_shape)) or 'single'
     description = f'{file.name}, {shape} with {kind}'
@@ -109,11 +117,11 @@ def _refuse_unknown(arrays: Mapping, path: pathlib.Path) -> None:
         [''] if 'x' in arrays else [f'_{split}' for split in SPLITS if f'x_{split}' in arrays]
     )
     known = {f'{kind}{suffix}' for kind in ('x', 'label') for suffix in suffixes}
-    unknown = sorted(set(arrays) - known - {'levels', 'class_names'})
+    unknown = sorted(set(arrays) - known - {'levels', 'class_names', 'column_names'})
     if unknown:
         raise UserError(
             f'{path}: unknown keys {", ".join(unknown)}; known are x or x_train, x_valid, x_test, '
-            'label likewise, levels and class_names'
+            'label likewise, levels, class_names and column_names'
         )
 
 
@@ -176,6 +184,20 @@ def _as_float32(x: np.ndarray, name: str) -> np.ndarray:
                 'an offset'
             )
     return as_type(x, np.float32)
+
+
+def _column_names(names: np.ndarray | None, spec: Spec, path: pathlib.Path) -> tuple[str, ...]:
+    """Returns the names along the last axis of x; () if the file has none."""
+    if names is None:
+        return ()
+    given = names.tolist() if names.dtype.kind == 'U' and names.ndim == 1 else None
+    if not spec.event_shape or not are_names(given) or len(given) != spec.event_shape[-1]:
+        shape = ['n', *spec.event_shape]
+        raise UserError(
+            f'column_names of {path}: expected an array of distinct texts, one for each entry of '
+            f'the last axis of x [{", ".join(map(str, shape))}], got {names.dtype} {names.shape}'
+        )
+    return stored_names(given)
 
 
 def _check_same_format(splits: dict, path: pathlib.Path) -> None:

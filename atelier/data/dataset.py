@@ -22,7 +22,7 @@ from atelier.data.splits import check_rule, hold_out, printed_rule
 from atelier.errors import UserError, choose
 
 # fields of config.data that some sources read
-SETTINGS = ('data_dir', 'path', 'image_shape', 'splits', 'channels', 'strict')
+SETTINGS = ('data_dir', 'path', 'image_shape', 'splits', 'channels', 'strict', 'draw_as')
 STORED = 'stored'  # array of a split, while classes are left out
 UNSET = ('', (), 'auto', 'exact', 'last', False)  # values of SETTINGS that any source may have
 

@@ -22,6 +22,9 @@ class Spec(NamedTuple):
     `left_out`: classes that have no training example.
     `symbols`: for text, the symbol of each level.
     `class_names`: the name of each class, untrusted; (): the classes are called by their numbers.
+    `column_names`: names along the last axis of x, untrusted: of the columns of a table or the
+      channels of a signal; (): they are called by their numbers.
+    `draw_as`: what pictures take x for, see `atelier.data.kinds`; 'auto': what its shape says.
     """
 
     event_shape: tuple[int, ...]
@@ -33,6 +36,8 @@ class Spec(NamedTuple):
     left_out: tuple[int, ...] = ()
     symbols: str | None = None
     class_names: tuple[str, ...] = ()
+    column_names: tuple[str, ...] = ()
+    draw_as: str = 'auto'
 
     __repr__ = short_repr  # for notebooks
 
@@ -46,11 +51,17 @@ class Spec(NamedTuple):
         named = 0 <= label < len(self.class_names)
         return escaped(self.class_names[label]) if named else str(label)
 
+    def column_name(self, index: int, noun: str = 'column') -> str:
+        """The name of a column (or of another `noun`), escaped, or 'column 0' if it has none."""
+        named = index < len(self.column_names)
+        return escaped(self.column_names[index]) if named else f'{noun} {index}'
+
     @property
     def format(self) -> str:
         """The fields as text, except names and what is known from the training data."""
         fields = self._replace(mean=0.0, std=1.0)._asdict()  # moments follow from 'train'
-        del fields['left_out'], fields['class_names']  # older fingerprints lack them
+        for name in ('left_out', 'class_names', 'column_names', 'draw_as'):
+            del fields[name]  # older fingerprints lack them
         symbols = fields.pop('symbols')
         if symbols is not None:
             fields['symbols'] = ascii(symbols)

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from atelier.data import kinds
 from atelier.data.classes import MAX_SHOWN, described
 from atelier.data.dataset import EMBEDDED, Dataset
 from atelier.data.spec import Spec
@@ -35,9 +36,10 @@ def summary_of(data: Dataset) -> Summary:
       name, description, is_embedded (the data never change), event_shape, levels, stored_levels
       (before the data were binarised), splits (examples by name), split_origin, value_range of the
       stored training values [least, largest], num_values_read for it, constant_columns (of
-      tables), copies (as of `copies`), num_classes, num_classes_with_examples, classes [{name,
-      train, valid, test}], num_classes_not_listed there, without_training_examples (names of
-      classes), num_without_training_examples and notes.
+      tables), drawn_as (what pictures take x for, None for text), is_drawn_by_guess, copies (as of
+      `copies`), num_classes, num_classes_with_examples, classes [{name, train, valid, test}],
+      num_classes_not_listed there, without_training_examples (names of classes),
+      num_without_training_examples and notes.
     """
     spec = data.spec
     x = np.asarray(data.splits['train']['x'])
@@ -55,6 +57,8 @@ def summary_of(data: Dataset) -> Summary:
         'value_range': None if spec.symbols else [part.min().item(), part.max().item()],
         'num_values_read': part.size,
         'constant_columns': _constant_columns(part),
+        'drawn_as': kinds.kind_of(spec) or None,
+        'is_drawn_by_guess': kinds.is_guess(spec),
         'copies': copies(data),
         'num_classes': spec.num_classes,
         'num_classes_with_examples': int(np.sum(sum(counts.values(), np.zeros(1, int)) > 0)),
@@ -159,8 +163,11 @@ def _remarks(summary: Summary, spec: Spec) -> Iterable[str]:
         columns = ' and columns with one value' if len(spec.event_shape) == 1 else ''
         yield f'  range{columns}: of the first {counted(num_read, "training example")} only'
     if summary['constant_columns']:
-        columns = listed([*map(str, summary['constant_columns'])], MAX_SHOWN)
+        name_of = spec.column_name if spec.column_names else str
+        columns = listed([*map(name_of, summary['constant_columns'])], MAX_SHOWN)
         yield f'  columns with one value: {columns}'
+    if kinds.is_guess(spec):
+        yield f'  {kinds.remark_of(spec)}'
     if summary['copies'] is None and not spec.symbols:
         yield '  copies of examples: not counted, because the data are large'
     for name, title in COPIES.items():

@@ -16,7 +16,10 @@ from atelier.paths import user_path
 from atelier.run import stored_values
 
 # location of the data and checks of them, not content
-MAY_MOVE = ('data.path', 'data.data_dir', 'data.placement', 'data.verify', 'data.strict')
+MAY_MOVE = (  # fields outside config.eval that may change after training
+    *('data.path', 'data.data_dir', 'data.placement', 'data.verify', 'data.strict'),
+    'data.draw_as',
+)
 # fields added later, and the values that older runs had
 LATER = {
     'data.without_classes': [],
@@ -26,6 +29,7 @@ LATER = {
     'data.classes': 'declared',
     'data.held_out_share': 0.1,
     'data.strict': False,
+    'data.draw_as': 'auto',
     'data.verify': 'content',
     'train.optimizer': 'adam',
 }

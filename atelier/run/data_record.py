@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from atelier.data import kinds
 from atelier.data.classes import are_names, indices_of
 from atelier.data.dataset import Dataset, Spec
 from atelier.data.images import LEVELS
@@ -117,6 +118,8 @@ def _spec(path: pathlib.Path, stored: Any) -> Spec:
             raise damaged(path, f'spec.{field} has {len(value)} values')
     if spec.class_names and len(spec.class_names) != spec.num_classes:
         raise damaged(path, f'spec has {len(spec.class_names)} names of {spec.num_classes} classes')
+    if spec.column_names and spec.event_shape[-1:] != (len(spec.column_names),):
+        raise damaged(path, f'spec has {len(spec.column_names)} names of columns')
     if not all(0 <= label < (spec.num_classes or 0) for label in spec.left_out):
         raise damaged(path, f'spec.left_out is {shortened(spec.left_out)}')
     return spec
@@ -223,7 +226,7 @@ def _are_classes(value: Any) -> bool:
     return isinstance(value, list) and all(_is_integer(each, 0, MAX_KINDS) for each in value)
 
 
-def _are_class_names(value: Any) -> bool:
+def _are_names(value: Any) -> bool:
     is_encodable = lambda name: not any(0xD800 <= ord(each) < 0xE000 for each in name)
     return isinstance(value, list) and are_names(value) and all(map(is_encodable, value))
 
@@ -244,5 +247,7 @@ _CHECKS = {  # of the fields of a Spec, as JSON holds them
     'std': _are_positive,
     'left_out': _are_classes,
     'symbols': _are_symbols,
-    'class_names': _are_class_names,
+    'class_names': _are_names,
+    'column_names': _are_names,
+    'draw_as': lambda value: value in (kinds.AUTO, *kinds.KINDS),
 }

@@ -6,7 +6,7 @@ from typing import Any
 
 from ml_collections import ConfigDict
 
-from atelier.data import dataset
+from atelier.data import dataset, kinds
 from atelier.data.dataset import Dataset
 from atelier.data.stand_in import StandIn
 from atelier.errors import UserError, about
@@ -34,8 +34,8 @@ def of_record(
       recorded: what `data_record.read` makes of it.
 
     Raises:
-      UserError: an example would not fit into memory, or data that are read are gone or of another
-        kind.
+      UserError: an example would not fit into memory, data that are read are gone or of another
+        kind, or `config.data.draw_as` does not fit their shape.
     """
 
     def read() -> Dataset:
@@ -44,6 +44,8 @@ def of_record(
         return data
 
     if recorded is not None:
+        draw_as = config.data.get('draw_as', kinds.AUTO)  # may change after training
+        recorded = recorded._replace(spec=kinds.with_kind(recorded.spec, draw_as))
         return data_record.stand_in_for(folder / 'config.json', recorded, read)
     with about(
         f'every mode needs the data of {folder}, because its config.json does not describe them, '

@@ -19,7 +19,6 @@ from atelier.evaluation.examples.image_quality import half_squared_error
 from atelier.evaluation.samples.sampling import reconstructor
 from atelier.log import counted, log
 from atelier.report import figures, image_grids
-from atelier.report.figure_text import figure_text
 from atelier.report.metrics_log import plus_minus
 from atelier.report.views.image_view import IMAGES
 from atelier.run import restore
@@ -135,7 +134,7 @@ def _picture(arrays: dict[str, np.ndarray], names: Sequence[str], run: Run) -> n
     """Returns the picture: originals on top, and a row of each member with its mean error."""
     x = np.concatenate([arrays['x'][None], arrays['reconstruction']])
     means = [plus_minus(summary(error)['mean']) for error in arrays['half_squared_error']]
-    rows = [f'{figure_text(name)}: {mean}' for name, mean in zip(names, means, strict=True)]
+    rows = [f'{name}: {mean}' for name, mean in zip(names, means, strict=True)]
     n = arrays['half_squared_error'].shape[1]
     title = (
         'Reconstructions of validation examples, and half the squared error of '

@@ -42,6 +42,9 @@ def common_config() -> ConfigDict:
             # folders of the splits of a folder: auto (by their names) | none (all are classes) |
             # train=NAME,valid=NAME,test=NAME
             splits='auto',
+            # what pictures take an array for: auto (by its shape) | images | points | signals |
+            # table | values
+            draw_as='auto',
             strict=False,  # whether pictures that would be converted or passed over are refused
             # way to tell whether files have changed since they were cached: content | times (names,
             # sizes, times and place, for slow network drives)

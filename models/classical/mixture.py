@@ -15,6 +15,7 @@ from jaxtyping import Array, Float, Int
 
 from atelier.core.abilities import (
     Classify,
+    Components as MixtureComponents,
     Conditionals,
     Inpaint,
     LabelPrior,
@@ -71,7 +72,7 @@ def mixture(parts: MixtureParts) -> Family:
     def fill(weights, batch, rng):
         return inpainted(parts, weights.params['model'], batch, rng)
 
-    def logits(weights, batch, rng):
+    def log_terms(weights, batch, rng):
         del rng
         return known(parts, log_joint(parts, weights.params['model'], batch['x']))
 
@@ -87,7 +88,8 @@ def mixture(parts: MixtureParts) -> Family:
             Inpaint(fill),
             LogProb(log_prob_of(parts), 'exact'),
             conditionals(parts),
-            Classify(logits) if parts.is_labelled else None,
+            MixtureComponents(log_terms, parts.is_labelled),
+            Classify(log_terms) if parts.is_labelled else None,
             LabelPrior(log_prior) if parts.is_labelled else None,
         ),
     )

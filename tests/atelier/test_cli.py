@@ -52,7 +52,7 @@ def help_of(capsys, *arguments) -> str:
     [
         (
             ['--mode=sample'],
-            ['Draws samples from a trained model', '--num_samples=64', '--labels='],
+            ['Draws samples from a trained model', '--num_samples=0', '--labels='],
         ),
         (['--mode=sweep'], ['--sweep_random', '--launcher_option', 'VALUES of an axis']),
         (['--mode=compare'], ['--runs=RUN,RUN', 'RUN,RUN,...']),

@@ -151,13 +151,13 @@ def _arrays(run: Run, file: pathlib.Path) -> tuple[dict[str, np.ndarray], Origin
 
 
 def _check_keys(run: Run, arrays: Mapping, suffixes: list[str], num_labels: int) -> None:
-    """Refuses keys that would be ignored, and levels or names of classes that the run has not."""
+    """Refuses keys that would be ignored, and levels or names that the run has not."""
     known = {f'{kind}{suffix}' for kind in ('x', 'label') for suffix in suffixes}
-    unknown = sorted(set(arrays) - known - {'levels', 'class_names'})
+    unknown = sorted(set(arrays) - known - {'levels', 'class_names', 'column_names'})
     if unknown or 0 < num_labels < len(suffixes):
         raise UserError(
             f'it has {", ".join(arrays)}: known are x or x_train, x_valid, x_test, label likewise '
-            'for each of them or for none, levels and class_names'
+            'for each of them or for none, levels, class_names and column_names'
         )
     spec, levels = run.data.spec, unbinarised_levels(run)
     if 'levels' in arrays and arrays['levels'].tolist() != levels:
@@ -170,6 +170,12 @@ def _check_keys(run: Run, arrays: Mapping, suffixes: list[str], num_labels: int)
         raise UserError(
             f'its class_names are {listed(names, MAX_SHOWN)}, and those of the run are '
             f'{described(spec, range(spec.num_classes))}: number the labels as the run does'
+        )
+    columns = [str(name) for name in arrays.get('column_names', np.array([])).ravel().tolist()]
+    if columns and spec.column_names and stored_names(columns) != spec.column_names:
+        raise UserError(
+            f'its column_names are {listed(columns, MAX_SHOWN)}, and those of the run are '
+            f'{listed(spec.column_names, MAX_SHOWN)}: give the same columns in the same order'
         )
 
 

@@ -1,20 +1,26 @@
 """Images: grids of their pixels."""
 
-from collections.abc import Mapping, Sequence
-
 import numpy as np
 
 from atelier.data.spec import Spec
 from atelier.report import figures, image_grids
 from atelier.report.figure_text import figure_text
-from atelier.report.views.view import Picture, View
+from atelier.report.views import drawing
+from atelier.report.views.view import Density, Labels, Names, Picture, Sets, View
 
 MAX_PAIR_COLUMNS = 16
 MAX_RANKED_COLUMNS = 8
 
 
-def samples(sets: Mapping[str, np.ndarray], spec: Spec, title: str) -> Picture:
+def samples(
+    sets: Sets,
+    spec: Spec,
+    title: str,
+    labels: Labels | None = None,
+    density: Density | None = None,
+) -> Picture:
     """Returns the grid of one set, without a title, or a named grid of each set."""
+    del labels, density  # pixels have no room for them
     if len(sets) == 1:
         (x,) = sets.values()
         return image_grids.enlarged(image_grids.grid(x, spec))
@@ -22,7 +28,7 @@ def samples(sets: Mapping[str, np.ndarray], spec: Spec, title: str) -> Picture:
 
 
 @figures.style()
-def _named_grids(sets: Mapping[str, np.ndarray], spec: Spec, title: str) -> Picture:
+def _named_grids(sets: Sets, spec: Spec, title: str) -> Picture:
     figure, axes = figures.panels(len(sets), size=(3.4, 3.6))
     for axis, (name, x) in zip(axes, sets.items(), strict=True):
         image_grids.show(axis, image_grids.grid(x, spec), (), ())
@@ -42,23 +48,33 @@ def pairs(x: np.ndarray, reconstruction: np.ndarray, spec: Spec, title: str) -> 
 
 
 def rows(
-    x: np.ndarray, spec: Spec, title: str, row_names: Sequence[str], column_names: Sequence[str]
+    x: np.ndarray,
+    spec: Spec,
+    title: str,
+    row_names: Names,
+    column_names: Names,
+    among: np.ndarray | None = None,
 ) -> Picture:
     """Returns a grid with a title and with names of its rows and columns."""
+    del among
     image = image_grids.grid(x.reshape(-1, *spec.event_shape), spec, x.shape[1])
-    return image_grids.labelled(image, title, row_names, column_names)
+    names = [[*map(figure_text, each)] for each in (row_names, column_names)]
+    return image_grids.labelled(image, figure_text(title), *names)
 
 
 @figures.style()
-def ranked(x: np.ndarray, captions: Sequence[str], spec: Spec, title: str) -> Picture:
+def ranked(
+    x: np.ndarray, captions: Names, spec: Spec, title: str, among: np.ndarray | None = None
+) -> Picture:
     """Returns single images, each with its caption below."""
+    del among
     columns = min(len(x), MAX_RANKED_COLUMNS)
-    figure, axes = figures.panels(len(x), columns, size=(1.3, 1.6))
+    figure, axes = figures.panels(len(x), columns, size=(max(1.25, 3.0 / columns), 1.6))
     shades = image_grids.shades(x, spec)
     for axis, image, caption in zip(axes, shades, captions, strict=True):
         axis.imshow(image.squeeze(), cmap='gray', vmin=0, vmax=1)
         axis.set(xticks=(), yticks=(), xlabel=figure_text(caption))
-    figure.suptitle(figure_text(title))
+    figure.suptitle(drawing.title_of(title, max(1.25 * columns, 3.0)))
     return figures.pixels(figure)
 
 

@@ -5,27 +5,47 @@ from typing import NamedTuple
 
 import numpy as np
 
-from atelier.data.spec import Spec
-
 DATA = 'data'  # the set of examples beside which samples are shown, drawn in grey
 Picture = np.ndarray  # uint8 [height, width, 1 or 3]
+Sets = Mapping[str, np.ndarray]  # x [n, *event] by name
+Labels = Mapping[str, np.ndarray]  # classes [n], by name of a set
+Names = Sequence[str]
+
+
+class Density(NamedTuple):
+    """p(x) of a model on a grid, of data with one or two values per event.
+
+    axes: the grid, ascending numbers along each value of x, in its units.
+    p: [m] or, of two values, [m_2, m_1]: rows along the second value.
+    kind: what kind of value p is, such as 'exact' or 'lower bound, k = 500'.
+    components: {name: array as p}, the terms of which p is the sum, if it is a mixture.
+    """
+
+    axes: tuple[np.ndarray, ...]
+    p: np.ndarray
+    kind: str
+    components: Mapping[str, np.ndarray] = {}
 
 
 class View(NamedTuple):
     """The pictures of one kind of data; events x are in the data's units.
 
+    Titles, names and captions may be untrusted: views escape and shorten them.
+
     kind: plural noun in messages and tables, such as 'images'.
     is_quick: whether drawing takes milliseconds, so that training draws at each validation.
-    samples: ({name: x [n, *event]}, spec, title) -> picture of each named set.
+    samples: ({name: x [n, *event]}, spec, title, labels=None, density=None) -> picture of each
+      named set, in colours by class for sets in `labels`, with the model's density if it is known.
     pairs: (x [n, *event], reconstruction [n, *event], spec, title) -> picture of both.
-    rows: (x [rows, columns, *event], spec, title, row names, column names) -> picture in which the
-      events of a row follow each other, such as the steps of an interpolation.
-    ranked: (x [n, *event], n captions, spec, title) -> picture of single examples.
+    rows: (x [rows, columns, *event], spec, title, row names, column names, among=None) -> picture
+      in which the events of a row follow each other, such as the steps of an interpolation;
+      `among` [n, *event] are data between which they lie.
+    ranked: (x [n, *event], n captions, spec, title, among=None) -> picture of single examples.
     """
 
     kind: str
     is_quick: bool
-    samples: Callable[[Mapping[str, np.ndarray], Spec, str], Picture]
-    pairs: Callable[[np.ndarray, np.ndarray, Spec, str], Picture]
-    rows: Callable[[np.ndarray, Spec, str, Sequence[str], Sequence[str]], Picture]
-    ranked: Callable[[np.ndarray, Sequence[str], Spec, str], Picture]
+    samples: Callable[..., Picture]
+    pairs: Callable[..., Picture]
+    rows: Callable[..., Picture]
+    ranked: Callable[..., Picture]

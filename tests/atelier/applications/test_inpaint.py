@@ -191,7 +191,7 @@ def test_the_figure_has_rows_known_completions_and_truth(vae):
     assert [shade for shade in runs if shade in (0, 255)] == [255, 0, 0, 255, 255]
 
 
-def test_points_have_no_figure_and_no_rmse(tmp_path):
+def test_points_have_a_figure_and_no_rmse(tmp_path):
     run = few_of_test(assembled(tmp_path, 'vae', 'ring,debug'), 20)
     arrays = inpaint.apply(run, mask='random', num_images=20, num_completions=2)
     assert arrays['completions'].shape == (20, 2, 2)
@@ -200,7 +200,7 @@ def test_points_have_no_figure_and_no_rmse(tmp_path):
     np.testing.assert_array_equal(arrays['completions'][known], x[known])
     assert np.all(arrays['known'].sum(1) == 1)
     suffixes = {path.suffix for path in (tmp_path / 'applications').iterdir()}
-    assert suffixes == {'.npz', '.json', '.csv'}
+    assert suffixes == {'.npz', '.json', '.csv', '.png'}
     assert {'psnr_db'} == {*recorded(run, 'random-0.5', '-num_completions-2')['completion']}
 
 

@@ -81,7 +81,7 @@ def test_without_an_encoder_the_ends_are_samples(gan):
     assert set(arrays) == {'codes', 'x'}
 
 
-def test_points_have_arrays_and_no_figure(tmp_path):
+def test_points_have_arrays_and_a_figure(tmp_path):
     run = assembled(tmp_path, 'gan', 'ring,debug')
     plain = with_abilities(
         run,
@@ -92,9 +92,8 @@ def test_points_have_arrays_and_no_figure(tmp_path):
     )
     arrays = interpolate.apply(plain, num_pairs=1)
     np.testing.assert_allclose(arrays['x'], 2 * arrays['codes'])
-    assert [path.name for path in (tmp_path / 'applications').iterdir()] == [
-        'interpolate-seed-0.npz'
-    ]
+    names = {path.name for path in (tmp_path / 'applications').iterdir()}
+    assert names == {'interpolate-seed-0.npz', 'interpolate-seed-0.png'}
 
 
 @pytest.mark.parametrize(

@@ -222,7 +222,7 @@ def test_invalid_evaluation_settings_are_refused(folder, name, value):
 
 
 @pytest.mark.parametrize(
-    ('option', 'value'), [('num_samples', 0), ('num_samples', -3), ('seed', 2**70)]
+    ('option', 'value'), [('num_samples', -1), ('num_samples', -3), ('seed', 2**70)]
 )
 def test_invalid_sample_options_are_refused(folder, option, value):
     before = contents(folder)

@@ -1,0 +1,285 @@
+"""Rows of a table: pair plots, histograms and correlation matrices."""
+
+import numpy as np
+
+from atelier.data.spec import Spec
+from atelier.log import counted
+from atelier.report import figures
+from atelier.report.views import drawing, value_view
+from atelier.report.views.view import DATA, Density, Labels, Names, Picture, Sets, View
+
+MAX_PAIRED = 5  # columns of a pair plot
+MAX_HISTOGRAMS = 9
+MAX_CORRELATED = 40  # columns of a correlation matrix
+MAX_SHOWN = 20  # columns of a heat map
+MAX_POINTS = 1000  # of a set in a pair plot
+MAX_HEAT_MAPS = 4
+MAX_ROWS, MAX_CELLS = 16, 6  # of a table of values
+
+
+@figures.style()
+def samples(
+    sets: Sets,
+    spec: Spec,
+    title: str,
+    labels: Labels | None = None,
+    density: Density | None = None,
+) -> Picture:
+    """Returns a pair plot of up to five columns, else histograms of those that differ most.
+
+    Correlation matrices of up to three sets stand beside a pair plot, or below histograms.
+    """
+    del density  # which has more axes than a figure
+    if spec.num_dims <= MAX_PAIRED:
+        return _pair_plot(sets, spec, title, labels)
+    return _histograms(sets, spec, title, labels)
+
+
+def column(spec: Spec, index: int) -> str:
+    """Returns the name of a column as a figure shows it; events with several axes have none."""
+    is_row = len(spec.event_shape) == 1
+    return drawing.column_name(spec if is_row else spec._replace(column_names=()), index)
+
+
+def _pair_plot(sets: Sets, spec: Spec, title: str, labels: Labels | None) -> Picture:
+    from matplotlib.figure import Figure  # slow import
+
+    d, matrices = spec.num_dims, [*sets][:3]
+    side = max(1.45 * d, 2.2 * len(matrices))
+    figure = Figure(figsize=(side + 2.6, side + 0.8), layout='constrained')
+    left, right = figure.subfigures(1, 2, width_ratios=(side, 2.6))
+    parts, (low, high) = [*drawing.all_parts(sets, spec, labels)], drawing.frame(sets)
+    axes = left.subplots(d, d, squeeze=False)
+    for i in range(d):
+        for j in range(d):
+            if j > i:
+                axes[i, j].remove()
+            elif i == j:
+                _histogram(axes[i, j], parts, i, low, high, spec)
+            else:
+                _scatter(axes[i, j], parts, i, j)
+                axes[i, j].set(xlim=(low[j], high[j]), ylim=(low[i], high[i]))
+            if j <= i:
+                _name_axes(axes[i, j], i, j, d, spec)
+    left.legend(*axes[0, 0].get_legend_handles_labels(), loc='upper right')
+    for axis, which in zip(np.ravel(right.subplots(len(matrices), 1)), matrices, strict=True):
+        _matrix(axis, sets[which], spec, drawing.name(which))
+    figure.suptitle(drawing.title_of(title, side + 2))
+    return figures.pixels(figure)
+
+
+def _histogram(axis, parts, column: int, low, high, spec: Spec) -> None:
+    values = parts[0].x[:, column]
+    edges = drawing.bin_edges(values, low[column], high[column], spec.levels is not None)
+    drawing.histogram(axis, parts, edges, column)
+    axis.set(xlim=(low[column], high[column]), yticks=[])
+    axis.spines['left'].set_visible(False)
+    if spec.levels is not None:
+        axis.xaxis.get_major_locator().set_params(integer=True)
+
+
+def _scatter(axis, parts, i: int, j: int) -> None:
+    """Draws the points of all parts; those of small ones are larger, and above the others."""
+    for part in sorted(parts, key=lambda part: -len(part.x)):
+        x = part.x[:MAX_POINTS]
+        size = float(np.clip(2000 / max(1, len(x)), 3, 12))
+        axis.scatter(x[:, j], x[:, i], s=size, color=part.colour, linewidths=0, alpha=0.7)
+
+
+def _name_axes(axis, i: int, j: int, d: int, spec: Spec) -> None:
+    """Names the axes at the left and at the bottom; the others have no ticks."""
+    axis.locator_params(nbins=3)
+    name = lambda index: drawing.wrapped(column(spec, index), 14)
+    if i == d - 1:
+        axis.set_xlabel(name(j))
+    else:
+        axis.set_xticklabels([])
+    if j == 0 and i > 0:
+        axis.set_ylabel(name(i))
+    elif i != j:
+        axis.set_yticklabels([])
+
+
+def _matrix(axis, x: np.ndarray, spec: Spec, title: str):
+    """Draws the correlation matrix of a set; up to five columns have numbers in its cells."""
+    matrix = correlations(drawing.rows_of(x))
+    d = len(matrix)
+    image = axis.imshow(matrix, cmap=figures.DIVERGING, vmin=-1, vmax=1)
+    if d <= MAX_PAIRED:
+        for i, j in np.ndindex(d, d):
+            colour = 'white' if abs(matrix[i, j]) > 0.6 else 'black'
+            text = '' if np.isnan(matrix[i, j]) else f'{matrix[i, j]:.1f}'.replace('-0.0', '0.0')
+            axis.text(j, i, text, ha='center', va='center', color=colour, fontsize=8)
+        names = [drawing.wrapped(column(spec, i), 12) for i in range(d)]
+        axis.set_yticks(range(d), names, fontsize=8)
+        axis.set_xticks([])
+    else:
+        axis.set(xticks=[], yticks=[], xlabel=counted(d, 'column'))
+    axis.set_title(f'correlations,\n{title}')
+    return image
+
+
+def correlations(x: np.ndarray) -> np.ndarray:
+    """Returns the correlation matrix of rows [n, columns]; nan for columns with one value."""
+    x = x[np.isfinite(x).all(1)]
+    with np.errstate(invalid='ignore', divide='ignore'):
+        return np.atleast_2d(np.corrcoef(x, rowvar=False)) if len(x) > 1 else _unknown(x.shape[1])
+
+
+def _unknown(d: int) -> np.ndarray:
+    return np.full((d, d), np.nan)
+
+
+def _histograms(sets: Sets, spec: Spec, title: str, labels: Labels | None) -> Picture:
+    shown, why = most_different(sets)
+    matrices = [*sets][:2] if spec.num_dims <= MAX_CORRELATED else []
+    num_cells = 3 * -(-len(shown) // 3)
+    figure, axes = figures.panels(num_cells + 3 * bool(matrices), size=(3.3, 2.4))
+    parts, (low, high) = [*drawing.all_parts(sets, spec, labels)], drawing.frame(sets)
+    for axis, i in zip(axes, shown, strict=False):
+        _histogram(axis, parts, i, low, high, spec)
+        axis.set_xlabel(column(spec, i))
+        axis.locator_params(axis='x', nbins=4)
+    for unused in axes[len(shown) :]:
+        unused.set_axis_off()
+    for axis, which in zip(axes[num_cells:], matrices, strict=False):
+        axis.set_axis_on()
+        image = _matrix(axis, sets[which], spec, drawing.name(which))
+    if matrices:
+        place = dict(ax=axes[num_cells + len(matrices)], location='left', fraction=0.4)
+        figure.colorbar(image, ticks=[-1, 0, 1], label='correlation', **place)
+    if len(shown) < spec.num_dims:
+        title = f'{title}: {why} of {spec.num_dims:,}'
+    figure.suptitle(drawing.title_of(title, 9.9))
+    drawing.legend(figure, axes[0])
+    return figures.pixels(figure)
+
+
+def most_different(sets: Sets) -> tuple[list[int], str]:
+    """Returns the columns of a figure, and what they are: where the second set differs most.
+
+    The difference is that of Kolmogorov and Smirnov, between the data and the first other set; with
+    one set, the columns are the first ones.
+    """
+    others, d = (
+        [each for each in sets if each != DATA],
+        len(drawing.rows_of(next(iter(sets.values())))[0]),
+    )
+    n = min(d, MAX_HISTOGRAMS)
+    if DATA not in sets or not others:
+        return [*range(n)], f'the first {n} columns'
+    data, other = drawing.rows_of(sets[DATA]), drawing.rows_of(sets[others[0]])
+    distances = [kolmogorov_smirnov(data[:, i], other[:, i]) for i in range(d)]
+    shown = np.argsort(-np.asarray(distances), kind='stable')[:n]
+    most = f'the {n} columns that differ most'
+    return (sorted(shown.tolist()) if n == d else shown.tolist()), most
+
+
+def kolmogorov_smirnov(a: np.ndarray, b: np.ndarray) -> float:
+    """Returns the largest difference of the distribution functions of two samples [n] and [m]."""
+    both = np.concatenate([a, b])
+    below = [np.searchsorted(np.sort(x), both, 'right') / len(x) for x in (a, b)]
+    return float(np.abs(below[0] - below[1]).max())
+
+
+@figures.style()
+def pairs(x: np.ndarray, reconstruction: np.ndarray, spec: Spec, title: str) -> Picture:
+    """Returns a panel a column: reconstructions against values; of many, the worst columns."""
+    x, y = drawing.rows_of(x), drawing.rows_of(reconstruction)
+    n = min(spec.num_dims, MAX_HISTOGRAMS)
+    worst = np.argsort(-relative_errors(x, y), kind='stable')[:n].tolist()
+    figure, axes = figures.panels(n, size=(2.9, 2.7))
+    for axis, i in zip(axes, sorted(worst) if n == spec.num_dims else worst, strict=True):
+        value_view.draw_against(axis, x[:, i], y[:, i])
+        axis.set_xlabel(column(spec, i))
+    figure.supylabel('reconstruction')
+    if n < spec.num_dims:
+        title = f'{title}: the {n} columns of {spec.num_dims:,} with the largest errors'
+    figure.suptitle(drawing.title_of(title, 2.9 * min(n, 3)))
+    return figures.pixels(figure)
+
+
+def relative_errors(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """Returns the mean squared error of each column [columns], relative to its variance."""
+    return ((x - y) ** 2).mean(0) / np.maximum(x.var(0), 1e-12)
+
+
+@figures.style()
+def rows(
+    x: np.ndarray,
+    spec: Spec,
+    title: str,
+    row_names: Names,
+    column_names: Names,
+    among: np.ndarray | None = None,
+) -> Picture:
+    """Returns a heat map of each of the first rows: how its columns change from step to step.
+
+    Values are in standard deviations of each column around its mean, in `among` or else in x.
+    """
+    n, shown = min(len(x), MAX_HEAT_MAPS), min(spec.num_dims, MAX_SHOWN)
+    values = np.asarray(x, np.float64).reshape(len(x), x.shape[1], -1)
+    reference = values.reshape(-1, spec.num_dims) if among is None else drawing.rows_of(among)
+    figure, axes = figures.panels(n, 2, size=(4.6, 1.2 + 0.22 * max(shown, 6)))
+    ticks = np.unique(np.linspace(0, len(column_names) - 1, 4).round().astype(int))
+    for axis, row, row_name in zip(axes, values, row_names, strict=False):
+        image = axis.imshow(
+            standardized(row, reference).T[:shown],
+            cmap=figures.DIVERGING, vmin=-3, vmax=3, aspect='auto', interpolation='nearest',
+        )  # fmt: skip
+        axis.set_yticks(range(shown), [drawing.name(column(spec, i), 18) for i in range(shown)])
+        axis.set_xticks(ticks, [drawing.name(column_names[i], 8) for i in ticks])
+        axis.set_title(drawing.name(row_name))
+    _deviation_bar(figure, image, axes)
+    more = f' (the first {shown} columns)' if shown < spec.num_dims else ''
+    title = drawing.of_first(title + more, n, len(x))
+    figure.suptitle(drawing.title_of(title, 4.6 * min(n, 2)))
+    return figures.pixels(figure)
+
+
+def _deviation_bar(figure, image, axes) -> None:
+    """Draws the scale of colours below the axes."""
+    place = dict(location='bottom', shrink=0.8, aspect=40, pad=0.03)
+    figure.get_layout_engine().set(h_pad=0.08)  # in inches
+    figure.colorbar(image, ax=axes, label='standard deviations from the mean', **place)
+
+
+def standardized(x: np.ndarray, reference: np.ndarray) -> np.ndarray:
+    """Returns x [..., columns] minus the mean of the reference [n, columns], divided by its std."""
+    std = reference.std(0)
+    return (x - reference.mean(0)) / np.where(std > 0, std, 1.0)
+
+
+@figures.style()
+def ranked(
+    x: np.ndarray, captions: Names, spec: Spec, title: str, among: np.ndarray | None = None
+) -> Picture:
+    """Returns a table: an example a line, its caption and its most unusual values.
+
+    A cell's colour is the distance from the column's mean, in standard deviations of `among`.
+    """
+    values = drawing.rows_of(x)[:MAX_ROWS]
+    reference = drawing.rows_of(x if among is None else among)
+    distances = standardized(values, reference)
+    n = min(spec.num_dims, MAX_CELLS)
+    shown = np.sort(np.argsort(-np.abs(distances).mean(0), kind='stable')[:n]).tolist()
+    width = 2.2 + 1.25 * n
+    figure, (axis,) = figures.panels(1, size=(width, 1.3 + 0.32 * len(values)))
+    image = axis.imshow(distances[:, shown], cmap=figures.DIVERGING, vmin=-5, vmax=5, aspect='auto')
+    for (i, j), distance in np.ndenumerate(distances[:, shown]):
+        colour = 'white' if abs(distance) > 3 else 'black'
+        text = f'{values[i, shown[j]]:.4g}'
+        axis.text(j, i, text, ha='center', va='center', color=colour, fontsize=9)
+    axis.set_yticks(range(len(values)), [drawing.name(each) for each in captions[: len(values)]])
+    axis.set_xticks(range(n), [drawing.wrapped(column(spec, i), 13) for i in shown])
+    axis.xaxis.tick_top()
+    axis.tick_params(length=0)
+    axis.spines[:].set_visible(False)
+    _deviation_bar(figure, image, axis)
+    more = f' (the {n} most unusual columns of {spec.num_dims:,})' if n < spec.num_dims else ''
+    title = drawing.of_first(title + more, len(values), len(x))
+    figure.suptitle(drawing.title_of(title, width))
+    return figures.pixels(figure)
+
+
+TABLES = View('tables', False, samples, pairs, rows, ranked)

@@ -1,0 +1,24 @@
+"""Histograms are densities, with bins that fit the values."""
+
+import numpy as np
+import pytest
+
+from atelier.report.views import drawing
+
+
+def test_a_histogram_is_a_density():
+    """Its area is the share of the values that it shows."""
+    from matplotlib.figure import Figure
+
+    x = np.concatenate([np.random.RandomState(0).normal(size=900), np.full(100, 50.0)])
+    axis, edges = Figure().subplots(), np.linspace(-6, 6, 25)
+    drawing.histogram(axis, [drawing.Part('x', x[:, None], 'C0', 0.5)], edges)
+    values, edges, _ = axis.patches[0].get_data()
+    assert np.sum(values * np.diff(edges)) == pytest.approx(0.5 * 0.9)
+    expected, _ = np.histogram(x, edges, density=True)
+    np.testing.assert_allclose(values, 0.45 * expected)
+
+
+def test_levels_have_a_bin_each():
+    edges = drawing.bin_edges(np.array([0.0, 3.0]), -0.2, 3.2, True)
+    np.testing.assert_allclose(edges, [-0.5, 0.5, 1.5, 2.5, 3.5])
