@@ -108,6 +108,9 @@ def loop(
         _bar(config.steps, step) as bar,
     ):
         began_loop = time.perf_counter()
+        for i, member in enumerate(members):
+            if member.lacks_pictures(step):
+                member.draw(program.to_evaluate(program.member(state, i)))
         while active := [i for i, member in enumerate(members) if not member.is_done(step)]:
             began = time.perf_counter()
             state, reports = program.dispatch(state)  # the host waits once per dispatch
@@ -134,7 +137,7 @@ def loop(
                     member.save(program.member(state, i), keep)
             if stop:
                 for member in members:
-                    member.checkpoints.wait()
+                    member.wait()
                 bar.close()
                 log.info(
                     'stopped at step %d and saved a checkpoint; repeat the same command '
@@ -143,7 +146,7 @@ def loop(
                 )
                 raise Stopped(128 + (received or [signal.SIGTERM])[0])
         for member in members:
-            member.checkpoints.wait()
+            member.wait()
     return state
 
 

@@ -8,6 +8,8 @@ import time
 from collections.abc import Iterator
 from typing import Any, BinaryIO
 
+import numpy as np
+
 from atelier import files
 from atelier.errors import UserError, reading, shortened, writing
 from atelier.log import counted, log
@@ -17,6 +19,7 @@ MAX_NAME = 200  # characters of a metric's name, with its group, such as train/
 MAX_METRICS = 5_000  # different metrics of a run
 MAX_WARNINGS = 5  # damaged lines that are named; the others are counted
 MAX_DIGITS = 7  # significant digits of float32; more before the point are printed as 5.025e+22
+MAX_SIDE = 1024  # pixels of a picture's width and height in TensorBoard
 MIN_EXPONENT = -6  # numbers with smaller ones are printed as 1.2e-07
 
 
@@ -62,6 +65,24 @@ class MetricsLog:
                 for name, value in values.items():
                     if math.isfinite(value):
                         self._board.add_scalar(name, value, step)
+
+    def write_picture(self, step: int, name: str, picture: np.ndarray) -> None:
+        """Gives TensorBoard a picture, uint8 [height, width, 1 or 3]; a large one is reduced.
+
+        A thread may write pictures while another writes numbers.
+
+        Raises:
+          UserError: the file cannot be written.
+        """
+        from PIL import Image  # imported here: reading metrics does not need it
+
+        factor = math.ceil(max(picture.shape[:2]) / MAX_SIDE)
+        if factor > 1:
+            flat = picture[..., 0] if picture.shape[-1] == 1 else picture
+            reduced = np.asarray(Image.fromarray(flat).reduce(factor))
+            picture = reduced.reshape(*reduced.shape[:2], picture.shape[-1])
+        with writing(self._path):
+            self._board.add_image(name, picture, step, dataformats='HWC')
 
     def progress(self, step: int) -> dict[str, int | float]:
         """Returns the examples that training has read until `step`, and its seconds until now.
