@@ -18,15 +18,16 @@ from atelier.evaluation.samples.sampling import (
 )
 from atelier.log import log
 from atelier.multihost import processes
-from atelier.report import figures, image_grids, texts
+from atelier.report import figures, texts
 from atelier.report.metrics_log import MetricsLog
 from atelier.report.views.choose import view_of
+from atelier.report.views.image_view import IMAGES
 from atelier.report.views.view import DATA
 from atelier.run.experiment import Run
 from atelier.training.drawing_thread import DrawingThread, DrawingTime
 
-MANY = 1000  # samples of data that are no images: a set of points is drawn, not single ones
-MAX_VALUES = 1_000_000  # of them
+MANY = 1000  # samples of small events that are no images, of which a figure shows the distribution
+MAX_SMALL = 16  # their largest number of values
 GIVE_UP = 60.0  # seconds until a drawing that does not end is left alone
 
 
@@ -148,9 +149,9 @@ class Pictures:
             return None
         spec, n = self._run.data.spec, self._run.config.eval.num_pictures
         key = key_for(state.key, Stream.SAMPLE)
-        if self._compiled.is_text or image_grids.is_image(spec):
+        if self._compiled.is_text or self._compiled.view is IMAGES:
             return {'samples': self._compiled.sample(state, key, n)}
-        n = max(n, min(MANY, MAX_VALUES // spec.num_dims))
+        n = MANY if spec.num_dims <= MAX_SMALL else n
         beside = self._compiled.beside(state, n)
         return {DATA: beside, 'samples': self._compiled.sample(state, key, n)}
 

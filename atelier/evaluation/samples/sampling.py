@@ -16,6 +16,8 @@ from atelier.data.splits import fixed_order
 from atelier.errors import UserError
 from atelier.evaluation.per_example.over_examples import over_examples
 from atelier.report import image_grids
+from atelier.report.views.choose import view_of
+from atelier.report.views.image_view import IMAGES
 from atelier.run.experiment import Run
 
 
@@ -26,7 +28,8 @@ def shows_means(run: Run) -> bool:
     points and tables are compared with the data, so their pictures show draws.
     """
     ability = run.family.ability(Sample)
-    return ability is not None and ability.mean is not None and image_grids.is_image(run.data.spec)
+    has_mean = ability is not None and ability.mean is not None
+    return has_mean and view_of(run.data.spec) is IMAGES
 
 
 def sampler(run: Run, devices: Sequence[jax.Device], means: bool = False) -> Callable:
