@@ -23,6 +23,7 @@ from atelier.core.types import num_parameters
 from atelier.errors import UserError
 from atelier.log import counted, log
 from atelier.multihost import processes
+from atelier.report.metrics_log import board_command
 from atelier.run import data_table, run_folder
 from atelier.run.checkpoint import Memory
 from atelier.run.experiment import Run
@@ -151,7 +152,7 @@ def loop(
 
 
 def announce(run: Run, state: State, num_devices: int) -> None:
-    """Logs the model, the data, the devices and the steps to train."""
+    """Logs the model, the data, the devices, the steps to train, and where to watch them."""
     train = run.config.train
     log.info('%s: %s', run.folder, description(run, state))
     log.info(
@@ -161,6 +162,7 @@ def announce(run: Run, state: State, num_devices: int) -> None:
         state.step,
         train.steps,
     )
+    log.info('to watch: %s', board_command(run.folder))
     warn_of_settings([run.config], int(state.step))
 
 

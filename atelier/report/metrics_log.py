@@ -3,6 +3,7 @@
 import json
 import math
 import pathlib
+import shlex
 import sys
 import time
 from collections.abc import Iterator
@@ -103,6 +104,11 @@ class MetricsLog:
         with writing(self._path):
             self._lines.close()
             self._board.close()
+
+
+def board_command(folder: pathlib.Path) -> str:
+    """Returns the command that shows the curves and pictures of a run or a sweep in TensorBoard."""
+    return f'tensorboard --logdir={shlex.quote(str(folder))}'
 
 
 def read_metrics(folder: pathlib.Path) -> list[dict[str, int | float]]:
