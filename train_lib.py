@@ -23,7 +23,7 @@ from atelier.core.types import num_parameters
 from atelier.errors import UserError
 from atelier.log import counted, log
 from atelier.multihost import processes
-from atelier.report.metrics_log import board_command
+from atelier.report import board
 from atelier.run import data_table, run_folder
 from atelier.run.checkpoint import Memory
 from atelier.run.experiment import Run
@@ -162,7 +162,7 @@ def announce(run: Run, state: State, num_devices: int) -> None:
         state.step,
         train.steps,
     )
-    log.info('to watch: %s', board_command(run.folder))
+    log.info('to watch: %s', board.command(run.folder))
     warn_of_settings([run.config], int(state.step))
 
 

@@ -3,7 +3,6 @@
 import json
 import math
 import pathlib
-import shlex
 import sys
 import time
 from collections.abc import Iterator
@@ -14,13 +13,13 @@ import numpy as np
 from atelier import files
 from atelier.errors import UserError, reading, shortened, writing
 from atelier.log import counted, log
+from atelier.report.board import Board
 
 MAX_LINE = 1 << 20  # bytes
 MAX_NAME = 200  # characters of a metric's name, with its group, such as train/
 MAX_METRICS = 5_000  # different metrics of a run
 MAX_WARNINGS = 5  # damaged lines that are named; the others are counted
 MAX_DIGITS = 7  # significant digits of float32; more before the point are printed as 5.025e+22
-MAX_SIDE = 1024  # pixels of a picture's width and height in TensorBoard
 MIN_EXPONENT = -6  # numbers with smaller ones are printed as 1.2e-07
 
 
@@ -33,16 +32,12 @@ class MetricsLog:
     """
 
     def __init__(self, folder: pathlib.Path, step: int, examples_per_step: int):
-        from tensorboardX import SummaryWriter  # imported here: only training needs it
-
         self._path, self._examples_per_step = folder / 'metrics.jsonl', examples_per_step
         with writing(self._path):
             earlier = _cut_after(self._path, step)
             self._start = time.monotonic() - earlier
             self._lines = self._path.open('a')
-            # absolute, because tensorboardX reads a relative 'gs:a' as an address
-            board = str((folder / 'tensorboard').absolute())
-            self._board = SummaryWriter(board, purge_step=step + 1)
+            self._board = Board(folder / 'tensorboard', step + 1)
 
     def write(self, step: int, values: dict[str, int | float], to_board: bool = True) -> None:
         """Writes one line and, with `to_board`, one TensorBoard point per finite value.
@@ -75,15 +70,8 @@ class MetricsLog:
         Raises:
           UserError: the file cannot be written.
         """
-        from PIL import Image  # imported here: reading metrics does not need it
-
-        factor = math.ceil(max(picture.shape[:2]) / MAX_SIDE)
-        if factor > 1:
-            flat = picture[..., 0] if picture.shape[-1] == 1 else picture
-            reduced = np.asarray(Image.fromarray(flat).reduce(factor))
-            picture = reduced.reshape(*reduced.shape[:2], picture.shape[-1])
-        with writing(self._path):
-            self._board.add_image(name, picture, step, dataformats='HWC')
+        with writing(self._board.folder):
+            self._board.add_picture(name, picture, step)
 
     def progress(self, step: int) -> dict[str, int | float]:
         """Returns the examples that training has read until `step`, and its seconds until now.
@@ -104,11 +92,6 @@ class MetricsLog:
         with writing(self._path):
             self._lines.close()
             self._board.close()
-
-
-def board_command(folder: pathlib.Path) -> str:
-    """Returns the command that shows the curves and pictures of a run or a sweep in TensorBoard."""
-    return f'tensorboard --logdir={shlex.quote(str(folder))}'
 
 
 def read_metrics(folder: pathlib.Path) -> list[dict[str, int | float]]:
