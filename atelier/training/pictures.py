@@ -46,7 +46,7 @@ class CompiledPictures:
         if sample is not None and is_drawn:
             self.sample = sampler(run, devices, means=True) if shows_means(run) else sample
         if self.sample is not sample:
-            log.info('pictures of samples show the mean of x given z; --mode=sample has draws')
+            log.info('pictures of samples show the mean of x given z (x: --mode=sample --draws)')
         self.reconstruct = reconstructor(run, devices) if self.view is not None else None
         self.thread, self.time = DrawingThread(), DrawingTime()
         self.has_said_skipped = False
