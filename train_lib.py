@@ -23,6 +23,7 @@ from atelier.core.types import num_parameters
 from atelier.errors import UserError
 from atelier.log import counted, log
 from atelier.multihost import processes
+from atelier.report import board
 from atelier.run import data_table, run_folder
 from atelier.run.checkpoint import Memory
 from atelier.run.experiment import Run
@@ -108,6 +109,9 @@ def loop(
         _bar(config.steps, step) as bar,
     ):
         began_loop = time.perf_counter()
+        for i, member in enumerate(members):
+            if member.lacks_pictures(step):
+                member.draw(program.to_evaluate(program.member(state, i)))
         while active := [i for i, member in enumerate(members) if not member.is_done(step)]:
             began = time.perf_counter()
             state, reports = program.dispatch(state)  # the host waits once per dispatch
@@ -134,7 +138,7 @@ def loop(
                     member.save(program.member(state, i), keep)
             if stop:
                 for member in members:
-                    member.checkpoints.wait()
+                    member.wait()
                 bar.close()
                 log.info(
                     'stopped at step %d and saved a checkpoint; repeat the same command '
@@ -143,12 +147,12 @@ def loop(
                 )
                 raise Stopped(128 + (received or [signal.SIGTERM])[0])
         for member in members:
-            member.checkpoints.wait()
+            member.wait()
     return state
 
 
 def announce(run: Run, state: State, num_devices: int) -> None:
-    """Logs the model, the data, the devices and the steps to train."""
+    """Logs the model, the data, the devices, the steps to train, and where to watch them."""
     train = run.config.train
     log.info('%s: %s', run.folder, description(run, state))
     log.info(
@@ -158,6 +162,7 @@ def announce(run: Run, state: State, num_devices: int) -> None:
         state.step,
         train.steps,
     )
+    log.info('to watch: %s', board.command(run.folder))
     warn_of_settings([run.config], int(state.step))
 
 

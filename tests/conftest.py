@@ -52,6 +52,18 @@ def legible_figures(monkeypatch):
     monkeypatch.setattr(figures, 'pixels', checked)
 
 
+@pytest.fixture(autouse=True)
+def drawn_pictures(monkeypatch):
+    """An error of the thread that draws in training, else a warning, fails the test."""
+    from atelier.training.drawing_thread import DrawingThread
+
+    errors = []
+    monkeypatch.setattr(DrawingThread, '_warn', lambda self, error: errors.append(error))
+    yield
+    if errors:
+        raise errors[0]
+
+
 @pytest.fixture
 def main():
     """Runs `python main.py ARGUMENTS`, on one device by default; returns the finished process."""

@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+import io
 import pathlib
 
 import jax
@@ -181,4 +182,30 @@ def untimed_lines(folder):
         {name: value for name, value in row.items() if not name.startswith('time/')}
         for row in read_metrics(folder)
         if 'time/steps_per_second' not in row
+    ]
+
+
+def board_events(folder: pathlib.Path) -> list:
+    """All events in TensorBoard's files of a folder, in order."""
+    from tensorboardX.proto.event_pb2 import Event
+
+    events = []
+    for path in sorted(folder.iterdir()):
+        raw, start = path.read_bytes(), 0
+        while start < len(raw):  # length, its checksum, the event, its checksum
+            size = int.from_bytes(raw[start : start + 8], 'little')
+            events.append(Event.FromString(raw[start + 12 : start + 12 + size]))
+            start += size + 16
+    return events
+
+
+def board_pictures(folder: pathlib.Path) -> list:
+    """(name, step, image) of every picture in TensorBoard's files of a folder."""
+    from PIL import Image
+
+    return [
+        (value.tag, event.step, Image.open(io.BytesIO(value.image.encoded_image_string)))
+        for event in board_events(folder)
+        for value in event.summary.value
+        if value.HasField('image')
     ]

@@ -40,6 +40,7 @@ OF_SEVERAL_MODULES = {
     'docs/test_readme',
     'losses/test_every_loss',
     'models/autoregressive/test_conditionals',  # every family that has them
+    'models/test_sample_means',
     'models/classical/test_fitted_runs',
     'models/classical/test_label_prior',  # labels that do not begin with 0
 }

@@ -1,19 +1,16 @@
 """Draws samples from a trained model: an .npz, with a PNG or a .txt."""
 
-import math
-import pathlib
 from typing import Any
 
 import jax
 import numpy as np
 
 from atelier import files
-from atelier.applications import _common, _pictures
+from atelier.applications import _common, _pictures, _sample_pictures
 from atelier.applications._application import DECODE, ENCODE, SAMPLE, Application
 from atelier.core.abilities import LabelPrior, Sample
 from atelier.core.randomness import Stream, key_for
 from atelier.data.classes import described
-from atelier.data.spec import Spec
 from atelier.errors import about
 from atelier.evaluation.codes.prior_draws import WHY_FITTED, decoded_draws, samples_without_data
 from atelier.evaluation.samples.sampling import (
@@ -21,20 +18,26 @@ from atelier.evaluation.samples.sampling import (
     class_labels,
     label_sampler,
     sampler,
+    shows_means,
 )
 from atelier.log import counted, escaped, log
-from atelier.report import image_grids, texts
-from atelier.report.figure_text import figure_text
+from atelier.report import texts
 from atelier.run import restore, result_names
 from atelier.run.experiment import Run
 from atelier.run.restore import TrainedRun
 
 MAX_PRINTED = 5  # texts
-MAX_NAMED = 40  # columns with names below them
 NEEDS = (SAMPLE | ENCODE, SAMPLE | DECODE)
 
 
-def apply(run: Run, num_samples: int = 0, seed: int = 0, labels: str = '') -> np.ndarray:
+def apply(
+    run: Run,
+    num_samples: int = 0,
+    seed: int = 0,
+    labels: str = '',
+    draws: bool = False,
+    format: str = _sample_pictures.GRID,
+) -> np.ndarray:
     """Draws x [num_samples, *event] and writes it to the run's folder `samples`.
 
     The file has the classes of a class-conditional family as `label` [num_samples], also if they
@@ -47,6 +50,9 @@ def apply(run: Run, num_samples: int = 0, seed: int = 0, labels: str = '') -> np
     drawn from its prior or, without a prior, from a Gaussian fitted to its training codes. The
     result is then the mean of x given the code.
 
+    x are draws from p(x). A VAE draws z, then x from p(x | z), whose noise hides what was learned:
+    of images, pictures show the mean of x given the z of each sample, which the file has as `mean`.
+
     Args:
       run: of a family with `sample`, or with `encode` and `decode`.
       num_samples: number of samples; 0: 64, or 1000 of points, values and rows of small tables.
@@ -54,6 +60,8 @@ def apply(run: Run, num_samples: int = 0, seed: int = 0, labels: str = '') -> np
       labels: classes through which the samples cycle, such as '7', '0,1,2' or
         'cat,dog'; 'all' means all classes in the training data; empty: random classes, drawn by the
         model's own p(label) if it has one.
+      draws: whether pictures show x itself.
+      format: 'png' also writes each image as a picture of its own; 'grid' does not.
 
     Raises:
       UserError: a missing checkpoint, a bad option, or labels for a family that is not
@@ -63,17 +71,21 @@ def apply(run: Run, num_samples: int = 0, seed: int = 0, labels: str = '') -> np
     _common.at_least(0, num_samples=num_samples)
     num_samples = num_samples or _pictures.usual_number(run.data.spec)
     _common.check_outputs(run, num_samples=num_samples)
+    _sample_pictures.check_format(format, run.data.spec)
     classes = parse_labels(run, labels)
     label = None if classes is None else np.resize(classes, num_samples)
     if classes is not None and run.data.spec.class_names:
         log.info('classes: %s', described(run.data.spec, classes.tolist()))
     trained = restore.load(run)
     x, origin = compute(trained, num_samples, seed, label)
+    mean = None if draws or not shows_means(run) else means(trained, num_samples, seed, label)
     if label is None:
         label = drawn_labels(trained, num_samples, seed)
-    name = f'seed-{seed}' + _common.changed_options(apply, labels=labels.replace(',', '-'))
-    path = run.folder / 'samples' / f'{name}{result_names.settings_suffix(run)}.npz'
-    files.write_arrays(path, {'x': x, **({} if label is None else {'label': label})})
+    name = _common.changed_options(apply, labels=labels.replace(',', '-'), draws=draws)
+    name = f'seed-{seed}{name}{result_names.settings_suffix(run)}'
+    path = run.folder / 'samples' / f'{name}.npz'
+    arrays = {'x': x, 'label': label, 'mean': mean}
+    files.write_arrays(path, {key: a for key, a in arrays.items() if a is not None})
     log.info(
         '%s drawn from the model of the %s%s: %s',
         counted(num_samples, 'sample'),
@@ -85,9 +97,11 @@ def apply(run: Run, num_samples: int = 0, seed: int = 0, labels: str = '') -> np
         title = f'Samples of {run.folder.name}, {trained.weights}'
         picture = _pictures.of_samples(trained, x, title, label)
         _pictures.save(path.with_suffix('.png'), picture)
-    elif image_grids.is_image(run.data.spec):
-        _save_grid(path.with_suffix('.png'), x, run.data.spec, classes)
-        log.info('figure: %s', path.with_suffix('.png'))
+    elif not texts.is_text(run.data.spec):
+        is_of_means, shown = mean is not None, x if mean is None else mean
+        _sample_pictures.save_grid(path, shown, run.data.spec, classes, is_of_means)
+        if format == _sample_pictures.PNG:
+            _sample_pictures.save_each(path.with_suffix(''), shown, run.data.spec, label)
     if texts.is_text(run.data.spec):
         lines = texts.save(path.with_suffix('.txt'), x, run.data.spec)
         log.info('text: %s', path.with_suffix('.txt'))
@@ -121,20 +135,10 @@ def drawn_labels(trained: TrainedRun, num_samples: int, seed: int) -> np.ndarray
     return labels(trained.state, key, num_samples).astype(np.int32)
 
 
-def _save_grid(path: pathlib.Path, x: np.ndarray, spec: Spec, classes: np.ndarray | None) -> None:
-    """Saves the samples; named classes stand below the columns."""
-    columns = None if classes is None else _columns(len(x), len(classes))
-    image = image_grids.grid(x, spec, columns)
-    if classes is None or not spec.class_names or columns > MAX_NAMED:
-        image_grids.save(path, image)
-        return
-    names = [figure_text(spec.class_name(label)) for label in np.resize(classes, columns).tolist()]
-    image_grids.save_labelled(path, image, 'Samples by class', [''], names)
-
-
-def _columns(n: int, num_labels: int) -> int:
-    """Returns a number of columns for a near-square grid in which each class keeps its columns."""
-    return num_labels * max(1, round(math.sqrt(n) / num_labels))
+def means(trained: TrainedRun, num_samples: int, seed: int, label: np.ndarray | None) -> np.ndarray:
+    """Returns the mean of x given the z of each sample of `compute`, [num_samples, *event]."""
+    key = key_for(jax.random.PRNGKey(seed), Stream.SAMPLE)
+    return sampler(trained.run, trained.devices, means=True)(trained.state, key, num_samples, label)
 
 
 def parse_labels(run: Run, labels: str) -> np.ndarray | None:

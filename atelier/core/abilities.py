@@ -30,11 +30,16 @@ class Sample(NamedTuple):
     is_class_conditional: whether samples can be drawn from a given class.
     labels: (weights, rng) -> the class [local] of each x that `draw` returns without a condition;
       None if it is not known.
+    mean: (weights, rng, condition) -> E[x | z] [local, *event], where z are the latent variables
+      from which `draw` draws x with the same rng: row i belongs to sample i. Pictures show it,
+      because the noise of p(x | z) hides what was learned. None if x is a function of z, or if the
+      family has no latent variables.
     """
 
     draw: Callable[[Weights, Rng, Batch | None], Array]
     is_class_conditional: bool = False
     labels: Callable[[Weights, Rng], Array] | None = None
+    mean: Callable[[Weights, Rng, Batch | None], Array] | None = None
 
 
 class LabelPrior(NamedTuple):

@@ -22,13 +22,13 @@ def is_image(spec: Spec) -> bool:
     return len(shape) == 2 or (len(shape) == 3 and shape[-1] in (1, 3))
 
 
-def shades(x: np.ndarray, spec: Spec) -> np.ndarray:
+def shades(x: np.ndarray, spec: Spec, interval: tuple[float, float] | None = None) -> np.ndarray:
     """Maps events [n, *event] in the data's units to [n, height, width, 1 or 3] in [0, 1].
 
-    Real-valued data are scaled by their smallest and largest value.
+    Real-valued data are scaled by `interval`, by default their smallest and largest value.
     """
     x = np.asarray(x, np.float64).reshape(len(x), *spec.event_shape[:2], -1)
-    low, high = spec.interval or (x.min(), x.max())
+    low, high = spec.interval or interval or (x.min(), x.max())
     return np.clip((x - low) / max(high - low, 1e-12), 0, 1)
 
 

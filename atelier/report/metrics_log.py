@@ -8,9 +8,12 @@ import time
 from collections.abc import Iterator
 from typing import Any, BinaryIO
 
+import numpy as np
+
 from atelier import files
 from atelier.errors import UserError, reading, shortened, writing
 from atelier.log import counted, log
+from atelier.report.board import Board
 
 MAX_LINE = 1 << 20  # bytes
 MAX_NAME = 200  # characters of a metric's name, with its group, such as train/
@@ -29,16 +32,12 @@ class MetricsLog:
     """
 
     def __init__(self, folder: pathlib.Path, step: int, examples_per_step: int):
-        from tensorboardX import SummaryWriter  # imported here: only training needs it
-
         self._path, self._examples_per_step = folder / 'metrics.jsonl', examples_per_step
         with writing(self._path):
             earlier = _cut_after(self._path, step)
             self._start = time.monotonic() - earlier
             self._lines = self._path.open('a')
-            # absolute, because tensorboardX reads a relative 'gs:a' as an address
-            board = str((folder / 'tensorboard').absolute())
-            self._board = SummaryWriter(board, purge_step=step + 1)
+            self._board = Board(folder / 'tensorboard', step + 1)
 
     def write(self, step: int, values: dict[str, int | float], to_board: bool = True) -> None:
         """Writes one line and, with `to_board`, one TensorBoard point per finite value.
@@ -62,6 +61,17 @@ class MetricsLog:
                 for name, value in values.items():
                     if math.isfinite(value):
                         self._board.add_scalar(name, value, step)
+
+    def write_picture(self, step: int, name: str, picture: np.ndarray) -> None:
+        """Gives TensorBoard a picture, uint8 [height, width, 1 or 3]; a large one is reduced.
+
+        A thread may write pictures while another writes numbers.
+
+        Raises:
+          UserError: the file cannot be written.
+        """
+        with writing(self._board.folder):
+            self._board.add_picture(name, picture, step)
 
     def progress(self, step: int) -> dict[str, int | float]:
         """Returns the examples that training has read until `step`, and its seconds until now.

@@ -10,6 +10,7 @@ from ml_collections import ConfigDict
 from atelier.checkout import ConfigFile
 from atelier.errors import UserError, about
 from atelier.log import counted, log
+from atelier.report import board
 from atelier.run.config_values import flatten
 from atelier.run.experiment import Run
 from atelier.sweep import axes as axes_lib
@@ -94,6 +95,7 @@ def train(
     own_programs = programs[index - 1 :: count]
     counts = counted(len(sweep.runs), 'member'), counted(len(programs), 'program')
     log.info('%s: %s, %s', sweep.folder, *counts)
+    log.info('to watch: %s', board.command(sweep.folder))
     if count > 1:
         log.info('shard %d of %d: %s', index, count, counted(sum(map(len, own_programs)), 'member'))
     for runs in own_programs:

@@ -13,6 +13,7 @@ from atelier.run import run_folder
 from atelier.run.checkpoint import Checkpoints, Memory
 from atelier.run.experiment import Run
 from atelier.run.restore import Start
+from atelier.training.pictures import Pictures
 from atelier.training.validation import CompiledValidation, Watch
 
 FIRST_SAVE_SECONDS = 30  # of training, after which an unscheduled checkpoint is saved
@@ -32,6 +33,7 @@ class Member:
         self.checkpoints = Checkpoints(run.folder / 'checkpoints', run_id=run_id)
         self.checkpoints.hold(run.folder, run.folder / 'config.json')
         self._metrics_log: MetricsLog | None = None
+        self._pictures: Pictures | None = None
 
     def begin(self) -> State:
         """Returns the newest saved State, or the initial one.
@@ -63,6 +65,21 @@ class Member:
         self._metrics_log = MetricsLog(self.run.folder, step, examples_per_step)
         self.checkpoints.hold(self.run.folder / 'metrics.jsonl')
         self._watch = Watch(self.run, validation, log_prefix)
+        self._pictures = Pictures(self.run, validation.pictures, self._metrics_log, log_prefix)
+
+    def lacks_pictures(self, step: int) -> bool:
+        """Whether a process was killed after it saved `step` and before it drew its pictures."""
+        return not self.is_done(step) and self._pictures.are_missing(step)
+
+    def draw(self, state: State) -> None:
+        """Starts to draw the pictures of a validation, the last one if the run is done.
+
+        Raises:
+          UserError: the disk is full, or the run folder was deleted, moved or replaced.
+        """
+        step = int(state.step)
+        with self.checkpoints.checked():
+            self._pictures.draw(state, step, is_last=self.is_done(step))
 
     def is_done(self, step: int) -> bool:
         """Whether the run has finished or failed."""
@@ -87,15 +104,36 @@ class Member:
         """
         with self.checkpoints.checked():
             self.memory = self._watch(state, self.memory, self._metrics_log, report)
+        self.draw(state)
 
     def save(self, state: State, keep: bool = True) -> None:
-        """Starts a save like `Checkpoints.save`, but only in the first process."""
+        """Starts a save like `Checkpoints.save`, but only in the first process.
+
+        All earlier pictures exist then. Those of this step are drawn again if the process is killed
+        before they exist; at the last step, no process would.
+        """
         if processes.is_first():
+            step = int(state.step)
+            with self.checkpoints.checked():
+                self._pictures.wait(None if self.is_done(step) else step)
             self.checkpoints.save(state, self.memory, keep)
 
+    def wait(self) -> None:
+        """Waits for the pictures and the save in progress.
+
+        Raises:
+          UserError: one of them could not be written.
+        """
+        if self._pictures:
+            with self.checkpoints.checked():
+                self._pictures.wait()
+        self.checkpoints.wait()
+
     def close(self) -> None:
-        """Waits for the save in progress and closes the files."""
+        """Waits for the pictures and the save in progress, and closes the files."""
         try:
+            if self._pictures:
+                self._pictures.close()
             if self._metrics_log:
                 self._metrics_log.close()
         finally:

@@ -1,4 +1,4 @@
-"""Validation during training: metrics, the best value so far, sample images, warnings."""
+"""Validation during training: metrics, the best value so far, warnings."""
 
 import collections
 import math
@@ -16,18 +16,13 @@ from atelier.evaluation.examples.known_classes import is_known, of_known_classes
 from atelier.evaluation.per_example.over_examples import over_examples, per_dimension
 from atelier.evaluation.samples.features import coordinates
 from atelier.evaluation.samples.neighbours import overlap_metrics
-from atelier.evaluation.samples.sampling import (
-    labels_like,
-    reconstructor,
-    sampler,
-    save_pairs,
-    split_examples,
-)
+from atelier.evaluation.samples.sampling import labels_like, sampler, split_examples
 from atelier.log import log
-from atelier.report import image_grids, texts
+from atelier.report import texts
 from atelier.report.metrics_log import MetricsLog, iterate_validations
 from atelier.run.checkpoint import Memory
 from atelier.run.experiment import Run
+from atelier.training.pictures import CompiledPictures
 
 WATCHED = 500  # largest number of validation examples, and of samples, for the coverage
 NEIGHBOURS = 5
@@ -39,10 +34,10 @@ class CompiledValidation:
     """The functions of a validation, compiled once for all runs of one model on one data set."""
 
     def __init__(self, run: Run, devices: Sequence[jax.Device]):
-        size, is_image = run.config.eval.batch_size, image_grids.is_image(run.data.spec)
+        size = run.config.eval.batch_size
         self.metrics = over_examples(run.family.metrics, run.data, size, devices)
         self.sample = sampler(run, devices) if run.family.ability(Sample) else None
-        self.reconstruct = reconstructor(run, devices) if is_image else None
+        self.pictures = CompiledPictures(run, devices, self.sample)
         self._watched_examples = lambda state: split_examples(run, state, devices, 'valid', WATCHED)
         self._spec = run.data.spec
         self._real: np.ndarray | None = None
@@ -55,7 +50,7 @@ class CompiledValidation:
 
 
 class Watch:
-    """Runs each validation: metrics, the best value so far, sample images, warnings.
+    """Runs each validation: metrics, the best value so far, warnings.
 
     A turn may have an `advise` function. It reads the means of the last 1,000 validations (newest
     last, with the training means of the preceding dispatch) and returns {problem: a warning that
@@ -105,7 +100,6 @@ class Watch:
         self._warn(
             {**means, **{f'train/{k}': float(np.mean(v)) for k, v in (report or {}).items()}}
         )
-        self._save_pictures(state, step)
         if not run.config.train.best_metric:
             return memory
         value = means[run.config.train.best_metric]
@@ -139,23 +133,6 @@ class Watch:
         for problem in warnings.keys() - self._reported:
             log.warning('%s%s', self._log_prefix, warnings[problem])
         self._reported = set(warnings)
-
-    def _save_pictures(self, state: State, step: int) -> None:
-        """Saves samples, from the same noise every time, and reconstructed validation images."""
-        run, spec = self._run, self._run.data.spec
-        folder, n = run.folder / 'samples', run.config.eval.num_pictures
-        key = key_for(state.key, Stream.SAMPLE)
-        if self._validation.sample and image_grids.is_image(spec):
-            image = image_grids.grid(self._validation.sample(state, key, n), spec)
-            image_grids.save(folder / f'samples-{step:07d}.png', image)
-        if self._validation.sample and texts.is_text(spec):
-            texts.save(
-                folder / f'samples-{step:07d}.txt', self._validation.sample(state, key, n), spec
-            )
-        if self._validation.reconstruct:
-            split = {name: array[:n] for name, array in run.data.splits['valid'].items()}
-            pair = self._validation.reconstruct(state, key, split, len(split['x']))
-            save_pairs(folder / f'reconstructions-{step:07d}.png', *pair, spec)
 
 
 def _is_covered(run: Run) -> bool:

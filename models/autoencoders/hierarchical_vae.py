@@ -126,6 +126,10 @@ def hierarchical_vae(
         x_parameters = parameters(weights.params, prior(nets, weights.params, rng.keys))
         return nets.observation.sample(fold_in(rng.keys, 0), x_parameters)  # layer keys start at 1
 
+    def sample_mean(weights, rng, condition):
+        del condition
+        return decode(weights, prior(nets, weights.params, rng.keys))
+
     def log_prob(weights, batch, rng):
         return importance_weighted_log_prob(
             nets,
@@ -150,7 +154,7 @@ def hierarchical_vae(
             nets, infer, weights.params, batch['x'], rng.keys
         ),
         abilities=(
-            Sample(sample),
+            Sample(sample, mean=sample_mean),
             Codes(
                 encode,
                 decode,

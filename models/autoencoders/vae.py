@@ -220,6 +220,9 @@ def vae(
         parameters = decode(nets, weights.params, prior(nets, rng.keys, condition))
         return nets.observation.sample(fold_in(rng.keys, 1), parameters)
 
+    def sample_mean(weights, rng, condition):
+        return mean_of(weights, prior(nets, rng.keys, condition))
+
     def infer(weights, batch, rng):
         return posterior(nets, weights.params, batch)
 
@@ -251,7 +254,7 @@ def vae(
         turns=(game.Turn(('model',), loss, advise=adviser(objective.advice)),),
         metrics=lambda weights, batch, rng: objective.metrics(nets, weights.params, batch, rng),
         abilities=present(
-            Sample(sample, nets.is_conditional, labels),
+            Sample(sample, nets.is_conditional, labels, sample_mean),
             Codes(
                 encode,
                 decode=mean_of,

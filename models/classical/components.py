@@ -28,6 +28,7 @@ class Components(NamedTuple):
       dims], that of the known part only.
     sample: (keys, params, component [batch]) -> x.
     fill: (keys, params, component, x, known) -> x with the unknown part drawn given the known one.
+    mean: (params, component [batch]) -> E[x | component], [batch, dims].
     levels_of: (params, i) -> log p(x_i = level | k), [K, levels]; None for real numbers.
     """
 
@@ -37,6 +38,7 @@ class Components(NamedTuple):
     log_prob: Callable
     sample: Callable
     fill: Callable
+    mean: Callable
     levels_of: Callable | None = None
 
 
@@ -91,5 +93,9 @@ def categorical(levels: int, pseudo_count: float) -> Components:
     def fill(keys, params, component, x: Rows, known: Bool[Array, 'batch dims']) -> Rows:
         return jnp.where(known, x, sample(keys, params, component))
 
+    def mean(params, component: Int[Array, 'batch']) -> Rows:
+        means = jnp.exp(params['log_probs']) @ jnp.arange(levels, dtype=params['log_probs'].dtype)
+        return means[component]
+
     levels_of = lambda params, i: params['log_probs'][:, i]
-    return Components(statistics, summed, maximize, log_prob, sample, fill, levels_of)
+    return Components(statistics, summed, maximize, log_prob, sample, fill, mean, levels_of)

@@ -76,7 +76,7 @@ def diagonal_gaussian(prior: Prior) -> Components:
 
     statistics = lambda x, weights: _moments(x, weights, _squares)
     pooled = lambda stats, shares: _pooled(stats, shares, jnp.square)
-    return Components(statistics, pooled, maximize, log_prob, sample, fill)
+    return Components(statistics, pooled, maximize, log_prob, sample, fill, _mean_of)
 
 
 def full_gaussian(prior: Prior, is_tied: bool = False) -> Components:
@@ -130,7 +130,11 @@ def full_gaussian(prior: Prior, is_tied: bool = False) -> Components:
 
     outer = lambda shift: shift[..., :, None] * shift[..., None, :]
     pooled = lambda stats, shares: _pooled(stats, shares, outer, fold)
-    return Components(statistics, pooled, maximize, log_prob, sample, fill)
+    return Components(statistics, pooled, maximize, log_prob, sample, fill, _mean_of)
+
+
+def _mean_of(params, component: ComponentIndex) -> Rows:
+    return params['mean'][component]
 
 
 def _untied(params) -> tuple[Array, Array]:

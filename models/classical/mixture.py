@@ -69,6 +69,9 @@ def mixture(parts: MixtureParts) -> Family:
     def labels(weights, rng):
         return component_of(parts, weights.params['model'], rng, None)
 
+    def mean(weights, rng, condition):
+        return sample_means(parts, weights.params['model'], rng, condition)
+
     def fill(weights, batch, rng):
         return inpainted(parts, weights.params['model'], batch, rng)
 
@@ -84,7 +87,7 @@ def mixture(parts: MixtureParts) -> Family:
         turns=(fit_turn(estimator, parts.forgetting),),
         metrics=lambda weights, batch, rng: metrics_of(parts, weights.params['model'], batch),
         abilities=present(
-            Sample(draw, parts.is_labelled, labels if parts.is_labelled else None),
+            Sample(draw, parts.is_labelled, labels if parts.is_labelled else None, mean),
             Inpaint(fill),
             LogProb(log_prob_of(parts), 'exact'),
             conditionals(parts),
@@ -243,6 +246,12 @@ def component_of(
     if parts.is_labelled:
         return requested_label(keys, condition, parts.spec, log_prior_of(parts, params))
     return jax.vmap(lambda key: jax.random.categorical(key, params['log_weights']))(keys)
+
+
+def sample_means(parts: MixtureParts, params, rng: Rng, condition: Batch | None):
+    """Returns the mean of x given the component from which `sampled` draws with the same rng."""
+    component = component_of(parts, params, rng, condition)
+    return unscaled(parts.spec, parts.components.mean(params['components'], component))
 
 
 def inpainted(parts: MixtureParts, params, batch: Batch, rng: Rng):

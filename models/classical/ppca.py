@@ -92,6 +92,10 @@ def ppca(parts: PPCAParts) -> Family:
         noise = standard_normal(fold_in(rng.keys, NOISE_DRAW), spec.num_dims)
         return unscaled(spec, mean + jnp.sqrt(weights.params['model']['noise_variance']) * noise)
 
+    def sample_mean(weights, rng, condition):
+        del condition
+        return decode(weights, prior(weights, rng))
+
     def encode(weights, batch, rng):
         return infer(weights, batch, rng)[0]
 
@@ -103,7 +107,7 @@ def ppca(parts: PPCAParts) -> Family:
         turns=(fit_turn(estimator, parts.forgetting),),
         metrics=lambda *arguments: {'log_prob_nats': nats(*arguments)},
         abilities=(
-            Sample(sample),
+            Sample(sample, mean=sample_mean),
             Codes(encode, decode, prior, posterior=infer, dims=(parts.latent_dim,)),
             reconstruct_by_codes(encode, decode),
             Inpaint(inpaint),

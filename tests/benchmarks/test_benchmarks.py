@@ -51,6 +51,7 @@ def output_of(name, *arguments):
             ['--subjects=pixel_transformer', '--side=4', '--batch=2', '--repeats=1'],
             3,
         ),
+        ('picture_cost', [DEBUG, '--steps=20', '--repeats=1'], 4),
         ('matrix_rate', ['--shape=8,8,8', '--matrix_repeats=1'], 1),
     ],
 )

@@ -16,14 +16,27 @@ from atelier.data.splits import fixed_order
 from atelier.errors import UserError
 from atelier.evaluation.per_example.over_examples import over_examples
 from atelier.report import image_grids
+from atelier.report.views.choose import view_of
+from atelier.report.views.image_view import IMAGES
 from atelier.run.experiment import Run
 
 
-def sampler(run: Run, devices: Sequence[jax.Device]) -> Callable:
+def shows_means(run: Run) -> bool:
+    """Whether pictures of samples show the mean of x given its latent variables.
+
+    Those of images do if the family has p(x | z), whose noise hides what was learned. Sets of
+    points and tables are compared with the data, so their pictures show draws.
+    """
+    ability = run.family.ability(Sample)
+    has_mean = ability is not None and ability.mean is not None
+    return has_mean and view_of(run.data.spec) is IMAGES
+
+
+def sampler(run: Run, devices: Sequence[jax.Device], means: bool = False) -> Callable:
     """Returns sample(state, key, n, labels=None) -> x [n, *event].
 
     Sample i depends on (key, i) and labels[i] alone; `labels`, int32 [n], is for class-conditional
-    families.
+    families. With `means`, x is the mean given the latent variables of the sample (`Sample.mean`).
 
     Raises:
       UserError: the family cannot sample.
@@ -34,7 +47,8 @@ def sampler(run: Run, devices: Sequence[jax.Device]) -> Callable:
         )
 
     def draw_samples(weights, batch, rng):
-        return run.family.ability(Sample).draw(weights, rng, batch or None)
+        ability = run.family.ability(Sample)
+        return (ability.mean if means else ability.draw)(weights, rng, batch or None)
 
     data = run.data._replace(preprocess=lambda inputs, keys: inputs)  # labels as they are
     apply = over_examples(draw_samples, data, run.config.eval.batch_size, devices)
@@ -166,17 +180,6 @@ def reconstructor(run: Run, devices: Sequence[jax.Device]) -> Callable | None:
         return batch['x'], run.family.ability(Reconstruct).mean(weights, batch, rng)
 
     return over_examples(reconstruct, run.data, run.config.eval.batch_size, devices)
-
-
-def save_pairs(path: pathlib.Path, x: np.ndarray, reconstruction: np.ndarray, spec) -> None:
-    """Saves a grid with originals in odd rows and their reconstructions below."""
-    columns = min(len(x), 16)
-    num_whole = len(x) // columns * columns
-    rows = [
-        part[:num_whole].reshape(-1, columns, *spec.event_shape) for part in (x, reconstruction)
-    ]
-    paired = np.stack(rows, axis=1).reshape(-1, *spec.event_shape)
-    image_grids.save(path, image_grids.grid(paired, spec, columns))
 
 
 def save_columns(path: pathlib.Path, rows: Sequence[np.ndarray], spec) -> None:

@@ -1,4 +1,6 @@
-"""Files of class-conditional samples."""
+"""Files and pictures of samples: classes, means of x given z, single pictures."""
+
+import csv
 
 import jax
 import numpy as np
@@ -6,10 +8,11 @@ import pytest
 from PIL import Image
 from support import assembled, replaced, with_abilities
 
-from atelier.applications import perform, sample
+from atelier.applications import _sample_pictures, perform, sample
 from atelier.core.abilities import Codes, Sample
 from atelier.core.randomness import Stream, key_for
 from atelier.evaluation.samples.sampling import labels_like, sampler, split_examples
+from atelier.report import image_grids
 from atelier.run import restore
 
 pytestmark = pytest.mark.usefixtures('quick_compilation')
@@ -144,3 +147,95 @@ def test_an_autoencoder_decodes_codes(vae, untrained, tmp_path, caplog, has_prio
 def test_a_family_without_sample_and_decode_is_refused(vae, complaint):
     run = with_abilities(vae, Codes(encode=lambda weights, batch, rng: batch['x']))
     assert 'has no sampler or decoder' in complaint(perform, sample.APPLICATION, run)
+
+
+def grid(x, run):
+    return image_grids.enlarged(image_grids.grid(x, run.data.spec))[..., 0]
+
+
+def with_noise(vae, folder):
+    """A run whose sample i is 7 + i % 2 in every pixel, and whose mean given z is i % 5."""
+    full = lambda values: jax.numpy.ones((len(values), 8, 8, 1)) * values[:, None, None, None]
+    ability = Sample(
+        lambda weights, rng, condition: full(7 + rng.rows % 2),
+        mean=lambda weights, rng, condition: full(rng.rows % 5),
+    )
+    return with_abilities(vae, ability)._replace(folder=folder)
+
+
+def test_pictures_show_means_and_arrays_are_draws(vae, untrained, tmp_path, caplog):
+    run = with_noise(vae, tmp_path)
+    with caplog.at_level('INFO', logger='atelier'):
+        x = sample.apply(run, num_samples=9)
+    assert x[:, 0, 0, 0].tolist() == [7, 8, 7, 8, 7, 8, 7, 8, 7]
+    means = np.arange(9)[:, None, None, None] % 5 * np.ones((9, 8, 8, 1))
+    with np.load(tmp_path / 'samples' / 'seed-0.npz') as file:
+        np.testing.assert_array_equal(file['x'], x)
+        np.testing.assert_array_equal(file['mean'], means)
+    picture = np.asarray(Image.open(tmp_path / 'samples' / 'seed-0.png'))
+    np.testing.assert_array_equal(picture, grid(means, run))
+    assert 'figure (the mean of x given z of each sample; x itself: --draws)' in caplog.text
+
+
+def test_draws_are_shown_on_request(vae, untrained, tmp_path):
+    run = with_noise(vae, tmp_path)
+    x = sample.apply(run, num_samples=9, draws=True)
+    (path,) = (tmp_path / 'samples').glob('*.png')
+    assert path.name == 'seed-0-draws-True.png'
+    np.testing.assert_array_equal(np.asarray(Image.open(path)), grid(x, run))
+    with np.load(path.with_suffix('.npz')) as file:
+        assert set(file) == {'x'}
+
+
+def test_each_sample_is_a_picture_of_its_own(vae, untrained, tmp_path):
+    """Names sort; the pictures are those of the grid, and an earlier command leaves none."""
+    run = with_noise(vae, tmp_path)
+    sample.apply(run, num_samples=12, format='png')
+    folder = tmp_path / 'samples' / 'seed-0'
+    (folder / 'notes.txt').write_text('mine')
+    sample.apply(run, num_samples=3, format='png')
+    names = ['000000.png', '000001.png', '000002.png', 'notes.txt']
+    assert sorted(path.name for path in folder.iterdir()) == names
+    for i, name in enumerate(names[:3]):
+        picture = np.asarray(Image.open(folder / name))
+        assert picture.shape == (8, 8)
+        assert (picture == round(255 * i / 16)).all()
+    assert (tmp_path / 'samples' / 'seed-0.png').exists()
+
+
+def test_classes_of_single_pictures_are_in_a_table(run):
+    named = with_names(run, 'cat', 'dog', *'cdefghij')
+    sample.apply(named, num_samples=3, labels='dog,cat', format='png')
+    (path,) = (run.folder / 'samples').glob('*/labels.csv')
+    rows = [*csv.DictReader(path.open())]
+    assert [row['file'] for row in rows] == ['000000.png', '000001.png', '000002.png']
+    assert [row['label_name'] for row in rows] == ['dog', 'cat', 'dog']
+
+
+def test_only_so_many_single_pictures_are_written(vae, untrained, tmp_path, monkeypatch, caplog):
+    """It is said. Real-valued images are scaled by all samples, however few are written at once."""
+    monkeypatch.setattr(_sample_pictures, 'MAX_SINGLE', 5)
+    monkeypatch.setattr(_sample_pictures, 'AT_ONCE', 2)
+    run = with_noise(vae, tmp_path)
+    spec = run.data.spec._replace(levels=None)
+    run = run._replace(data=run.data._replace(spec=spec))
+    with caplog.at_level('INFO', logger='atelier'):
+        sample.apply(run, num_samples=9, format='png')
+    folder = tmp_path / 'samples' / 'seed-0'
+    values = [np.asarray(Image.open(path)).max() for path in sorted(folder.iterdir())]
+    assert values == [0, 64, 128, 191, 255]
+    assert '5 pictures of 9 samples: ' in caplog.text
+
+
+@pytest.mark.parametrize(
+    ('name', 'argument', 'value', 'message'),
+    [
+        ('ppca', 'moons,debug', 'png', 'the data are not images'),
+        ('vae', 'digits,debug', 'PNG', '--format=PNG: choose one of grid, png'),
+    ],
+)
+def test_single_pictures_that_cannot_be_are_refused(
+    tmp_path, untrained, complaint, name, argument, value, message
+):
+    run = assembled(tmp_path, name, argument)
+    assert message in complaint(sample.apply, run, format=value)
