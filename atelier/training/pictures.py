@@ -10,6 +10,7 @@ import numpy as np
 
 from atelier.core.game import State
 from atelier.core.randomness import Stream, key_for
+from atelier.evaluation.curves import plot_curves, read_curves
 from atelier.evaluation.samples.sampling import (
     reconstructor,
     sampler,
@@ -28,6 +29,7 @@ from atelier.training.drawing_thread import DrawingThread, DrawingTime
 
 MANY = 1000  # samples of small events that are no images, of which a figure shows the distribution
 MAX_SMALL = 16  # their largest number of values
+MIN_VALIDATIONS = 3  # of a curve: one or two points are none
 GIVE_UP = 60.0  # seconds until a drawing that does not end is left alone
 
 
@@ -65,8 +67,8 @@ class Pictures:
 
     Arrays are computed between two dispatches, copied to the host, and drawn in a thread. If a
     drawing is slow, it is left out when pictures would take too much of the training
-    (`DrawingTime`). The pictures of the last validation are always drawn. TensorBoard gets all
-    pictures too.
+    (`DrawingTime`). The pictures of the last validation are always drawn, and the curves of all
+    validations with them. TensorBoard gets the samples and reconstructions too.
     """
 
     def __init__(
@@ -86,16 +88,21 @@ class Pictures:
         """
         self.wait()
         compiled = self._compiled
-        if not (compiled.sample or compiled.reconstruct) or not (is_last or self._is_due()):
+        has_pictures = bool(compiled.sample or compiled.reconstruct)
+        if not is_last and not (has_pictures and self._is_due()):
             return
         began = time.monotonic()
         samples, pair = self._samples(state), self._pair(state)
         before = time.monotonic() - began
+        # of a sweep, as many members have curves as there is time for
+        has_curves = is_last and (not self._log_prefix or compiled.time.allows_one_more())
 
         def draw():
             began = time.monotonic()
             try:
                 self._save(step, samples, pair)
+                if has_curves:
+                    save_curves(self._run.folder)
             finally:
                 compiled.time.add(before + time.monotonic() - began)
 
@@ -165,7 +172,7 @@ class Pictures:
     def _save(self, step: int, samples: dict | None, pair: tuple | None) -> None:
         """Draws and writes; runs in the thread, so it sees arrays of the host only."""
         view, spec = self._compiled.view, self._run.data.spec
-        if self._compiled.is_text:
+        if self._compiled.is_text and samples is not None:
             texts.save(self._path('samples', step), samples['samples'], spec)
             return
         if samples is not None:
@@ -186,3 +193,14 @@ class Pictures:
     def _path(self, name: str, step: int) -> pathlib.Path:
         ending = 'txt' if self._compiled.is_text else 'png'
         return self._run.folder / 'samples' / f'{name}-{step:07d}.{ending}'
+
+
+def save_curves(folder: pathlib.Path) -> None:
+    """Draws the validations of a run as `curves.png`, if there are at least `MIN_VALIDATIONS`.
+
+    Raises:
+      UserError: the file cannot be written.
+    """
+    read = read_curves(folder)
+    if any(len(curve.points()) >= MIN_VALIDATIONS for curve in read.curves.values()):
+        plot_curves({folder.name: read}, folder / 'curves.png')

@@ -15,13 +15,15 @@ from jaxtyping import Array, Float, Int
 
 from atelier.core.abilities import (
     Classify,
-    Components as MixtureComponents,
     Conditionals,
     Inpaint,
     LabelPrior,
     LogProb,
     PerExample,
     Sample,
+)
+from atelier.core.abilities import (
+    Components as MixtureComponents,
 )
 from atelier.core.family import Family, present
 from atelier.core.randomness import Rng, fold_in

@@ -194,3 +194,15 @@ def test_the_board_has_the_pictures(tmp_path):
     for name, _, image in found:
         shown = Image.open(run.folder / 'samples' / f'{name}-0000010.png')
         np.testing.assert_array_equal(np.asarray(image), np.asarray(shown))
+
+
+def test_a_run_of_three_validations_has_its_curves(tmp_path):
+    """They are drawn at the end; one or two points are no curve, and have no picture."""
+    short, long = (
+        assembled(tmp_path / name, 'vae', **{**STEPS, 'train__steps': steps})
+        for name, steps in (('short', 20), ('long', 30))
+    )
+    train_lib.train(short, ONE)
+    train_lib.train(long, ONE)
+    assert not (short.folder / 'curves.png').exists()
+    assert np.asarray(Image.open(long.folder / 'curves.png')).shape[1] <= 1300
