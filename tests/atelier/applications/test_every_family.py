@@ -36,6 +36,7 @@ OPTIONS = {  # as small as possible, for speed
     'saliency': dict(num_images=2),
     'samplers': dict(samplers='ddim:2,heun:2', num_samples=2),
     'score': {},
+    'structure': dict(num_images=2, num_codes=2),
     'trajectory': dict(num_samples=2, num_points=2),
     'traverse': dict(num_dims=2, num_points=2),
 }
