@@ -180,12 +180,15 @@ class LogProb(NamedTuple):
     budget: how much computation the value takes, such as 'k = 500' (importance samples) or '100
       times' (diffusion times).
     coarser: `nats` with half as many integration steps; None if the value takes no such steps.
+    by_value: (weights, batch, rng) -> [local, *event], the terms of `nats`: log p of each value of
+      x given those before it, 0 for values that are not scored. None if it has no such terms.
     """
 
     nats: PerExample
     kind: Literal['exact', 'lower bound', 'estimate']
     budget: str = ''
     coarser: PerExample | None = None
+    by_value: PerExample | None = None
 
     @property
     def description(self) -> str:
