@@ -1,4 +1,4 @@
-"""Animates samples during training, sampling step by step, or a walk through latent space."""
+"""Animates training, sampling step by step, or a walk through latent space."""
 
 import pathlib
 import re
