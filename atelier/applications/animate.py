@@ -68,8 +68,8 @@ def apply(
     model's estimate of x from it.
 
     `walk` decodes closed paths through latent space. Each path visits `num_codes` codes and returns
-    to the first; between two codes it is the arc of --mode=interpolate. The codes are those of
-    random test examples or, without an encoder, those that `sample` draws with this seed.
+    to the first; between two codes it is an arc whose distance from 0 changes evenly. The codes are
+    those of random test examples or, without an encoder, those that `sample` draws with this seed.
 
     Args:
       run: of a family with `sample`, `reconstruct`, `trajectory` or `decode`.
@@ -222,8 +222,8 @@ def closed(
 ) -> Float[np.ndarray, 'walks num_points latent']:
     """Returns evenly spaced points of closed paths that visit the stops in order.
 
-    Between two stops the path is an arc in the first `dims` dimensions (`interpolate.spherical`)
-    and a line in the others. The last point is one step before the first.
+    Between two stops the path is an `arc` in the first `dims` dimensions and a line in the others.
+    The last point is one step before the first.
     """
     walks, num_stops, latent = stops.shape
     codes = np.empty((walks, num_points, latent), np.float32)
@@ -234,9 +234,24 @@ def closed(
         for codes_of_walk, each in zip(codes, np.asarray(stops, np.float64), strict=True):
             a, b = each[i], each[(i + 1) % num_stops]
             points = interpolate.linear(a, b, t)
-            points[:, :dims] = interpolate.spherical(a[:dims], b[:dims], t)
+            points[:, :dims] = arc(a[:dims], b[:dims], t)
             codes_of_walk[first == i] = points
     return codes
+
+
+def arc(
+    a: Float[np.ndarray, 'latent'], b: Float[np.ndarray, 'latent'], t: Float[np.ndarray, 'points']
+) -> Float[np.ndarray, 'points latent']:
+    """Returns points on the way from a to b that turns evenly and whose length changes evenly.
+
+    It is `interpolate.spherical` if a and b are equally long. That path leaves the codes of a prior
+    if they are not and point in nearly opposite directions, as often in two dimensions.
+    """
+    lengths = np.linalg.norm(a), np.linalg.norm(b)
+    if min(lengths) == 0:
+        return interpolate.linear(a, b, t)
+    length = (1 - t) * lengths[0] + t * lengths[1]
+    return length[:, None] * interpolate.spherical(a / lengths[0], b / lengths[1], t)
 
 
 def reads(run: Run, **options: Any) -> str:

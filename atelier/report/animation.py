@@ -4,6 +4,7 @@ A picture is an array, uint8 [height, width, 1 or 3], as in `atelier.report.figu
 """
 
 import functools
+import io
 import math
 import os
 import pathlib
@@ -22,8 +23,8 @@ from atelier.report import figures
 MAX_FRAMES = 300
 MAX_SIDE = 1200  # pixels: larger pictures are reduced
 MAX_PIXELS = 1 << 27  # of all frames; in colour they take 400 megabytes
-COLOURS = 256  # of the palette of a GIF
-GREYS = 64  # of a GIF without colours: half the bytes of 256
+PALETTES = ((64, 256), (24, 64))  # greys, or colours, of a GIF; the second if it is large
+LARGE = 1_000_000  # bytes of a GIF
 NEAR = 8  # levels: a channel this close to its end gets the end
 PALETTE_FRAMES = 12  # from which the palette is chosen
 HOLD = 1.5  # seconds for which the last frame stands
@@ -72,36 +73,41 @@ def save_gif(
 ) -> None:
     """Writes pictures of one size as a GIF that repeats, with one palette for all frames.
 
+    A GIF of more than `LARGE` bytes is coded again, with fewer colours.
+
     Raises:
       UserError: the file cannot be written.
     """
-    images = _paletted(frames)
-    durations = [round(1000 / frames_per_second)] * len(images)
+    durations = [round(1000 / frames_per_second)] * len(frames)
     durations[-1] = max(durations[-1], round(1000 * hold))
+    for sizes in PALETTES:
+        coded = _gif(_paletted(frames, *sizes), durations)
+        if len(coded) <= LARGE:
+            break
     with files.whole(path) as file:
-        images[0].save(
-            file,
-            'GIF',
-            save_all=True,
-            append_images=images[1:],
-            duration=durations,
-            loop=0,
-            optimize=True,
-        )
+        file.write(coded)
 
 
-def _paletted(frames: Sequence[np.ndarray]) -> list:
-    """Returns images of Pillow with one palette: `GREYS` greys, or colours of all frames."""
+def _gif(images: list, durations: list[int]) -> bytes:
+    """Returns the GIF of images of Pillow, each shown for its milliseconds."""
+    options = dict(save_all=True, append_images=images[1:], loop=0, optimize=True)
+    file = io.BytesIO()
+    images[0].save(file, 'GIF', duration=durations, **options)
+    return file.getvalue()
+
+
+def _paletted(frames: Sequence[np.ndarray], num_greys: int, num_colours: int) -> list:
+    """Returns images of Pillow with one palette: even greys, or colours of all frames."""
     from PIL import Image  # imported here: a run without pictures does not need it
 
     if all((frame == frame[..., :1]).all() for frame in frames):
-        greys = np.linspace(0, WHITE, GREYS).round().astype(np.uint8)
-        nearest = np.linspace(0, GREYS - 1, WHITE + 1).round().astype(int)
+        greys = np.linspace(0, WHITE, num_greys).round().astype(np.uint8)
+        nearest = np.linspace(0, num_greys - 1, WHITE + 1).round().astype(int)
         return [Image.fromarray(greys[nearest[frame[..., 0]]]) for frame in frames]
     chosen = [frames[i] for i in evenly(len(frames), PALETTE_FRAMES)]
     several = Image.fromarray(np.concatenate([_coloured(frame) for frame in chosen]))
     plain = Image.Dither.NONE  # dots of dithering flicker, and they make the file larger
-    found = several.quantize(COLOURS, Image.Quantize.MEDIANCUT, dither=plain)
+    found = several.quantize(num_colours, Image.Quantize.MEDIANCUT, dither=plain)
     colours = np.array(found.getpalette())
     # Pillow takes a colour close to the nearest one, so white needs a place of its own
     colours[colours > WHITE - NEAR] = WHITE

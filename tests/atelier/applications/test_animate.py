@@ -94,6 +94,21 @@ def test_a_walk_visits_its_codes_and_is_closed():
     np.testing.assert_allclose(codes, [expected, 2 * expected], atol=1e-6)
 
 
+@pytest.mark.parametrize('degrees', [30, 90, 179])
+def test_an_arc_turns_and_grows_evenly(degrees):
+    """Nearly opposite codes of different lengths stay between their lengths."""
+    angle, t = np.deg2rad(degrees), np.linspace(0, 1, 7)
+    points = animate.arc(np.array([2.0, 0]), 5 * np.array([np.cos(angle), np.sin(angle)]), t)
+    np.testing.assert_allclose(np.linalg.norm(points, axis=1), 2 + 3 * t, rtol=1e-9)
+    turned = np.arctan2(points[:, 1], points[:, 0])
+    np.testing.assert_allclose(turned, t * angle, atol=1e-9)
+
+
+def test_from_the_origin_an_arc_is_a_line():
+    t = np.linspace(0, 1, 3)
+    np.testing.assert_allclose(animate.arc(np.zeros(2), np.ones(2), t), t[:, None] * np.ones(2))
+
+
 def test_the_class_at_the_end_of_a_code_changes_linearly():
     stops = np.array([[[1.0, 0, 1, 0], [0, 1, 0, 1]]])
     codes = animate.closed(stops, 8, dims=2)[0]

@@ -47,6 +47,15 @@ def test_white_stays_white_among_many_colours(tmp_path, no_ffmpeg):
     assert (written[0, :10] == 255).all() and (written[0, 10:20] == 0).all()
 
 
+def test_a_large_gif_has_fewer_colours(tmp_path, monkeypatch, no_ffmpeg):
+    frames = [np.arange(256, dtype=np.uint8).reshape(16, 16, 1)] * 2
+    animation.save(tmp_path / 'a.gif', frames, 5)
+    monkeypatch.setattr(animation, 'LARGE', 100)
+    animation.save(tmp_path / 'b.gif', frames, 5)
+    numbers = [len(np.unique(read(tmp_path / name)[0])) for name in ('a.gif', 'b.gif')]
+    assert numbers == [64, 24]
+
+
 def test_smaller_frames_stand_in_the_middle_of_white(tmp_path, no_ffmpeg):
     animation.save(tmp_path / 'a.gif', [GREY[0], np.zeros((8, 10, 1), np.uint8)], 5)
     written, _, _ = read(tmp_path / 'a.gif')
