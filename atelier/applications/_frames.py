@@ -7,17 +7,12 @@ import numpy as np
 from atelier.data.spec import Spec
 from atelier.report import animation, figures, image_grids
 from atelier.report.figure_text import figure_text
+from atelier.report.views import drawing
 from atelier.report.views.choose import view_of
 
 MIN_WIDTH = 260  # of a grid of images, in pixels
 WIDTH, ABOVE = 3.6, 0.9  # of a plot of points, and of what is above and below it, in inches
-MARGIN = 0.05  # of the range of points, on each side
 Picture = np.ndarray  # uint8 [height, width, 1 or 3]
-
-
-def can_draw(spec: Spec) -> bool:
-    """Whether `pictures` draws data of this kind."""
-    return view_of(spec) is not None or spec.event_shape == (2,)
 
 
 def pictures(sets: Mapping[str, np.ndarray], spec: Spec, captions: Sequence[str]) -> list[Picture]:
@@ -25,7 +20,7 @@ def pictures(sets: Mapping[str, np.ndarray], spec: Spec, captions: Sequence[str]
 
     Args:
       sets: {name: x [n, frames, *event]} in the data's units.
-      spec: of data that `can_draw` accepts.
+      spec: of the data, which are no text.
       captions: text below each frame.
     """
     if image_grids.is_image(spec):
@@ -54,7 +49,7 @@ def _images(x: np.ndarray, spec: Spec, name: str) -> list[Picture]:
 @figures.style()
 def _points(sets: Mapping[str, np.ndarray], captions: Sequence[str]) -> list[Picture]:
     """Returns scatter plots, one panel a set, with the same axes in all frames."""
-    low, high = _limits(np.concatenate([x.reshape(-1, 2) for x in sets.values()]))
+    low, high = drawing.frame({name: x.reshape(-1, 2) for name, x in sets.items()})
     width, height = high - low
     size = (WIDTH, WIDTH * min(max(height / width, 0.5), 1.5) + ABOVE)
     figure, axes = figures.panels(len(sets), size=size)
@@ -71,10 +66,3 @@ def _points(sets: Mapping[str, np.ndarray], captions: Sequence[str]) -> list[Pic
         drawn.append(animation.reduced(figures.pixels(figure), len(captions)))
         figure.set_layout_engine('none')  # the first frame's stays: nothing moves
     return drawn
-
-
-def _limits(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Returns the smallest and the largest value on each axis, with a margin; ignores outliers."""
-    low, high = np.quantile(x[np.isfinite(x).all(1)], [0.001, 0.999], axis=0)
-    margin = MARGIN * np.maximum(high - low, 1e-6)
-    return low - margin, high + margin

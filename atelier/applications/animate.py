@@ -129,8 +129,6 @@ def _check(run: Run, of: str) -> None:
             f'--of={of}: the model of {run.folder} has no {" and no ".join(missing)}: choose '
             f'--of={" or --of=".join(fits)}'
         )
-    if of != 'training' and not _frames.can_draw(run.data.spec):
-        raise UserError(f'--of={of}: there are no pictures of {run.data.name}')
 
 
 def training(run: Run, most: int) -> tuple[Arrays, Pictures]:

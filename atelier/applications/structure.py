@@ -7,10 +7,11 @@ import jax
 import numpy as np
 from jaxtyping import Int
 
-from atelier.applications import _codebook_figure, _common, _tree_figure
+from atelier.applications import _codebook_figure, _common, _means_figure, _tree_figure
 from atelier.applications._application import Application, Need, needs
 from atelier.core.abilities import Components, DependenceTree
 from atelier.core.family import Family, codes_of
+from atelier.data import kinds
 from atelier.evaluation.codes.encoding import decoded, encoded, tokens
 from atelier.log import counted, listed, log
 from atelier.report import figures
@@ -34,7 +35,8 @@ def apply(run: Run, num_images: int = 8, num_codes: int = 16) -> dict[str, np.nd
     A Chow-Liu tree: each dimension with its parent, and their mutual information under the model.
     Over the pixels of images the edges lie on the grid; other data have a tree in layers.
 
-    A mixture, or naive Bayes: the weight and the mean of each component, or of each class.
+    A mixture, or naive Bayes: the weight and the mean of each component, or of each class. Means of
+    tables have no figure.
 
     A codebook: how often each code is used in the test split, the perplexity exp(H) of this use,
     test images with the maps of their codes and their reconstructions, and what the most used
@@ -105,20 +107,27 @@ def _mixture(trained: TrainedRun) -> dict[str, np.ndarray]:
     arrays = {'weight': weight, 'mean': mean}
     path = _common.save(trained, 'structure', arrays)
     log.info('%s of the model of the %s', counted(len(weight), 'component'), trained.weights)
-    if view_of(spec) is None:
-        return arrays
     shown = np.arange(len(weight))
     if not components.are_classes:
         shown = np.argsort(-weight, kind='stable')
     shown = shown[weight[shown] > 0][:MAX_COMPONENTS]
-    names = [f'{spec.class_name(k)}: ' if components.are_classes else '' for k in shown.tolist()]
-    captions = [f'{name}{weight[k]:.3f}' for name, k in zip(names, shown, strict=True)]
+    names = [spec.class_name(k) if components.are_classes else '' for k in shown.tolist()]
     which = 'classes' if components.are_classes else 'components'
     if len(shown) < len(weight):
         which = f'{len(shown)} {which} (of {len(weight)})'
     title = f'Means and weights of the {which}'
-    figures.save_picture(path, view_of(spec).ranked(mean[shown], captions, spec, title))
-    log.info('figure: %s', path)
+    if _means_figure.can_draw(spec):
+        means = _means_figure.figure(mean[shown], weight[shown], names, spec, title)
+        _common.draw_figure(path, means)
+    elif kinds.kind_of(spec) in (kinds.IMAGES, kinds.SIGNALS):
+        captions = [
+            f'{name}: {w:.3f}' if name else f'{w:.3f}'
+            for name, w in zip(names, weight[shown], strict=True)
+        ]
+        figures.save_picture(path, view_of(spec).ranked(mean[shown], captions, spec, title))
+        log.info('figure: %s', path)
+    else:
+        log.info('no figure: means are drawn of images, signals, points of a plane and values')
     return arrays
 
 

@@ -3,10 +3,9 @@
 import numpy as np
 import pytest
 from PIL import Image
-from support import assembled, with_abilities
+from support import assembled
 
 from atelier.applications import _frames, animate, interpolate, perform, sample
-from atelier.core.abilities import Codes
 from atelier.data.spec import Spec
 
 pytestmark = pytest.mark.usefixtures('quick_compilation', 'untrained')
@@ -195,9 +194,8 @@ def test_texts_and_classifiers_are_refused(tmp_path, complaint):
     assert 'has no sampler or reconstruction or sampling trajectory or decoder' in line
 
 
-def test_data_without_pictures_are_refused(vae, complaint):
-    spec = vae.data.spec._replace(event_shape=(3, 2, 2, 2), levels=None)
-    codes = Codes(decode=lambda weights, z: z, prior=lambda weights, rng: rng.keys)
-    run = with_abilities(vae, codes)
-    run = run._replace(data=run.data._replace(spec=spec))
-    assert 'there are no pictures of' in complaint(animate.apply, run, of='walk')
+@pytest.mark.parametrize('shape', [(1,), (5,), (30, 1)])
+def test_values_tables_and_signals_have_frames(shape):
+    x = np.random.default_rng(0).normal(size=(20, 2, *shape))
+    frames = _frames.pictures({'': x}, Spec(shape, None, None), ['step 1', 'step 2'])
+    assert len(frames) == 2 and all(frame.ndim == 3 for frame in frames)

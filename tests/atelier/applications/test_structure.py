@@ -10,7 +10,7 @@ from figure_checks import check_texts
 from sklearn.metrics import mutual_info_score
 from support import assembled, with_abilities
 
-from atelier.applications import _tree_figure, perform, structure
+from atelier.applications import _means_figure, _tree_figure, perform, structure
 from atelier.core.abilities import Codes, Components, DependenceTree, Tokens
 from atelier.data.spec import Spec
 
@@ -193,6 +193,29 @@ def test_components_are_drawn_by_weight(vae, tmp_path, is_labelled, monkeypatch)
     by_weight = ['0.500', '0.200', '0.125', '0.100', '0.075']
     assert captions == (by_class if is_labelled else by_weight)
     assert all((tmp_path / path).exists() for path in PATHS)
+
+
+@pytest.mark.parametrize('shape', [(), (1,), (2,)])
+@pytest.mark.parametrize('are_classes', [False, True])
+def test_means_of_values_and_points_have_their_weights(shape, are_classes):
+    """Heights of lines and areas of discs are proportional to the weights."""
+    mean, weight = np.arange(3.0 * np.prod(shape)).reshape(3, *shape), np.array([0.5, 0.3, 0.2])
+    names = ['$a$', 'b', 'c'] if are_classes else [''] * 3
+    figure = _means_figure.figure(mean, weight, names, Spec(shape, None, None), 'title')
+    check_texts(figure)
+    drawn = figure.axes[0].collections[0]
+    if shape == (2,):
+        np.testing.assert_allclose(drawn.get_sizes() / drawn.get_sizes()[0], weight / 0.5)
+    else:
+        heights = [segment[1, 1] for segment in drawn.get_segments()]
+        np.testing.assert_allclose(heights, weight)
+
+
+def test_means_of_a_table_have_no_figure(vae, tmp_path, caplog):
+    caplog.set_level('INFO')
+    ability = Components(None, False, lambda weights: (jnp.ones(1), jnp.zeros((1, 7))))
+    structure.apply(of_spec(vae, Spec((7,), None, None), ability, folder=tmp_path))
+    assert 'no figure' in caplog.text and not (tmp_path / PATHS[1]).exists()
 
 
 def test_models_without_a_structure_are_refused(vae, complaint):
