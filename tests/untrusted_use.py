@@ -38,12 +38,16 @@ RUNS = {  # folder: config; together their families fit every application
     'super_resolution': 'super_resolution.py:digits,debug',
 }
 OF = {  # application: the run that it is tried on; all others: the VAE
-    **dict.fromkeys(('classify', 'saliency', 'compress', 'decompress'), 'naive_bayes'),
+    **dict.fromkeys(('classify', 'saliency', 'compress', 'decompress', 'structure'), 'naive_bayes'),
     **dict.fromkeys(('samplers', 'trajectory'), 'diffusion'),
     'text': 'markov',
     'super_resolve': 'super_resolution',
 }
-OPTIONS = {'samplers': ['--samplers=ddim:2'], 'compress': ['--num_images=8']}  # for speed
+OPTIONS = {  # for speed
+    'animate': ['--of=walk', '--frames=2'],
+    'compress': ['--num_images=8'],
+    'samplers': ['--samplers=ddim:2'],
+}
 
 
 def command(*arguments: str) -> str:

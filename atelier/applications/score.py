@@ -4,20 +4,25 @@ from typing import Any
 
 import numpy as np
 
-from atelier.applications import _common
+from atelier.applications import _common, _text_figure
 from atelier.applications._application import CLASSIFY, LOG_PROB, RECONSTRUCT, Application
 from atelier.core.abilities import LogProb
+from atelier.data.text import decode
 from atelier.evaluation.evaluate import condition_suffix, density_suffix, summary
 from atelier.evaluation.examples.anomaly_score import description_of, weighting_of
+from atelier.evaluation.examples.given import SPLIT_SUFFIX
 from atelier.evaluation.examples.known_classes import of_known_classes
-from atelier.evaluation.examples.scores import has_inputs, scores
+from atelier.evaluation.examples.scores import has_inputs, over_test, scores
 from atelier.log import counted, log
+from atelier.report import texts
+from atelier.report.figure_text import figure_text
 from atelier.report.metrics_log import plus_minus
 from atelier.run import restore
 from atelier.run.experiment import Run
 from atelier.run.restore import TrainedRun
 
 NEEDS = (LOG_PROB | RECONSTRUCT | CLASSIFY,)
+MAX_CHARACTERS = 1 << 24  # of the windows whose nats by character are kept: 64 megabytes
 
 
 def apply(run: Run) -> dict[str, np.ndarray]:
@@ -37,6 +42,9 @@ def apply(run: Run) -> dict[str, np.ndarray]:
       family has of: log_prob_nats [n], bits_per_dim [n] (nats_per_character and bits_per_character
       of text, neither of real values), log_prob_error_nats [n], half_squared_error [n], predicted
       [n] and confidence [n].
+      Of a text also text [n], the windows, and character_nats [n, length], -log p of each of their
+      characters, 0 where it is not scored; a figure shows the least and the most likely windows or,
+      of a file of yours, its beginning.
 
     Raises:
       UserError: a missing checkpoint, or no examples.
@@ -51,9 +59,39 @@ def apply(run: Run) -> dict[str, np.ndarray]:
         'kinds': _kinds(run, values),
         'means': {name: summary(value) for name, value in values.items() if name != 'predicted'},
     }
-    _common.save(trained, 'score', arrays, results, [*arrays])
+    characters = _characters(trained)
+    path = _common.save(trained, 'score', {**arrays, **characters}, results, [*arrays])
     _log(trained, results)
-    return arrays
+    if characters:
+        _common.draw_figure(path, _figure(run, **characters))
+    return {**arrays, **characters}
+
+
+def _characters(trained: TrainedRun) -> dict[str, np.ndarray]:
+    """Returns 'text' [n] and 'character_nats' [n, length] of a language model, else nothing."""
+    run, log_prob = trained.run, trained.run.family.ability(LogProb)
+    if not texts.is_text(run.data.spec) or log_prob is None or log_prob.by_value is None:
+        return {}
+    x = run.data.splits['test']['x']
+    if x.size > MAX_CHARACTERS:
+        message = 'no nats by character: the windows have %s characters, more than %s'
+        log.info(message, f'{x.size:,}', f'{MAX_CHARACTERS:,}')
+        return {}
+    nats = 0.0 - np.asarray(over_test(trained, log_prob.by_value))
+    return {'text': np.array(decode(x, run.data.spec.symbols)), 'character_nats': nats}
+
+
+def _figure(run: Run, text: np.ndarray, character_nats: np.ndarray):
+    """Returns the figure of the beginning of the user's text, or of single windows of a split."""
+    split, examples = run.data.splits['test'], figure_text(_common.described_examples(run))
+    num_scored = np.asarray(split.get('num_scored', np.full(len(text), run.data.spec.num_dims)))
+    suffix = run.data.origins.suffix if run.data.origins else ''
+    if suffix and not suffix.startswith(SPLIT_SUFFIX):
+        passages = _text_figure.beginning(text.tolist(), character_nats, num_scored)
+    else:
+        rows = run.data.origin_of('test')['row']
+        passages = _text_figure.windows(text.tolist(), character_nats, num_scored, rows)
+    return _text_figure.figure(passages, run.data.spec.levels, f'Nats by character: {examples}')
 
 
 def _kinds(run: Run, values: dict[str, np.ndarray]) -> dict[str, str]:

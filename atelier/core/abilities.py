@@ -57,10 +57,12 @@ class Components(NamedTuple):
     log_joint: (weights, batch, rng) -> log p(k) + log p(x | k) [local, components], in nats, for x
       in the data's units. A label in the batch is not read.
     are_classes: whether component k is class k of the data.
+    weights_and_means: (weights) -> (p(k) [components], means of p(x | k) [components, *event]).
     """
 
     log_joint: PerExample
     are_classes: bool = False
+    weights_and_means: Callable[[Weights], tuple[Array, Array]] | None = None
 
 
 class Tokens(NamedTuple):
@@ -68,10 +70,12 @@ class Tokens(NamedTuple):
 
     indices: (weights, batch, rng) -> int32 [local, positions].
     size: number of codes in the codebook.
+    map_shape: axes of the positions, such as (7, 7) of an image; () if they have one axis.
     """
 
     indices: PerExample
     size: int
+    map_shape: tuple[int, ...] = ()
 
 
 class Codes(NamedTuple):
@@ -176,12 +180,15 @@ class LogProb(NamedTuple):
     budget: how much computation the value takes, such as 'k = 500' (importance samples) or '100
       times' (diffusion times).
     coarser: `nats` with half as many integration steps; None if the value takes no such steps.
+    by_value: (weights, batch, rng) -> [local, *event], the terms of `nats`: log p of each value of
+      x given those before it, 0 for values that are not scored. None if it has no such terms.
     """
 
     nats: PerExample
     kind: Literal['exact', 'lower bound', 'estimate']
     budget: str = ''
     coarser: PerExample | None = None
+    by_value: PerExample | None = None
 
     @property
     def description(self) -> str:
@@ -230,6 +237,16 @@ class BitsBack(NamedTuple):
     """
 
     level_log_probs: Callable[[Weights, Array, Batch], Array]
+
+
+class DependenceTree(NamedTuple):
+    """p(x) = p(x_root) prod_i p(x_i | x_parent(i)), of the flat x.
+
+    edges: (weights) -> (parent int32 [dims], nats [dims]): the parent of each dimension, and the
+      mutual information of the two under the model. The root is its own parent, with 0 nats.
+    """
+
+    edges: Callable[[Weights], tuple[Array, Array]]
 
 
 class FeatureMaps(NamedTuple):

@@ -34,7 +34,11 @@ def shades(x: np.ndarray, spec: Spec, interval: tuple[float, float] | None = Non
 
 def grid(x: np.ndarray, spec: Spec, columns: int | None = None) -> np.ndarray:
     """Tiles the `shades` of events [n, *event] into one image, uint8 [height, width, 1 or 3]."""
-    x = shades(x, spec)
+    return tiled(shades(x, spec), columns)
+
+
+def tiled(x: np.ndarray, columns: int | None = None) -> np.ndarray:
+    """Tiles shades [n, height, width, 1 or 3] into one image, uint8 [height, width, 1 or 3]."""
     n, height, width, channels = x.shape
     columns = columns or math.ceil(math.sqrt(n))
     rows = math.ceil(n / columns)

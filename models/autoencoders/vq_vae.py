@@ -194,7 +194,9 @@ def vq_vae(nets: VQVAENetworks) -> Family:
         turns=(game.Turn(('model',), loss, advise=adviser(nets.num_codes)),),
         metrics=metrics,
         abilities=(
-            Codes(encode_row, decode_row, tokens=Tokens(indices, nets.num_codes)),
+            Codes(
+                encode_row, decode_row, tokens=Tokens(indices, nets.num_codes, nets.map_shape[:-1])
+            ),
             reconstruct_by_codes(encode_row, decode_row),
             by_reconstruction(nets.spec, encode_row, decode_row),
         ),

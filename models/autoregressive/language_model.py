@@ -68,6 +68,10 @@ def language_family(
         del rng
         return scored_log_prob(token_log_probs(weights, batch), batch)
 
+    def by_value(weights, batch, rng):
+        del rng
+        return scored(token_log_probs(weights, batch), batch)
+
     def extend(weights, batch, rng):
         known = jnp.arange(parts.spec.num_dims) < batch['num_known'][:, None]
         return completed(parts, weights, {**batch, 'known': known}, rng)
@@ -85,7 +89,7 @@ def language_family(
         abilities=(
             Sample(sample),
             Extend(extend),
-            LogProb(nats, 'exact', f'given at most {context} before'),
+            LogProb(nats, 'exact', f'given at most {context} before', by_value=by_value),
         ),
     )
 
@@ -99,11 +103,16 @@ def log_softmax_at(logits: Float[Array, 'batch length vocab'], x: LogProbs) -> L
 
 
 def scored_log_prob(log_probs: LogProbs, batch: Batch) -> Float[Array, 'batch']:
-    """Returns the sum over the last 'num_scored' tokens of each row.
+    """Returns the sum of `scored` over each row."""
+    return jnp.sum(scored(log_probs, batch), 1)
+
+
+def scored(log_probs: LogProbs, batch: Batch) -> LogProbs:
+    """Returns the values of the last 'num_scored' tokens of each row, and 0 for the others.
 
     In a batch without this entry, as in gradient training, all tokens are scored.
     """
     length = log_probs.shape[1]
     count = batch.get('num_scored', jnp.full(len(log_probs), length))
     is_scored = jnp.arange(length) >= length - count[:, None]
-    return jnp.sum(jnp.where(is_scored, log_probs, 0.0), 1)
+    return jnp.where(is_scored, log_probs, 0.0)

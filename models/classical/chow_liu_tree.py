@@ -14,7 +14,7 @@ import jax.numpy as jnp
 from jax.scipy.special import entr
 from jaxtyping import Array, Bool, Float, Int, UInt32
 
-from atelier.core.abilities import Conditionals, Inpaint, LogProb, Sample
+from atelier.core.abilities import Conditionals, DependenceTree, Inpaint, LogProb, Sample
 from atelier.core.family import Family
 from atelier.core.randomness import fold_in
 from atelier.core.types import Weights
@@ -107,6 +107,7 @@ def chow_liu(parts: ChowLiuParts) -> Family:
             Sample(sample),
             Inpaint(inpaint),
             LogProb(nats, 'exact'),
+            DependenceTree(lambda weights: edges(tree_of(weights))),
             Conditionals(
                 order=lambda weights: weights.extra['model']['order'],
                 begin=lambda weights, given: jnp.zeros_like(flat(given['x'])),
@@ -215,6 +216,28 @@ def conditional_tables(
     unconditional = jnp.broadcast_to(marginal[:, None, :], pair.shape)
     is_given = (of_parent > 0) & (dim != ROOT)[:, None, None]
     return jnp.where(is_given, pair / jnp.maximum(of_parent, TINY), unconditional)
+
+
+def edges(tree: Tree) -> tuple[Int[Array, 'dims'], Float[Array, 'dims']]:
+    """Returns the parent of each dimension, and their mutual information in nats under the tree.
+
+        I(x_i; x_parent) = sum_ab p(a) p(b | a) log(p(b | a) / p(b)),
+
+    0 for the root. The marginals p(a) are passed down the tree.
+    """
+    tables = jnp.exp(tree.log_probs)
+
+    def pass_down(marginal, dim):
+        of_parent = marginal[tree.parent[dim]]
+        unconditional = tables[dim, 0]  # of the root, whose rows are all the same
+        below = jnp.matmul(of_parent, tables[dim], precision='highest')
+        return marginal.at[dim].set(jnp.where(dim == ROOT, unconditional, below)), None
+
+    marginal = jax.lax.scan(pass_down, jnp.zeros(tables.shape[:2], tables.dtype), tree.order)[0]
+    joint = marginal[tree.parent][..., None] * tables
+    log_ratio = tree.log_probs - jnp.log(jnp.maximum(marginal, TINY))[:, None, :]
+    nats = jnp.where(joint > 0, joint * log_ratio, 0.0).sum((1, 2))
+    return tree.parent, jnp.maximum(nats, 0.0)  # rounding can make 0 negative
 
 
 def log_prob(tree: Tree, x: Levels) -> Float[Array, 'batch']:

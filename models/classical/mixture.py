@@ -84,6 +84,11 @@ def mixture(parts: MixtureParts) -> Family:
     def log_prior(weights):
         return log_prior_of(parts, weights.params['model'])
 
+    def weights_and_means(weights):
+        params = weights.params['model']
+        means = parts.components.mean(params['components'], jnp.arange(parts.count))
+        return jnp.exp(log_prior_of(parts, params)), unscaled(parts.spec, means)
+
     return Family(
         init=lambda key, batch: initial_weights(estimator, first_statistics(parts, key, batch)),
         turns=(fit_turn(estimator, parts.forgetting),),
@@ -93,7 +98,7 @@ def mixture(parts: MixtureParts) -> Family:
             Inpaint(fill),
             LogProb(log_prob_of(parts), 'exact'),
             conditionals(parts),
-            MixtureComponents(log_terms, parts.is_labelled),
+            MixtureComponents(log_terms, parts.is_labelled, weights_and_means),
             Classify(log_terms) if parts.is_labelled else None,
             LabelPrior(log_prior) if parts.is_labelled else None,
         ),

@@ -21,6 +21,7 @@ from docs import family_table
 pytestmark = pytest.mark.usefixtures('quick_compilation', 'one_device')
 
 OPTIONS = {  # as small as possible, for speed
+    'animate': dict(of='walk', frames=2, num_samples=1, num_codes=2),
     'anomaly': dict(num_images=2),
     'bound': dict(num_bins=2),
     'classify': {},
@@ -35,9 +36,11 @@ OPTIONS = {  # as small as possible, for speed
     'saliency': dict(num_images=2),
     'samplers': dict(samplers='ddim:2,heun:2', num_samples=2),
     'score': {},
+    'structure': dict(num_images=2, num_codes=2),
     'trajectory': dict(num_samples=2, num_points=2),
     'traverse': dict(num_dims=2, num_points=2),
 }
+FORMATS = {'animate': '.gif', 'score': '.csv'}  # of the modes without a figure
 OF_OTHERS = ('decompress', 'super_resolve', 'text')  # they need no encoder and decoder
 QUICK = ('autoencoder',)
 EXACT = ('realnvp', 'spline_flow', 'glow', 'maf', 'iaf')  # codes decode to the dequantised x
@@ -86,8 +89,7 @@ def test_every_application_works(name, run_of):
             continue
         results[mode] = applications.perform(application, run, **options)
         suffixes = [file.suffix for file in (run.folder / 'applications').glob(f'{mode}*')]
-        expected = {'.npz', '.csv'} if mode == 'score' else {'.npz', '.png'}
-        assert expected <= set(suffixes), mode
+        assert {'.npz', FORMATS.get(mode, '.png')} <= set(suffixes), mode
     assert sample.apply(run, num_samples=2).shape == (2, *run.data.spec.event_shape)
     assert {*results} >= {'anomaly', 'interpolate', 'latent_map'}
     assert ('compress' in results) == (name not in DENSITIES)

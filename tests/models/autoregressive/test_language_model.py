@@ -58,6 +58,20 @@ def every_text(length=4):
 
 @pytest.mark.slow
 @every_net
+def test_the_nats_of_a_token_depend_on_it_and_those_before(name):
+    """They sum to the likelihood, and a changed token changes only its own and later ones."""
+    family, weights = language_model(NETS[name], SamplingOptions()), weights_of(name)
+    log_prob, rng = family.ability(LogProb), rng_of(2)
+    batch = {'x': jnp.array([[0.0, 1, 2, 1], [0, 1, 0, 1]]), 'num_scored': jnp.array([3, 3])}
+    by_token = np.asarray(jax.jit(log_prob.by_value)(weights, batch, rng))
+    nats = jax.jit(log_prob.nats)(weights, batch, rng)
+    np.testing.assert_allclose(by_token.sum(1), nats, rtol=1e-5)
+    assert (by_token[:, 0] == 0).all() and (by_token[:, 1:] < 0).all()
+    np.testing.assert_allclose(by_token[0, :2], by_token[1, :2], rtol=1e-5)
+    assert (abs(by_token[0, 2:] - by_token[1, 2:]) > 1e-4).all()
+
+
+@every_net
 def test_probabilities_of_all_texts_sum_to_one(name):
     family, x = language_model(NETS[name], SamplingOptions()), jnp.asarray(every_text())
     nats = jax.jit(family.ability(LogProb).nats)(weights_of(name), {'x': x}, rng_of(81))
