@@ -61,7 +61,7 @@ def apply(
         'cat,dog'; 'all' means all classes in the training data; empty: random classes, drawn by the
         model's own p(label) if it has one.
       draws: whether pictures show x itself.
-      format: 'png' also writes each image as a picture of its own; 'grid' does not.
+      format: grid, or png, which also writes each image as a picture of its own.
 
     Raises:
       UserError: a missing checkpoint, a bad option, or labels for a family that is not
