@@ -23,7 +23,7 @@ from PIL import Image
 from atelier import checkout, files
 
 flags.DEFINE_list('sections', [], 'headings of the page; all by default')
-flags.DEFINE_string('folder', '.', 'folder in which the commands make runs/')
+flags.DEFINE_string('runs_in', '.', 'folder in which the commands make runs/')
 
 GALLERY = checkout.ROOT / 'docs' / 'gallery'
 MAX_WIDTH = 1200  # pixels
@@ -87,7 +87,7 @@ def main(argv: list[str]) -> None:
     if unknown:
         raise app.UsageError(f'--sections={",".join(unknown)}: the page has {", ".join(parts)}')
     sources = json.loads((GALLERY / 'pictures.json').read_text())
-    folder = pathlib.Path(flags.FLAGS.folder).resolve()
+    folder = pathlib.Path(flags.FLAGS.runs_in).resolve()
     num_failed = 0
     for heading in chosen or parts:
         reason = make(parts[heading], sources, folder)

@@ -145,11 +145,11 @@ def _codebook(trained: TrainedRun, num_images: int, num_codes: int) -> dict[str,
     name = f'structure{_common.changed_options(apply, **options)}'
     path = _common.save(trained, name, arrays, results)
     log.info(
-        'codebook of the model of the %s: perplexity %.1f, %d of %d codes in use, %s an example',
+        'codebook of the model of the %s: perplexity %.1f, %d of %s in use, %s an example',
         trained.weights,
         results['perplexity'],
         used,
-        size,
+        counted(size, 'code'),
         counted(results['num_positions'], 'code'),
     )
     examples = figure_text(_common.described_examples(run))

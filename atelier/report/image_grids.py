@@ -104,7 +104,7 @@ def labelled(
     longest_row, longest_column = (max(map(len, names), default=0) for names in (rows, columns))
     is_upright = longest_column > width / max(len(columns), 1) * LETTERS_PER_INCH
     left = 0.4 + longest_row / LETTERS_PER_INCH
-    below = 0.5 + longest_column / LETTERS_PER_INCH if is_upright else 0.4
+    below = 0.6 + longest_column / LETTERS_PER_INCH if is_upright else 0.4
     lines = textwrap.wrap(title, int(TITLE_LETTERS_PER_INCH * (left + width)))
     size = left + width + 0.2, height + below + 0.1 + 0.25 * len(lines)
     figure = Figure(figsize=size, layout='constrained')

@@ -31,7 +31,9 @@ def write_page_of_runs(folders: Sequence[str], target: pathlib.Path) -> tuple[pa
     """
     compare.check_several(folders, 'report')
     if len(folders) > MAX_RUNS:
-        raise UserError(f'--runs names {len(folders):,} runs: a page has at most {MAX_RUNS}')
+        raise UserError(
+            f'--runs names {counted(len(folders), "run")}: a page has at most {MAX_RUNS}'
+        )
     columns = [compare.column_of(folder) for folder in folders]
     names = without_common(column.name for column in columns)
     runs = {name: known(folder) for name, folder in zip(names, folders, strict=True)}

@@ -56,6 +56,7 @@ def test_an_ability_is_not_mistaken_for_another_with_equal_fields():
         draw: object
         is_class_conditional: bool = False
         labels: object = None
+        mean: object = None
 
     assert Other(len) == Sample(len)
     assert family_with(Other(len)).ability(Sample) is None

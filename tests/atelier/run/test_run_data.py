@@ -165,13 +165,19 @@ def test_an_autoencoder_samples_from_codes_of_training_examples(run_of, complain
         assert 'a Gaussian fitted' in line and str(path) in line
 
 
+WITHOUT_EXAMPLES = (
+    *('sample', 'trajectory', 'text', 'decompress', 'samplers'),
+    *('animate', 'structure'),  # of a model with an encoder and without a codebook
+)
+
+
 def test_every_application_says_whether_it_reads_examples(run_of):
     """With an encoder; these are the modes of docs/using_a_run.md."""
     run, _ = run_of('vae')
     for name in applications.names():
         why = applications.load(name).why_read(run)
         assert isinstance(why, str), name
-        assert bool(why) != (name in ('sample', 'trajectory', 'text', 'decompress', 'samplers'))
+        assert bool(why) != (name in WITHOUT_EXAMPLES)
     low_dimensional = run._replace(
         data=run.data._replace(spec=run.data.spec._replace(event_shape=(2,)))
     )
