@@ -30,6 +30,7 @@ text
 diffusion
 classical
 using_a_run
+pictures
 evaluation
 sweeps
 clusters
