@@ -9,7 +9,7 @@ import numpy as np
 
 from atelier.data import dataset
 from atelier.data.arrays import check_float32
-from atelier.data.classes import MAX_SHOWN, described, stored_names
+from atelier.data.classes import MAX_SHOWN, stored_names
 from atelier.data.dataset import Dataset, Spec
 from atelier.data.moments import moments
 from atelier.data.npz_files import open_npz
@@ -20,6 +20,8 @@ from atelier.data.text import encode, scored_once
 from atelier.data.text_splits import positions
 from atelier.data.units import warn_of_units
 from atelier.errors import UserError, about, check_option, reading, shortened
+from atelier.evaluation.examples import given_parquet
+from atelier.evaluation.examples.given_labels import check_class_names, checked_labels
 from atelier.evaluation.examples.given_pictures import of_folder, pictures, unbinarised_levels
 from atelier.log import counted, listed
 from atelier.paths import user_path
@@ -68,8 +70,9 @@ def read(run: Run, path: str, suffix: str = '') -> Dataset:
     """Returns the examples at `path` as a data set with the split 'test' alone, in their order.
 
     The run's Spec decides what is read: a text for symbols; otherwise an .npz with x and perhaps
-    label (or x_train, ...), a picture, or a folder of pictures. Pictures are cropped and scaled to
-    the run's shape. Folders in it are classes, if the run has classes of these names.
+    label (or x_train, ...), a picture, a folder of pictures, or parquet files of images. Pictures
+    are cropped and scaled to the run's shape. Folders are classes, if the run has classes of these
+    names.
 
     Args:
       run: its Spec and its preprocessing are those of the examples.
@@ -86,6 +89,8 @@ def read(run: Run, path: str, suffix: str = '') -> Dataset:
         is_folder = file.is_dir()
     if run.data.spec.symbols is not None:
         split, origins = _text(run, file)
+    elif parquet_files := given_parquet.files_at(file):
+        split, origins = given_parquet.of_files(run, parquet_files, file.name)
     elif is_folder:
         split, origins = of_folder(run, file)
     elif zipfile.is_zipfile(file):
@@ -103,7 +108,7 @@ def from_arrays(run: Run, x: Any, label: Any = None) -> Dataset:
     """
     split = {'x': _checked(run, _as_array('x', x))}
     if label is not None:
-        split['label'] = _checked_labels(run, _as_array('label', label), len(split['x']))
+        split['label'] = checked_labels(run, _as_array('label', label), len(split['x']))
     return as_data(run, split, named([FROM_ARRAYS], [len(split['x'])]), FROM_ARRAYS)
 
 
@@ -145,7 +150,7 @@ def _arrays(run: Run, file: pathlib.Path) -> tuple[dict[str, np.ndarray], Origin
         parts = [_checked(run, arrays[f'x{suffix}']) for suffix in suffixes]
     split, sizes = {'x': np.concatenate(parts)}, [len(part) for part in parts]
     if labels:
-        split['label'] = _checked_labels(run, np.concatenate(labels), sum(sizes))
+        split['label'] = checked_labels(run, np.concatenate(labels), sum(sizes))
     names = [f'{file.name}:x{suffix}' if suffix else file.name for suffix in suffixes]
     return split, named(names, sizes)
 
@@ -166,11 +171,8 @@ def _check_keys(run: Run, arrays: Mapping, suffixes: list[str], num_labels: int)
             f'{levels or "real values"}: give x in the units of the run'
         )
     names = [str(name) for name in arrays.get('class_names', np.array([])).ravel().tolist()]
-    if num_labels and names and spec.class_names and stored_names(names) != spec.class_names:
-        raise UserError(
-            f'its class_names are {listed(names, MAX_SHOWN)}, and those of the run are '
-            f'{described(spec, range(spec.num_classes))}: number the labels as the run does'
-        )
+    if num_labels:
+        check_class_names(run, names)
     columns = [str(name) for name in arrays.get('column_names', np.array([])).ravel().tolist()]
     if columns and spec.column_names and stored_names(columns) != spec.column_names:
         raise UserError(
@@ -199,17 +201,6 @@ def _checked(run: Run, x: np.ndarray) -> np.ndarray:
             f'{levels - 1}, as integers'
         )
     return x.astype(np.uint8 if levels <= 256 else np.int32)
-
-
-def _checked_labels(run: Run, label: np.ndarray, n: int) -> np.ndarray:
-    num_classes = run.data.spec.num_classes or 2**31
-    if label.shape != (n,) or label.dtype.kind not in 'iu':
-        raise UserError(f'label is {label.dtype} {label.shape}: give integers [{n}]')
-    if not 0 <= label.min() <= label.max() < num_classes:
-        raise UserError(
-            f'labels go from {label.min()} to {label.max()}: classes are 0 to {num_classes - 1}'
-        )
-    return label.astype(np.int32)
 
 
 def as_data(run: Run, split: dict, origins: Origins, name: str) -> Dataset:

@@ -38,33 +38,45 @@ def of_folder(run: Run, root: pathlib.Path) -> tuple[dict[str, np.ndarray], Orig
 
 
 def pictures(run: Run, files: Sequence[pathlib.Path], name: str = '') -> np.ndarray:
-    """Decodes pictures to x [n, *event], in the levels that the run's data have when stored.
+    """Decodes picture files to x [n, *event], as `of_images` does.
+
+    `name` is what the line about conversions calls them; by default the name of the first.
+
+    Raises:
+      UserError: names the files that cannot be used, or the data are not images with levels.
+    """
+    read = lambda indices: [StoredImage(str(files[i]), files[i], None) for i in indices]
+    return of_images(run, ImageSplit(len(files), read), name or files[0].name)
+
+
+def of_images(run: Run, stored: ImageSplit, name: str) -> np.ndarray:
+    """Decodes images to x [n, *event], in the levels that the run's data have when stored.
 
     The largest centred crop with the data's aspect ratio is resized to the data's image size, and
     its 256 levels are rescaled to the data's levels. Light and dark stay as they are.
 
     Args:
       run: its Spec and config.data.strict count.
-      files: the pictures.
-      name: what the line about conversions calls them; by default the name of the first.
+      stored: the images, still encoded.
+      name: what the line about conversions calls them.
 
     Raises:
-      UserError: names the files that cannot be used, or the data are not images with levels.
+      UserError: names the images that cannot be used, or the data are not images with levels.
     """
     spec, levels = run.data.spec, unbinarised_levels(run)
     if not image_grids.is_image(spec) or levels is None:
         raise UserError(f'the data set {run.data.name} does not hold images with discrete levels')
-    x = np.empty((len(files), *spec.image_shape), np.int32)
+    x = np.empty((stored.count, *spec.image_shape), np.int32)
     changes, problems = inspection.Changes(), inspection.Problems()
-    for i, file in enumerate(files):
+    for i in range(stored.count):
         with problems.noted('test', i):
-            pixels, found = images.picture(str(file), file, spec.image_shape, resize=True)
+            (image,) = stored.read([i])
+            pixels, found = images.picture(image.name, image.raw, spec.image_shape, resize=True)
             x[i] = np.round(pixels.astype(np.float64) * (levels - 1) / (images.LEVELS - 1))
             changes.add(found, 'test', i)
     problems.refuse()
-    read = lambda indices: [StoredImage(str(files[i]), files[i], None) for i in indices]
-    refusing = (lambda: ({'test': ImageSplit(len(files), read)}, None)) if _is_strict(run) else None
-    inspection.say_changes(name or files[0].name, changes.metadata(), refusing)
+    refusing = (lambda: ({'test': stored}, None)) if _is_strict(run) else None
+    inspection.say_changes(name, changes.metadata(), refusing)
     return x.reshape(-1, *spec.event_shape)
 
 
