@@ -197,9 +197,7 @@ def _save_figure(
     if arrays['codes'].shape[1] <= 2:
         names = ('dimension 1', 'dimension 2')
     _scatter(figure, panels[0], arrays, spec)
-    panels[0].set(
-        title='\n'.join(textwrap.wrap(title, TITLE_LETTERS)), xlabel=names[0], ylabel=names[1]
-    )
+    panels[0].set(title=_wrapped(title), xlabel=names[0], ylabel=names[1])
     if has_grid:
         x, n = arrays['x'][::-1], len(arrays['u'])  # v points upwards
         image = image_grids.grid(x.reshape(-1, *spec.event_shape), spec, n)
