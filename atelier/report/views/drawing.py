@@ -2,7 +2,7 @@
 
 import math
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -11,7 +11,7 @@ from atelier.data.spec import Spec
 from atelier.errors import shortened_text
 from atelier.log import counted, escaped
 from atelier.report import figures
-from atelier.report.figure_text import figure_text
+from atelier.report.figure_text import figure_text, in_lines
 from atelier.report.views.view import DATA, Labels, Sets
 
 MAX_CLASSES = len(figures.COLOURS)  # that have a colour of their own; more share one
@@ -37,14 +37,15 @@ def name(text: str, letters: int = MAX_LETTERS) -> str:
 
 
 def wrapped(text: str, letters: int) -> str:
-    """Returns a name, which is shown as it is, in at most two lines of this many letters."""
-    first, *others = textwrap.wrap(text, letters) or ['']
-    return f'{first}\n{shortened_text(" ".join(others), letters)}' if others else first
+    """Returns an untrusted name as a figure shows it, in at most two lines of so many letters."""
+    first, *others = textwrap.wrap(shortened_text(escaped(text), MAX_TITLE), letters) or ['']
+    lines = [first, shortened_text(' '.join(others), letters)] if others else [first]
+    return '\n'.join(map(figure_text, lines))
 
 
 def title_of(text: str, width: float) -> str:
     """Returns a title in lines that fit a figure of this width in inches."""
-    return '\n'.join(textwrap.wrap(figure_text(shortened_text(text, MAX_TITLE)), int(9 * width)))
+    return in_lines(figure_text(shortened_text(text, MAX_TITLE)), int(9 * width))
 
 
 def of_first(title: str, shown: int, total: int) -> str:
@@ -158,6 +159,11 @@ def legend(figure, axis, columns: int = 5) -> None:
     """Draws the legend of an axis below the figure, where it hides nothing."""
     handles, names = axis.get_legend_handles_labels()
     if handles:
-        inches = 0.6 + 0.09 * max(map(len, names))  # of an entry
-        columns = min(len(names), columns, max(1, int(figure.get_figwidth() / inches)))
+        columns = legend_columns(names, figure.get_figwidth(), columns)
         figure.legend(handles, names, loc='outside lower center', ncols=columns)
+
+
+def legend_columns(names: Sequence[str], width: float, most: int = 5) -> int:
+    """Returns the columns of a legend in a figure of this width in inches."""
+    inches = 0.6 + 0.09 * max(map(len, names), default=0)  # of an entry
+    return max(1, min(len(names), most, int(width / inches)))

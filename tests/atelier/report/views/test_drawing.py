@@ -22,3 +22,17 @@ def test_a_histogram_is_a_density():
 def test_levels_have_a_bin_each():
     edges = drawing.bin_edges(np.array([0.0, 3.0]), -0.2, 3.2, True)
     np.testing.assert_allclose(edges, [-0.5, 0.5, 1.5, 2.5, 3.5])
+
+
+@pytest.mark.parametrize(
+    'name, lines',
+    [
+        ('$a$', [r'\$a\$']),
+        ('_hidden', [' _hidden']),
+        ('annual $income$', ['annual', r'\$income\$']),
+        ('a very long name that never ends at all', ['a very', 'lo...ll']),
+    ],
+    ids=['dollars', 'underscore', 'two lines', 'long'],
+)
+def test_a_wrapped_name_is_shortened_and_escaped_once(name, lines):
+    assert drawing.wrapped(name, 8) == '\n'.join(lines)
