@@ -15,7 +15,7 @@ from atelier.errors import UserError, check_option, writing
 from atelier.evaluation.per_example import example_table
 from atelier.log import counted, log
 from atelier.report import figures, image_grids
-from atelier.report.figure_text import figure_text
+from atelier.report.views import drawing
 from atelier.report.views.choose import view_of
 from atelier.report.views.image_view import IMAGES
 
@@ -57,7 +57,7 @@ def save_grid(
         image_grids.save(path, image)
     else:
         labels = np.resize(classes, columns).tolist()
-        names = [figure_text(spec.class_name(label)) for label in labels]
+        names = [drawing.name(spec.class_name(label)) for label in labels]
         title = f'Samples by class: {OF_MEANS}' if is_of_means else 'Samples by class'
         image_grids.save_labelled(path, image, title, [''], names)
     log.info('figure%s: %s', f' ({OF_MEANS}; x itself: --draws)' if is_of_means else '', path)
