@@ -32,7 +32,7 @@ def figure(
     from matplotlib.figure import Figure  # slow import
 
     with figures.style():
-        if not image_grids.is_image(spec):
+        if not image_grids.draws(spec):
             whole = Figure(figsize=(COLUMNS * CELL + 0.6, 3.2), layout='constrained')
             _histogram(whole.subplots(), arrays['count'])
             whole.suptitle(title)
@@ -74,6 +74,7 @@ def _maps(part, arrays, x: np.ndarray, spec: Spec, map_shape: tuple[int, ...]) -
         axis.set_ylabel(name)
     for axis in axes[:, :n].ravel():
         axis.set(xticks=[], yticks=[])
+        axis.spines[:].set_visible(False)
     title = 'Test images, the maps of their codes, and what these decode to'
     part.suptitle(title, fontsize='medium')
 
@@ -96,6 +97,7 @@ def _decoded(part, arrays, spec: Spec, num_rows: int) -> None:
     for axis, each, image in zip(axes, code, shades, strict=False):
         axis.imshow(image.squeeze(), cmap='gray', vmin=0, vmax=1)
         axis.set(xticks=[], yticks=[], xlabel=f'{each}: {100 * share[each]:.1f} %')
+        axis.spines[:].set_visible(False)
     for axis in axes[len(code) :]:
         axis.remove()
     title = 'The most used codes, their shares, and what each decodes to at every position'

@@ -74,6 +74,7 @@ def ranked(
     for axis, image, caption in zip(axes, shades, captions, strict=True):
         axis.imshow(image.squeeze(), cmap='gray', vmin=0, vmax=1)
         axis.set(xticks=(), yticks=(), xlabel=figure_text(caption))
+        axis.spines[:].set_visible(False)
     figure.suptitle(drawing.title_of(title, max(1.25 * columns, 3.0)))
     return figures.pixels(figure)
 
