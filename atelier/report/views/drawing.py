@@ -126,10 +126,15 @@ def counts(which: str, x: np.ndarray, low: np.ndarray, high: np.ndarray) -> str:
 
 
 def bin_edges(x: np.ndarray, low: float, high: float, is_discrete: bool) -> np.ndarray:
-    """Returns edges of bins of x [n]: one for each level, else about the root of n in number."""
+    """Returns edges of bins of x [n]: one for each level, else about the root of n in number.
+
+    Bins of very many levels have as many of them each: else some would be higher for having more.
+    """
     inside = x[(x >= low) & (x <= high)]
-    if is_discrete and high - low <= 4 * MAX_BINS:
-        return np.arange(np.floor(low + 0.5), np.ceil(high - 0.5) + 2) - 0.5
+    if is_discrete:
+        first, last = np.floor(low + 0.5), np.ceil(high - 0.5)
+        width = 1 if high - low <= 4 * MAX_BINS else math.ceil((last - first + 1) / MAX_BINS)
+        return first - 0.5 + np.arange(0, last - first + 1 + width, width)
     return np.linspace(low, high, 1 + min(max(math.isqrt(len(inside)), MIN_BINS), MAX_BINS))
 
 

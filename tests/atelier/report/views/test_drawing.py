@@ -24,6 +24,15 @@ def test_levels_have_a_bin_each():
     np.testing.assert_allclose(edges, [-0.5, 0.5, 1.5, 2.5, 3.5])
 
 
+def test_bins_of_many_levels_have_equally_many():
+    """Even use of 1,000 levels gives bins of one height, and none is left out."""
+    x = np.arange(1000.0)
+    edges = drawing.bin_edges(x, -0.2, 999.2, True)
+    counts, _ = np.histogram(x, edges)
+    assert len(counts) <= drawing.MAX_BINS and counts.sum() == 1000
+    assert {*counts[:-1].tolist()} == {17} and counts[-1] <= 17
+
+
 @pytest.mark.parametrize(
     'name, lines',
     [
