@@ -68,7 +68,7 @@ def _maps(part, arrays, x: np.ndarray, spec: Spec, map_shape: tuple[int, ...]) -
         axis.remove()
     for i in range(n):
         for axis, shades in ((axes[0, i], images[i]), (axes[2, i], decoded[i])):
-            axis.imshow(shades.squeeze(), cmap='gray', vmin=0, vmax=1)
+            axis.imshow(shades, cmap='gray', vmin=0, vmax=1)
         _map(axes[1, i], tokens[i].reshape(shape), len(arrays['count']))
     for axis, name in zip(axes[:, 0], ROWS, strict=True):
         axis.set_ylabel(name)
@@ -95,7 +95,7 @@ def _decoded(part, arrays, spec: Spec, num_rows: int) -> None:
     code, share = arrays['code'], arrays['count'] / arrays['count'].sum()
     shades = image_grids.shades(arrays['decoded'], spec)
     for axis, each, image in zip(axes, code, shades, strict=False):
-        axis.imshow(image.squeeze(), cmap='gray', vmin=0, vmax=1)
+        axis.imshow(image, cmap='gray', vmin=0, vmax=1)
         axis.set(xticks=[], yticks=[], xlabel=f'{each}: {100 * share[each]:.1f} %')
         axis.spines[:].set_visible(False)
     for axis in axes[len(code) :]:

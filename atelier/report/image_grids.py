@@ -76,7 +76,7 @@ def save(path: pathlib.Path, image: np.ndarray) -> None:
 def show(axes, image: np.ndarray, rows: Sequence[str], columns: Sequence[str]) -> None:
     """Shows a `grid` in matplotlib axes, with labels beside its rows and below its columns."""
     axes.imshow(image.squeeze(-1) if image.shape[-1] == 1 else image, cmap='gray', vmin=0, vmax=255)
-    middles = lambda size, n: (np.arange(n) + 0.5) * size / n - 0.5
+    middles = lambda size, n: (np.arange(n) + 0.5) * (size - BORDER) / n + BORDER / 2 - 0.5
     axes.set_yticks(middles(image.shape[0], len(rows)), rows)
     axes.set_xticks(middles(image.shape[1], len(columns)), columns)
     axes.tick_params(length=0)

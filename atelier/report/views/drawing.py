@@ -88,13 +88,15 @@ def parts_of(sets: Sets, which: str, spec: Spec, labels: Labels | None) -> list[
 def frame(sets: Sets) -> tuple[np.ndarray, np.ndarray]:
     """Returns the smallest and the largest value [values] that a figure of these sets shows.
 
-    The frame holds all data and most samples. Samples far from the data do not enlarge it.
+    The frame holds all data and most samples. Samples far from the data do not enlarge it, unless
+    the data have one value only.
     """
     others = [rows_of(x) for each, x in sets.items() if each != DATA]
     low, high = _range(np.concatenate(others), 0.01) if others else (None, None)
     if DATA in sets:
         data_low, data_high = _range(rows_of(sets[DATA]), 0.0)
-        reach = REACH * (data_high - data_low)
+        width = data_high - data_low
+        reach = np.where(width > 0, REACH * width, np.inf)  # of one value, the samples decide
         low = data_low if low is None else np.clip(low, data_low - reach, data_low)
         high = data_high if high is None else np.clip(high, data_high, data_high + reach)
     margin = np.where(high > low, MARGIN * (high - low), 0.5)

@@ -72,7 +72,7 @@ def ranked(
     figure, axes = figures.panels(len(x), columns, size=(max(1.25, 3.0 / columns), 1.6))
     shades = image_grids.shades(x, spec)
     for axis, image, caption in zip(axes, shades, captions, strict=True):
-        axis.imshow(image.squeeze(), cmap='gray', vmin=0, vmax=1)
+        axis.imshow(image, cmap='gray', vmin=0, vmax=1)
         axis.set(xticks=(), yticks=(), xlabel=figure_text(caption))
         axis.spines[:].set_visible(False)
     figure.suptitle(drawing.title_of(title, max(1.25 * columns, 3.0)))

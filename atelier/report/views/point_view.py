@@ -135,7 +135,7 @@ def draw_density(axis, density: Density) -> None:
     from matplotlib.colors import PowerNorm  # slow import
 
     (x, y), p = density.axes, np.nan_to_num(density.p)
-    norm = PowerNorm(0.5, 0.0, max(p.max(), 1e-300))
+    norm = PowerNorm(0.5, 0.0, float(p.max()) or 1.0)
     mesh = axis.pcolormesh(x, y, p, cmap=figures.SEQUENTIAL, shading='nearest', norm=norm)
     bar = axis.figure.colorbar(mesh, ax=axis, shrink=0.7, aspect=15, pad=0.02)
     bar.ax.locator_params(nbins=4)

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from atelier.report.views import drawing
+from atelier.report.views.view import DATA
 
 
 def test_a_histogram_is_a_density():
@@ -22,6 +23,15 @@ def test_a_histogram_is_a_density():
 def test_levels_have_a_bin_each():
     edges = drawing.bin_edges(np.array([0.0, 3.0]), -0.2, 3.2, True)
     np.testing.assert_allclose(edges, [-0.5, 0.5, 1.5, 2.5, 3.5])
+
+
+def test_the_frame_of_data_with_one_value_is_that_of_the_samples():
+    """Otherwise no sample would be in it."""
+    samples = np.random.RandomState(0).normal(size=(500, 1))
+    low, high = drawing.frame({DATA: np.full((9, 1), 3.0), 'samples': samples})
+    assert low[0] < -2 and high[0] > 3
+    low, high = drawing.frame({DATA: samples, 'samples': 100 * samples})
+    assert low[0] > -8 and high[0] < 8
 
 
 def test_bins_of_many_levels_have_equally_many():
