@@ -11,7 +11,7 @@ from tqdm import tqdm
 from atelier import leftovers
 from atelier.applications import _common
 from atelier.data.spec import Spec
-from atelier.errors import UserError, check_option, writing
+from atelier.errors import UserError, check_option, shortened_text, writing
 from atelier.evaluation.per_example import example_table
 from atelier.log import counted, log
 from atelier.report import figures, image_grids
@@ -22,6 +22,8 @@ from atelier.report.views.image_view import IMAGES
 GRID, PNG = FORMATS = 'grid', 'png'
 OF_MEANS = 'the mean of x given z of each sample'
 MAX_NAMED = 40  # columns with names below them
+MAX_CLASSES = 16  # with columns of their own; more make a picture too wide for a screen
+MAX_CAPTIONS, MAX_LETTERS = 64, 14  # images with a name each below them, and its letters
 MAX_SINGLE = 100_000  # pictures of one file each
 AT_ONCE = 1000  # of them in memory
 PATIENCE = 5.0  # seconds until a progress bar appears
@@ -48,17 +50,24 @@ def save_grid(
 ) -> None:
     """Saves images [n, *event] as a grid beside the .npz `path`; the log says what they are.
 
-    Named classes stand below the columns, and what the images are above the grid.
+    Named classes stand below the columns or, of many, below each image, and what the images are
+    above the grid.
     """
     path = path.with_suffix('.png')
-    columns = None if classes is None else _columns(len(x), len(classes))
-    image = image_grids.grid(x, spec, columns)
-    if classes is None or not spec.class_names or columns > MAX_NAMED:
-        image_grids.save(path, image)
+    is_many = classes is not None and len(classes) > MAX_CLASSES
+    columns = None if classes is None or is_many else _columns(len(x), len(classes))
+    is_named = classes is not None and bool(spec.class_names)
+    title = f'Samples by class: {OF_MEANS}' if is_of_means else 'Samples by class'
+    if is_named and is_many and len(x) <= MAX_CAPTIONS:
+        names = [spec.class_name(label) for label in np.resize(classes, len(x)).tolist()]
+        captions = [shortened_text(name, MAX_LETTERS) for name in names]
+        figures.save_picture(path, IMAGES.ranked(x, captions, spec, title))
+    elif not is_named or is_many or columns > MAX_NAMED:
+        image_grids.save(path, image_grids.grid(x, spec, columns))
     else:
+        image = image_grids.grid(x, spec, columns)
         labels = np.resize(classes, columns).tolist()
         names = [drawing.name(spec.class_name(label)) for label in labels]
-        title = f'Samples by class: {OF_MEANS}' if is_of_means else 'Samples by class'
         image_grids.save_labelled(path, image, title, [''], names)
     log.info('figure%s: %s', f' ({OF_MEANS}; x itself: --draws)' if is_of_means else '', path)
 
