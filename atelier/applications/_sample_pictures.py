@@ -11,7 +11,7 @@ from tqdm import tqdm
 from atelier import leftovers
 from atelier.applications import _common
 from atelier.data.spec import Spec
-from atelier.errors import UserError, check_option, shortened_text, writing
+from atelier.errors import UserError, check_option, writing
 from atelier.evaluation.per_example import example_table
 from atelier.log import counted, log
 from atelier.report import figures, image_grids
@@ -23,7 +23,7 @@ GRID, PNG = FORMATS = 'grid', 'png'
 OF_MEANS = 'the mean of x given z of each sample'
 MAX_NAMED = 40  # columns with names below them
 MAX_CLASSES = 16  # with columns of their own; more make a picture too wide for a screen
-MAX_CAPTIONS, MAX_LETTERS = 64, 14  # images with a name each below them, and its letters
+MAX_CAPTIONS = 64  # images with a name each below them
 MAX_SINGLE = 100_000  # pictures of one file each
 AT_ONCE = 1000  # of them in memory
 PATIENCE = 5.0  # seconds until a progress bar appears
@@ -60,8 +60,7 @@ def save_grid(
     title = f'Samples by class: {OF_MEANS}' if is_of_means else 'Samples by class'
     if is_named and is_many and len(x) <= MAX_CAPTIONS:
         names = [spec.class_name(label) for label in np.resize(classes, len(x)).tolist()]
-        captions = [shortened_text(name, MAX_LETTERS) for name in names]
-        figures.save_picture(path, IMAGES.ranked(x, captions, spec, title))
+        figures.save_picture(path, IMAGES.ranked(x, names, spec, title))
     elif not is_named or is_many or columns > MAX_NAMED:
         image_grids.save(path, image_grids.grid(x, spec, columns))
     else:

@@ -217,6 +217,7 @@ def _scatter(figure, axes, arrays: dict[str, np.ndarray], spec: Spec) -> None:
     u, v = arrays['plane'].T
     axes.set_aspect('equal', 'datalim')
     axes.grid(True)
+    figures.few_ticks(axes)
     if 'label' not in arrays:
         axes.scatter(u, v, s=MARKER, color=figures.colour(0))
         return
