@@ -16,7 +16,7 @@ NEAR, BEND, POINTS = 1.5, 0.08, 24  # of edges: straight up to a length; height 
 Parent = Int[np.ndarray, 'dims']
 Nats = Float[np.ndarray, 'dims']
 CMAP = f'{figures.SEQUENTIAL}_r'  # strong edges are dark
-LABEL = 'mutual information in the model (nats)'
+LABEL = 'mutual information (nats)'
 
 
 def names(spec: Spec) -> Callable[[int], str]:
