@@ -1,7 +1,6 @@
 """Maps of an anomaly score, laid over the most anomalous images."""
 
 import pathlib
-import textwrap
 
 import numpy as np
 
@@ -11,7 +10,7 @@ from atelier.data.spec import Spec
 from atelier.errors import shortened_text
 from atelier.evaluation.examples.score_maps import ScoreMaps, score_maps
 from atelier.report import figures, heat_maps, image_grids
-from atelier.report.figure_text import figure_text
+from atelier.report.figure_text import figure_text, in_lines
 from atelier.run.restore import TrainedRun
 
 MAX_NAME = 15  # letters of a class
@@ -25,7 +24,7 @@ def most_anomalous(
 
     Both are None if the data are not images, or if the score is no sum over pixels.
     """
-    if not image_grids.is_image(trained.run.data.spec):
+    if not image_grids.draws(trained.run.data.spec):
         return None, None
     maps = score_maps(trained, trained.run.data, score, index[:MAX_MAPS])
     of_picture = picture and score_maps(trained, picture, score, np.arange(1))
@@ -89,8 +88,8 @@ def save_figure(
         shown = heat_maps.show_over(rows[1, i], shades[i], terms[i], low, high)
         rows[1, i].set_title(f'sum {terms[i].sum():.1f}', fontsize='small')
     figure.colorbar(shown, ax=rows, label=f'{maps.unit} per pixel', extend='max', shrink=0.8)
-    title = f'Most anomalous test examples, and their {maps.description} by pixel'
-    figure.suptitle('\n'.join(textwrap.wrap(title, int(8.5 * figure.get_figwidth()))))
+    title = f'Most anomalous test examples, and by pixel:\n{maps.description}'
+    figure.suptitle(in_lines(title, int(8.5 * figure.get_figwidth())))
     _common.draw_figure(path, figure)
 
 

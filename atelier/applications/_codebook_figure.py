@@ -32,7 +32,7 @@ def figure(
     from matplotlib.figure import Figure  # slow import
 
     with figures.style():
-        if not image_grids.is_image(spec):
+        if not image_grids.draws(spec):
             whole = Figure(figsize=(COLUMNS * CELL + 0.6, 3.2), layout='constrained')
             _histogram(whole.subplots(), arrays['count'])
             whole.suptitle(title)
@@ -68,12 +68,13 @@ def _maps(part, arrays, x: np.ndarray, spec: Spec, map_shape: tuple[int, ...]) -
         axis.remove()
     for i in range(n):
         for axis, shades in ((axes[0, i], images[i]), (axes[2, i], decoded[i])):
-            axis.imshow(shades.squeeze(), cmap='gray', vmin=0, vmax=1)
+            axis.imshow(shades, cmap='gray', vmin=0, vmax=1)
         _map(axes[1, i], tokens[i].reshape(shape), len(arrays['count']))
     for axis, name in zip(axes[:, 0], ROWS, strict=True):
         axis.set_ylabel(name)
     for axis in axes[:, :n].ravel():
         axis.set(xticks=[], yticks=[])
+        axis.spines[:].set_visible(False)
     title = 'Test images, the maps of their codes, and what these decode to'
     part.suptitle(title, fontsize='medium')
 
@@ -94,8 +95,9 @@ def _decoded(part, arrays, spec: Spec, num_rows: int) -> None:
     code, share = arrays['code'], arrays['count'] / arrays['count'].sum()
     shades = image_grids.shades(arrays['decoded'], spec)
     for axis, each, image in zip(axes, code, shades, strict=False):
-        axis.imshow(image.squeeze(), cmap='gray', vmin=0, vmax=1)
+        axis.imshow(image, cmap='gray', vmin=0, vmax=1)
         axis.set(xticks=[], yticks=[], xlabel=f'{each}: {100 * share[each]:.1f} %')
+        axis.spines[:].set_visible(False)
     for axis in axes[len(code) :]:
         axis.remove()
     title = 'The most used codes, their shares, and what each decodes to at every position'

@@ -15,13 +15,15 @@ from atelier.errors import UserError, check_option, writing
 from atelier.evaluation.per_example import example_table
 from atelier.log import counted, log
 from atelier.report import figures, image_grids
-from atelier.report.figure_text import figure_text
+from atelier.report.views import drawing
 from atelier.report.views.choose import view_of
 from atelier.report.views.image_view import IMAGES
 
 GRID, PNG = FORMATS = 'grid', 'png'
 OF_MEANS = 'the mean of x given z of each sample'
 MAX_NAMED = 40  # columns with names below them
+MAX_CLASSES = 16  # with columns of their own; more make a picture too wide for a screen
+MAX_CAPTIONS = 64  # images with a name each below them
 MAX_SINGLE = 100_000  # pictures of one file each
 AT_ONCE = 1000  # of them in memory
 PATIENCE = 5.0  # seconds until a progress bar appears
@@ -48,17 +50,23 @@ def save_grid(
 ) -> None:
     """Saves images [n, *event] as a grid beside the .npz `path`; the log says what they are.
 
-    Named classes stand below the columns, and what the images are above the grid.
+    Named classes stand below the columns or, of many, below each image, and what the images are
+    above the grid.
     """
     path = path.with_suffix('.png')
-    columns = None if classes is None else _columns(len(x), len(classes))
-    image = image_grids.grid(x, spec, columns)
-    if classes is None or not spec.class_names or columns > MAX_NAMED:
-        image_grids.save(path, image)
+    is_many = classes is not None and len(classes) > MAX_CLASSES
+    columns = None if classes is None or is_many else _columns(len(x), len(classes))
+    is_named = classes is not None and bool(spec.class_names)
+    title = f'Samples by class: {OF_MEANS}' if is_of_means else 'Samples by class'
+    if is_named and is_many and len(x) <= MAX_CAPTIONS:
+        names = [spec.class_name(label) for label in np.resize(classes, len(x)).tolist()]
+        figures.save_picture(path, IMAGES.ranked(x, names, spec, title))
+    elif not is_named or is_many or columns > MAX_NAMED:
+        image_grids.save(path, image_grids.grid(x, spec, columns))
     else:
+        image = image_grids.grid(x, spec, columns)
         labels = np.resize(classes, columns).tolist()
-        names = [figure_text(spec.class_name(label)) for label in labels]
-        title = f'Samples by class: {OF_MEANS}' if is_of_means else 'Samples by class'
+        names = [drawing.name(spec.class_name(label)) for label in labels]
         image_grids.save_labelled(path, image, title, [''], names)
     log.info('figure%s: %s', f' ({OF_MEANS}; x itself: --draws)' if is_of_means else '', path)
 

@@ -44,7 +44,8 @@ def windows(
 ) -> list[Passage]:
     """Returns the least likely windows, then the most likely ones.
 
-    Windows that score less than half as many characters as others are left out.
+    Windows that score less than half as many characters as others are left out, and of windows of
+    one text all but the first.
 
     Args:
       text: n windows of one length.
@@ -54,6 +55,7 @@ def windows(
     """
     mean = nats.sum(1) / np.maximum(num_scored, 1)
     whole = np.flatnonzero(num_scored >= num_scored.max() / 2)
+    whole = np.array([*{text[i]: i for i in whole[::-1].tolist()}.values()][::-1])
     order = whole[np.argsort(-mean[whole], kind='stable')]
     count = min(WINDOWS, max(1, len(order) // 2))
     groups = {'Least likely': order[:count], 'Most likely': order[count:][-count:][::-1]}

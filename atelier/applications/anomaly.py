@@ -2,7 +2,6 @@
 
 import math
 import pathlib
-import textwrap
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -11,14 +10,14 @@ from atelier.applications import _anomaly_maps, _common, _pictures
 from atelier.applications._application import LOG_PROB, RECONSTRUCT, Application
 from atelier.data.classes import described
 from atelier.data.dataset import Dataset
-from atelier.errors import UserError
+from atelier.errors import UserError, shortened_text
 from atelier.evaluation.examples.anomaly_score import chosen_score, description_of, scorer
 from atelier.evaluation.examples.auroc import auroc
 from atelier.evaluation.examples.outliers import another_data_set, image_as_data
 from atelier.evaluation.samples.sampling import preprocessed
 from atelier.log import counted, log
-from atelier.report import image_grids
-from atelier.report.figure_text import figure_text
+from atelier.report import figures, image_grids
+from atelier.report.figure_text import figure_text, in_lines
 from atelier.report.metrics_log import plus_minus
 from atelier.report.views.choose import view_of
 from atelier.report.views.view import Picture
@@ -28,6 +27,9 @@ from atelier.run.restore import TrainedRun
 
 NEEDS = (LOG_PROB | RECONSTRUCT,)
 MAX_BINS = 60
+WIDTH_OF_PANEL = 2.8  # of the images, in inches
+LETTERS_PER_INCH = 9  # of the name of the axis
+MAX_NAME = 60  # letters in the legend
 TABLE = ('file', 'row', 'label', 'score', 'is_novel')
 
 
@@ -211,8 +213,7 @@ def _panels(
 ) -> dict[str, np.ndarray]:
     """Returns {title: preprocessed images [images, *event]}; empty if the data are not images."""
     run = trained.run
-    is_drawn_otherwise = _pictures.drawn_otherwise(run.data.spec) is not None
-    if is_drawn_otherwise or not image_grids.is_image(run.data.spec):
+    if not image_grids.draws(run.data.spec):
         return {}
     index, score, x = arrays['index'], arrays['score'], run.data.splits['test']['x']
     panels = {}
@@ -241,6 +242,7 @@ def _most_anomalous(
     return view_of(run.data.spec).ranked(x, captions, run.data.spec, title, data)
 
 
+@figures.style()
 def _save_figure(
     run: Run,
     arrays: dict[str, np.ndarray],
@@ -250,14 +252,19 @@ def _save_figure(
     path: pathlib.Path,
 ) -> None:
     """Draws the histogram of scores, with the images beside it."""
-    from matplotlib.figure import Figure
+    from matplotlib.figure import Figure  # slow import, which other modes do not need
 
-    figure = Figure(figsize=(7 + 4 * len(panels), 5), layout='constrained')
-    widths = [6, *[4] * len(panels)]
+    width, scale = 4.2 if panels else 6.4, WIDTH_OF_PANEL
+    figure = Figure(figsize=(width + scale * len(panels), 4.0), layout='constrained')
+    figure.get_layout_engine().set(h_pad=0.1)  # inches: else titles of images are cut
+    widths = [width, *[scale] * len(panels)]
     score_axes, *image_axes = figure.subplots(1, len(widths), squeeze=False, width_ratios=widths)[0]
     _histogram(score_axes, run, arrays, outliers)
-    label = '\n'.join(textwrap.wrap(description, 60))
+    label = in_lines(description, int(LETTERS_PER_INCH * width))
     score_axes.set(title='Scores', xlabel=label, ylabel='share of the examples')
+    handles, names = score_axes.get_legend_handles_labels()
+    if len(handles) > 1:
+        figures.legend_below(figure, handles, names)
     for axes, (title, x) in zip(image_axes, panels.items(), strict=True):
         image_grids.show(axes, image_grids.grid(x, run.data.spec), [''], [''])
         axes.set(title=title)
@@ -277,11 +284,10 @@ def _histogram(axes, run: Run, arrays: dict[str, np.ndarray], outliers: str) -> 
     edges = np.histogram_bin_edges(finite, min(MAX_BINS, 1 + math.isqrt(len(finite))))
     for i, (name, scores) in enumerate(kinds.items()):
         shares = np.full(len(scores), 1 / max(len(scores), 1))
-        axes.hist(scores, edges, weights=shares, alpha=0.5, color=f'C{i}', label=figure_text(name))
+        colour, label = figures.colour(i), figure_text(shortened_text(name, MAX_NAME))
+        axes.hist(scores, edges, weights=shares, alpha=0.5, color=colour, label=label)
     if 'picture_score' in arrays and np.isfinite(arrays['picture_score']):
         axes.axvline(arrays['picture_score'], color='black', linestyle='--', label='the picture')
-    axes.grid(alpha=0.3)
-    axes.legend()
 
 
 APPLICATION = Application(

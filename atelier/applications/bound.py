@@ -2,7 +2,6 @@
 
 import itertools
 import pathlib
-import textwrap
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -21,7 +20,7 @@ from atelier.evaluation.examples.known_classes import of_known_classes
 from atelier.evaluation.per_example.over_examples import over_examples
 from atelier.log import counted, log
 from atelier.report import figures
-from atelier.report.figure_text import figure_text
+from atelier.report.figure_text import figure_text, in_lines
 from atelier.report.metrics_log import aligned, plus_minus
 from atelier.run import restore
 from atelier.run.experiment import Run
@@ -203,7 +202,7 @@ def _save_figure(runs: list[Run], rows: dict[str, list[Row]], path: pathlib.Path
             axis.set_ylabel('t = 0: data, t = 1: noise')
         bound = plus_minus(*total.nats.values())
         axis.set_title(f'{figure_text(shortened_text(name))}\nsum {bound} nats')
-        axis.set_xlabel('\n'.join(textwrap.wrap(f'nats of a bound on {_subject(run)}', 45)))
+        axis.set_xlabel(in_lines(f'nats of a bound on {_subject(run)}', 45))
     _common.draw_figure(path, figure)
 
 

@@ -232,7 +232,7 @@ def _draw(
         names = ['code + s direction'] * len(arrays['x'])
         columns, (data, _) = [f'{s:.3g}' for s in arrays['steps']], _pictures.test_data(trained)
         _pictures.save(path, view.rows(arrays['x'], spec, title, names, columns, data))
-    elif image_grids.is_image(spec):
+    elif image_grids.draws(spec):
         _save_figure(run, arrays, figure_text(title), path)
 
 

@@ -1,7 +1,6 @@
 """Draws the latent space in a plane: test codes, and a grid of decoded images."""
 
 import pathlib
-import textwrap
 from typing import NamedTuple
 
 import jax
@@ -15,13 +14,14 @@ from atelier.core.family import codes_of, is_class_conditional
 from atelier.core.randomness import Stream, key_for
 from atelier.data.classes import option_of
 from atelier.data.spec import Spec
-from atelier.errors import UserError, about
+from atelier.errors import UserError, about, shortened_text
 from atelier.evaluation.codes.encoding import codes_from_prior, decoded, encoded, split_codes
 from atelier.evaluation.latents.pca import principal_components
 from atelier.evaluation.samples.sampling import check_labels
 from atelier.log import counted, log
 from atelier.report import figures, image_grids
-from atelier.report.figure_text import figure_text
+from atelier.report.figure_text import figure_text, in_lines
+from atelier.report.views import drawing
 from atelier.run import restore
 from atelier.run.experiment import Run
 from atelier.run.restore import TrainedRun
@@ -30,6 +30,7 @@ NEEDS = (ENCODE, DECODE)
 NUM_PRIOR_CODES = 10_000  # codes drawn from a prior, for its quantiles
 PANEL = (5.0, 4.8)  # inches
 TITLE_LETTERS = 42  # in a line
+MAX_NAME = 16  # letters of a class
 NAMED_TICKS = 3  # every third line and column of the grid has its number
 MARKER = 8  # area of a point, in square points
 MAX_LEGEND_CLASSES = 20  # above this many classes a colour bar replaces the legend
@@ -92,7 +93,7 @@ def apply(run: Run, num_points: int = 15, label: int | str = 0) -> dict[str, np.
     if is_class_conditional(run.family):
         name, position = (
             f'latent_map-of-{label}',
-            f'{position}, as class {run.data.spec.class_name(label)}',
+            f'{position}, as class {shortened_text(run.data.spec.class_name(label), MAX_NAME)}',
         )
     description = _axes_description(arrays['shares'], arrays['origin'].size)
     codes = counted(len(arrays['codes']), 'code')
@@ -191,13 +192,13 @@ def _save_figure(
 ) -> None:
     """Draws the codes on the left and, for images, the decoded grid on the right."""
     spec = run.data.spec
-    has_grid = image_grids.is_image(spec)
+    has_grid = image_grids.draws(spec)
     figure, panels = figures.panels(1 + has_grid, size=PANEL)
     names = ('principal component 1', 'principal component 2')
     if arrays['codes'].shape[1] <= 2:
         names = ('dimension 1', 'dimension 2')
     _scatter(figure, panels[0], arrays, spec)
-    panels[0].set(title=_wrapped(title), xlabel=names[0], ylabel=names[1])
+    panels[0].set(title=in_lines(title, TITLE_LETTERS), xlabel=names[0], ylabel=names[1])
     if has_grid:
         x, n = arrays['x'][::-1], len(arrays['u'])  # v points upwards
         image = image_grids.grid(x.reshape(-1, *spec.event_shape), spec, n)
@@ -206,14 +207,9 @@ def _save_figure(
         ]
         image_grids.show(panels[1], image, tick_labels(arrays['v'])[::-1], tick_labels(arrays['u']))
         suffix = ', through the mean code' if arrays['codes'].shape[1] > 2 else ''
-        panels[1].set(title=_wrapped(f'Decoded from the plane, {position}{suffix}'))
-        panels[1].set(xlabel=names[0], ylabel=names[1])
+        title = figure_text(f'Decoded from the plane, {position}{suffix}')
+        panels[1].set(title=in_lines(title, TITLE_LETTERS), xlabel=names[0], ylabel=names[1])
     _common.draw_figure(path, figure)
-
-
-def _wrapped(title: str) -> str:
-    lines = [textwrap.wrap(line, TITLE_LETTERS) for line in title.split('\n')]
-    return '\n'.join('\n'.join(line) for line in lines)
 
 
 def _scatter(figure, axes, arrays: dict[str, np.ndarray], spec: Spec) -> None:
@@ -221,6 +217,7 @@ def _scatter(figure, axes, arrays: dict[str, np.ndarray], spec: Spec) -> None:
     u, v = arrays['plane'].T
     axes.set_aspect('equal', 'datalim')
     axes.grid(True)
+    figures.few_ticks(axes)
     if 'label' not in arrays:
         axes.scatter(u, v, s=MARKER, color=figures.colour(0))
         return
@@ -229,7 +226,7 @@ def _scatter(figure, axes, arrays: dict[str, np.ndarray], spec: Spec) -> None:
         figure.colorbar(axes.scatter(u, v, s=MARKER, c=label), ax=axes, label='class')
         return
     for i in range(num_classes):
-        is_class, name = label == i, figure_text(spec.class_name(i))
+        is_class, name = label == i, drawing.name(spec.class_name(i), MAX_NAME)
         colour, marker = figures.colour(i), figures.marker(i)
         axes.scatter(u[is_class], v[is_class], MARKER, colour, marker=marker, label=name)
     axes.legend(title='class', loc='upper left', bbox_to_anchor=(1, 1), markerscale=1.5)

@@ -1,7 +1,6 @@
 """Draws saliency maps of a classifier: input gradients and Grad-CAM."""
 
 import pathlib
-import textwrap
 from collections.abc import Callable
 from typing import SupportsIndex
 
@@ -20,7 +19,7 @@ from atelier.errors import UserError, shortened_text
 from atelier.evaluation.per_example.over_examples import over_examples
 from atelier.log import counted, log
 from atelier.report import figures, heat_maps, image_grids
-from atelier.report.figure_text import figure_text
+from atelier.report.figure_text import figure_text, in_lines
 from atelier.run import restore, result_names
 from atelier.run.experiment import Run
 from atelier.run.restore import TrainedRun
@@ -77,7 +76,7 @@ def apply(
         log.info('no class activation: the classifier has no convolutions or no `feature_maps`')
     name = f'saliency-{index}' + (result_names.suffix(label=label) if label >= 0 else '')
     path = _common.save(trained, name, arrays)
-    if image_grids.is_image(run.data.spec):
+    if image_grids.draws(run.data.spec):
         _save_figure(run, arrays, label >= 0, path)
     return arrays
 
@@ -192,7 +191,7 @@ def _save_figure(
         title = 'Where the network looks for each of the most probable classes (Grad-CAM)'
         label = 'share of the\nmaximum in the row'
         figure.colorbar(shown, ax=figure.axes, label=label, shrink=min(1.0, 1.8 / n), aspect=25)
-    figure.suptitle('\n'.join(textwrap.wrap(title, int(8.5 * width))))
+    figure.suptitle(in_lines(title, int(8.5 * width)))
     _common.draw_figure(path, figure)
 
 

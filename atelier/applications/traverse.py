@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from atelier.applications import _common
+from atelier.applications import _common, _pictures
 from atelier.applications._application import DECODE, ENCODE, PRIOR, Application
 from atelier.core.family import Family, codes_of, is_class_conditional
 from atelier.data.classes import option_of
@@ -25,7 +25,6 @@ from atelier.evaluation.latents.dimensions import (
 )
 from atelier.evaluation.samples.sampling import check_labels
 from atelier.log import counted, log
-from atelier.report import figures
 from atelier.report.views.choose import view_of
 from atelier.run import restore
 from atelier.run.experiment import Run
@@ -106,7 +105,7 @@ def apply(
     path = _common.save(trained, name, arrays, results if reads(run) else None)
     what = f'Latent dimensions by {order.description}, moved {over(run.family)}'
     title = f'{what}; the others at {base.description}'
-    _save_picture(run, arrays['x'], title, names, path)
+    _save_picture(trained, arrays['x'], title, names, path)
     return arrays
 
 
@@ -209,15 +208,17 @@ def _row_names(family: Family, arrays: dict[str, np.ndarray], order: Order) -> l
 
 
 def _save_picture(
-    run: Run, x: np.ndarray, title: str, names: list[str], path: pathlib.Path
+    trained: TrainedRun, x: np.ndarray, title: str, names: list[str], path: pathlib.Path
 ) -> None:
-    """Draws a row of x per dimension, if the data have a view."""
+    """Draws a row of x per dimension, if the data have a view: among test data if no images."""
+    run = trained.run
     view = view_of(run.data.spec)
     if view is None:
         return
+    is_among = _pictures.drawn_otherwise(run.data.spec) is not None
+    data = _pictures.test_data(trained)[0] if is_among else None
     columns = point_names(run.family, x.shape[1])
-    figures.save_picture(path, view.rows(x, run.data.spec, title, names, columns))
-    log.info('figure: %s', path)
+    _pictures.save(path, view.rows(x, run.data.spec, title, names, columns, data))
 
 
 def _refusal(family: Family, spec: Spec) -> str:

@@ -1,4 +1,6 @@
-"""Untrusted text in figures."""
+"""Text in figures: untrusted names, and lines that fit."""
+
+import textwrap
 
 from atelier.log import escaped
 
@@ -11,3 +13,20 @@ def figure_text(text: str) -> str:
     """
     shown = escaped(text).replace('$', r'\$')
     return f' {shown}' if shown.startswith('_') else shown
+
+
+def in_lines(text: str, letters: int) -> str:
+    """Returns text in as few lines of at most `letters` as it needs, of about equal length.
+
+    Line ends of the text stay.
+    """
+    return '\n'.join(line for part in text.split('\n') for line in _balanced(part, letters))
+
+
+def _balanced(text: str, letters: int) -> list[str]:
+    """Returns the lines of the narrowest paragraph that has no more lines than the widest."""
+    num_lines = len(textwrap.wrap(text, letters))
+    shortest = max(1, len(text) // max(num_lines, 1))
+    widths = range(min(shortest, letters), letters + 1)
+    wrapped = (textwrap.wrap(text, width) for width in widths)
+    return next((lines for lines in wrapped if len(lines) <= num_lines), [])

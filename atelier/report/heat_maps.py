@@ -17,7 +17,7 @@ def heat_colours():
 
 def show_image(axes, image: Float[np.ndarray, 'height width channels']) -> None:
     """Shows an image with values in [0, 1] in matplotlib axes, without ticks."""
-    axes.imshow(image.squeeze(), cmap='gray', vmin=0, vmax=1)
+    axes.imshow(image, cmap='gray', vmin=0, vmax=1)
     axes.set_axis_off()
 
 

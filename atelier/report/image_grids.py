@@ -2,13 +2,14 @@
 
 import math
 import pathlib
-import textwrap
 from collections.abc import Sequence
 
 import numpy as np
 
+from atelier.data import kinds
 from atelier.data.dataset import Spec
 from atelier.report import figures
+from atelier.report.figure_text import in_lines
 
 BORDER = 1  # pixels between two images
 MIN_COLUMN = 0.65  # inches: narrower columns have no place for their labels
@@ -17,9 +18,14 @@ TITLE_LETTERS_PER_INCH = 8
 
 
 def is_image(spec: Spec) -> bool:
-    """Whether an event is [height, width] or [height, width, 1 or 3]."""
+    """Whether an event is [height, width] or [height, width, 1 or 3], as a signal may be too."""
     shape = spec.event_shape
     return len(shape) == 2 or (len(shape) == 3 and shape[-1] in (1, 3))
+
+
+def draws(spec: Spec) -> bool:
+    """Whether pictures take an event for an image, and not for a signal of the same shape."""
+    return is_image(spec) and kinds.kind_of(spec) == kinds.IMAGES
 
 
 def shades(x: np.ndarray, spec: Spec, interval: tuple[float, float] | None = None) -> np.ndarray:
@@ -70,7 +76,7 @@ def save(path: pathlib.Path, image: np.ndarray) -> None:
 def show(axes, image: np.ndarray, rows: Sequence[str], columns: Sequence[str]) -> None:
     """Shows a `grid` in matplotlib axes, with labels beside its rows and below its columns."""
     axes.imshow(image.squeeze(-1) if image.shape[-1] == 1 else image, cmap='gray', vmin=0, vmax=255)
-    middles = lambda size, n: (np.arange(n) + 0.5) * size / n - 0.5
+    middles = lambda size, n: (np.arange(n) + 0.5) * (size - BORDER) / n + BORDER / 2 - 0.5
     axes.set_yticks(middles(image.shape[0], len(rows)), rows)
     axes.set_xticks(middles(image.shape[1], len(columns)), columns)
     axes.tick_params(length=0)
@@ -105,12 +111,12 @@ def labelled(
     is_upright = longest_column > width / max(len(columns), 1) * LETTERS_PER_INCH
     left = 0.4 + longest_row / LETTERS_PER_INCH
     below = 0.6 + longest_column / LETTERS_PER_INCH if is_upright else 0.4
-    lines = textwrap.wrap(title, int(TITLE_LETTERS_PER_INCH * (left + width)))
-    size = left + width + 0.2, height + below + 0.1 + 0.25 * len(lines)
+    title = in_lines(title, int(TITLE_LETTERS_PER_INCH * (left + width)))
+    size = left + width + 0.2, height + below + 0.1 + 0.25 * (1 + title.count('\n'))
     figure = Figure(figsize=size, layout='constrained')
     axes = figure.subplots()
     show(axes, image, rows, columns)
     if is_upright:
         axes.tick_params('x', rotation=90)
-    figure.suptitle('\n'.join(lines))
+    figure.suptitle(title)
     return figures.pixels(figure)

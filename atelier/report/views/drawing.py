@@ -2,7 +2,7 @@
 
 import math
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -11,7 +11,7 @@ from atelier.data.spec import Spec
 from atelier.errors import shortened_text
 from atelier.log import counted, escaped
 from atelier.report import figures
-from atelier.report.figure_text import figure_text
+from atelier.report.figure_text import figure_text, in_lines
 from atelier.report.views.view import DATA, Labels, Sets
 
 MAX_CLASSES = len(figures.COLOURS)  # that have a colour of their own; more share one
@@ -37,14 +37,15 @@ def name(text: str, letters: int = MAX_LETTERS) -> str:
 
 
 def wrapped(text: str, letters: int) -> str:
-    """Returns a name, which is shown as it is, in at most two lines of this many letters."""
-    first, *others = textwrap.wrap(text, letters) or ['']
-    return f'{first}\n{shortened_text(" ".join(others), letters)}' if others else first
+    """Returns an untrusted name as a figure shows it, in at most two lines of so many letters."""
+    first, *others = textwrap.wrap(shortened_text(escaped(text), MAX_TITLE), letters) or ['']
+    lines = [first, shortened_text(' '.join(others), letters)] if others else [first]
+    return '\n'.join(map(figure_text, lines))
 
 
 def title_of(text: str, width: float) -> str:
     """Returns a title in lines that fit a figure of this width in inches."""
-    return '\n'.join(textwrap.wrap(figure_text(shortened_text(text, MAX_TITLE)), int(9 * width)))
+    return in_lines(figure_text(shortened_text(text, MAX_TITLE)), int(9 * width))
 
 
 def of_first(title: str, shown: int, total: int) -> str:
@@ -87,13 +88,15 @@ def parts_of(sets: Sets, which: str, spec: Spec, labels: Labels | None) -> list[
 def frame(sets: Sets) -> tuple[np.ndarray, np.ndarray]:
     """Returns the smallest and the largest value [values] that a figure of these sets shows.
 
-    The frame holds all data and most samples. Samples far from the data do not enlarge it.
+    The frame holds all data and most samples. Samples far from the data do not enlarge it, unless
+    the data have one value only.
     """
     others = [rows_of(x) for each, x in sets.items() if each != DATA]
     low, high = _range(np.concatenate(others), 0.01) if others else (None, None)
     if DATA in sets:
         data_low, data_high = _range(rows_of(sets[DATA]), 0.0)
-        reach = REACH * (data_high - data_low)
+        width = data_high - data_low
+        reach = np.where(width > 0, REACH * width, np.inf)  # of one value, the samples decide
         low = data_low if low is None else np.clip(low, data_low - reach, data_low)
         high = data_high if high is None else np.clip(high, data_high, data_high + reach)
     margin = np.where(high > low, MARGIN * (high - low), 0.5)
@@ -125,10 +128,15 @@ def counts(which: str, x: np.ndarray, low: np.ndarray, high: np.ndarray) -> str:
 
 
 def bin_edges(x: np.ndarray, low: float, high: float, is_discrete: bool) -> np.ndarray:
-    """Returns edges of bins of x [n]: one for each level, else about the root of n in number."""
+    """Returns edges of bins of x [n]: one for each level, else about the root of n in number.
+
+    Bins of very many levels have as many of them each: else some would be higher for having more.
+    """
     inside = x[(x >= low) & (x <= high)]
-    if is_discrete and high - low <= 4 * MAX_BINS:
-        return np.arange(np.floor(low + 0.5), np.ceil(high - 0.5) + 2) - 0.5
+    if is_discrete:
+        first, last = np.floor(low + 0.5), np.ceil(high - 0.5)
+        width = 1 if high - low <= 4 * MAX_BINS else math.ceil((last - first + 1) / MAX_BINS)
+        return first - 0.5 + np.arange(0, last - first + 1 + width, width)
     return np.linspace(low, high, 1 + min(max(math.isqrt(len(inside)), MIN_BINS), MAX_BINS))
 
 
@@ -158,6 +166,11 @@ def legend(figure, axis, columns: int = 5) -> None:
     """Draws the legend of an axis below the figure, where it hides nothing."""
     handles, names = axis.get_legend_handles_labels()
     if handles:
-        inches = 0.6 + 0.09 * max(map(len, names))  # of an entry
-        columns = min(len(names), columns, max(1, int(figure.get_figwidth() / inches)))
+        columns = legend_columns(names, figure.get_figwidth(), columns)
         figure.legend(handles, names, loc='outside lower center', ncols=columns)
+
+
+def legend_columns(names: Sequence[str], width: float, most: int = 5) -> int:
+    """Returns the columns of a legend in a figure of this width in inches."""
+    inches = 0.6 + 0.09 * max(map(len, names), default=0)  # of an entry
+    return max(1, min(len(names), most, int(width / inches)))

@@ -10,6 +10,7 @@ from atelier.report.views.view import Density, Labels, Names, Picture, Sets, Vie
 
 MAX_PAIR_COLUMNS = 16
 MAX_RANKED_COLUMNS = 8
+LETTERS_PER_INCH = 11  # of a caption
 
 
 def samples(
@@ -66,14 +67,18 @@ def rows(
 def ranked(
     x: np.ndarray, captions: Names, spec: Spec, title: str, among: np.ndarray | None = None
 ) -> Picture:
-    """Returns single images, each with its caption below."""
+    """Returns single images, each with its caption of at most two lines below."""
     del among
     columns = min(len(x), MAX_RANKED_COLUMNS)
-    figure, axes = figures.panels(len(x), columns, size=(max(1.25, 3.0 / columns), 1.6))
+    width = max(1.25, 3.0 / columns)
+    captions = [drawing.wrapped(each, int(LETTERS_PER_INCH * width)) for each in captions]
+    height = 1.8 if any('\n' in each for each in captions) else 1.6
+    figure, axes = figures.panels(len(x), columns, size=(width, height))
     shades = image_grids.shades(x, spec)
     for axis, image, caption in zip(axes, shades, captions, strict=True):
-        axis.imshow(image.squeeze(), cmap='gray', vmin=0, vmax=1)
-        axis.set(xticks=(), yticks=(), xlabel=figure_text(caption))
+        axis.imshow(image, cmap='gray', vmin=0, vmax=1)
+        axis.set(xticks=(), yticks=(), xlabel=caption)
+        axis.spines[:].set_visible(False)
     figure.suptitle(drawing.title_of(title, max(1.25 * columns, 3.0)))
     return figures.pixels(figure)
 

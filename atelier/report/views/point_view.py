@@ -1,6 +1,7 @@
 """Points in the plane or in space: scatter plots, with the model's density over the plane."""
 
 import itertools
+import math
 
 import numpy as np
 
@@ -13,7 +14,8 @@ from atelier.report.views.view import DATA, Density, Labels, Names, Picture, Set
 
 WIDTHS = {1: 5.2, 2: 4.6}  # of each of one or two panels, in inches
 WIDTH = 3.3  # of each of three panels or more
-TEXT = 0.8  # height of the texts around a panel, in inches
+TEXT, LINE = 1.2, 0.25  # height of the texts around a panel, and of each further line, in inches
+SIDE = 0.7  # width of the texts beside it
 RATIOS = (0.6, 1.6)  # smallest and largest height of a panel, relative to its width
 MASSES = (0.9, 0.5)  # of the regions of highest density that contours enclose
 MAX_PATHS, FEW_PATHS = 60, 25  # in a large panel, and in a small one
@@ -37,7 +39,9 @@ def samples(
     has_density = density is not None and density.p.ndim == 2
     low, high = drawing.frame(sets)
     n = len(sets) + has_density
-    figure, axes = figures.panels(n, size=_size(n, low, high))
+    title = drawing.title_of(title, WIDTHS.get(n, WIDTH) * min(n, 3))
+    lines = title.count('\n') + has_density + _legend_lines(n, sets, spec, labels)
+    figure, axes = figures.panels(n, size=_size(n, low, high, lines))
     for axis, which in zip(axes, sets, strict=False):
         parts = drawing.parts_of(sets, which, spec, labels)
         for part in parts:
@@ -50,8 +54,18 @@ def samples(
     if labels:
         named = next((a for a, which in zip(axes, sets, strict=False) if which in labels), axes[0])
         drawing.legend(figure, named)
-    figure.suptitle(drawing.title_of(title, WIDTHS.get(n, WIDTH) * min(n, 3)))
+    figure.suptitle(title)
     return figures.pixels(figure)
+
+
+def _legend_lines(num_panels: int, sets: Sets, spec: Spec, labels: Labels | None) -> int:
+    """Returns the lines of the legend of the classes below so many panels; 0 without labels."""
+    which = next((each for each in sets if each in (labels or {})), None)
+    if which is None:
+        return 0
+    names = [part.name for part in drawing.parts_of(sets, which, spec, labels)]
+    width = WIDTHS.get(num_panels, WIDTH) * min(num_panels, 3)
+    return math.ceil(len(names) / drawing.legend_columns(names, width))
 
 
 def _projections(sets: Sets, spec: Spec, title: str, labels: Labels | None) -> Picture:
@@ -69,16 +83,25 @@ def _projections(sets: Sets, spec: Spec, title: str, labels: Labels | None) -> P
 def _planes(spec: Spec, title: str, low: np.ndarray, high: np.ndarray) -> tuple:
     """Returns (figure, axes, pairs of coordinates) with a panel of each plane, and its title."""
     planes = [*itertools.combinations(range(spec.num_dims), 2)]
-    size = _size(1, low, high) if len(planes) == 1 else (WIDTH, WIDTH)
+    title = drawing.title_of(title, WIDTHS[1] if len(planes) == 1 else WIDTH * len(planes))
+    lines = title.count('\n') + 1  # and that of the legend
+    size = _size(1, low, high, lines) if len(planes) == 1 else (WIDTH, WIDTH + LINE * lines)
     figure, axes = figures.panels(len(planes), size=size)
-    figure.suptitle(drawing.title_of(title, size[0] * len(planes)))
+    figure.suptitle(title)
     return figure, axes, planes
 
 
-def _size(num_panels: int, low: np.ndarray, high: np.ndarray) -> tuple[float, float]:
-    """Returns the size of a panel that fits its frame."""
+def _size(
+    num_panels: int, low: np.ndarray, high: np.ndarray, lines: int = 0
+) -> tuple[float, float]:
+    """Returns the size of a panel that fits its frame and so many further lines of text.
+
+    Constrained layout leaves no place for texts around axes of a fixed shape that are as high as
+    the figure allows, so the width must be what limits them.
+    """
     width = WIDTHS.get(num_panels, WIDTH)
-    return width, TEXT + width * float(np.clip((high[1] - low[1]) / (high[0] - low[0]), *RATIOS))
+    ratio = float(np.clip((high[1] - low[1]) / (high[0] - low[0]), *RATIOS))
+    return width, TEXT + LINE * lines + (width - SIDE) * ratio
 
 
 def _scatter(axis, x: np.ndarray, colour: str, label: str) -> None:
@@ -112,14 +135,15 @@ def draw_density(axis, density: Density) -> None:
     from matplotlib.colors import PowerNorm  # slow import
 
     (x, y), p = density.axes, np.nan_to_num(density.p)
-    norm = PowerNorm(0.5, 0.0, max(p.max(), 1e-300))
+    norm = PowerNorm(0.5, 0.0, float(p.max()) or 1.0)
     mesh = axis.pcolormesh(x, y, p, cmap=figures.SEQUENTIAL, shading='nearest', norm=norm)
     bar = axis.figure.colorbar(mesh, ax=axis, shrink=0.7, aspect=15, pad=0.02)
     bar.ax.locator_params(nbins=4)
     levels = mass_levels(p)
     if p.max() > 0 and 0 < levels[0] < levels[1] < p.max():
         axis.contour(x, y, p, levels, colors='white', linewidths=0.6, alpha=0.7)
-    axis.set_title(figure_text(f'p(x), {density.kind}'))
+    kind = figure_text(f'p(x), {density.kind}')
+    axis.set_title(f'{kind}\ncontours: 50 and 90 %')
 
 
 def mass_levels(p: np.ndarray) -> list[float]:
@@ -198,7 +222,8 @@ def steps_of_points(
     shown += [(x, 0, "the model's x"), (x, last // 2, "the model's x")]
     for axis, (points, i, which) in zip(axes, shown, strict=False):
         _scatter(axis, points[:, i], figures.colour(0 if which == 'x_t' else 2), which)
-        axis.set_title(drawing.name(f'{which}, step {steps[i]}'))
+        symbol = '$x_t$' if which == 'x_t' else drawing.name(which)
+        axis.set_title(f'{symbol}, step {drawing.name(steps[i])}')
     if among is not None:
         _scatter(axes[5], drawing.rows_of(among), figures.DATA_COLOUR, DATA)
     draw_paths(axes[5], np.asarray(x_t[:FEW_PATHS], np.float64), ['path of x_t'] * len(x_t))

@@ -69,6 +69,11 @@ def draw(
     axis.locator_params(axis='y', nbins=3)
 
 
+def num_channels(spec: Spec) -> int:
+    """Returns the number of values at each position."""
+    return spec.num_dims // spec.event_shape[0]
+
+
 def channel_name(spec: Spec, index: int) -> str:
     """Returns the name of a channel as a figure shows it."""
     return drawing.column_name(spec, index, 'channel')
@@ -76,7 +81,7 @@ def channel_name(spec: Spec, index: int) -> str:
 
 def _finish(figure, axis, spec: Spec, title: str, width: float) -> None:
     """Sets the title and, for several channels, the legend and how many of them are shown."""
-    channels = spec.event_shape[1] if len(spec.event_shape) > 1 else 1
+    channels = num_channels(spec)
     if channels > MAX_CHANNELS:
         title = f'{title} (the first {MAX_CHANNELS} channels of {channels})'
     figure.suptitle(drawing.title_of(title, width))
@@ -98,7 +103,7 @@ def pairs(x: np.ndarray, reconstruction: np.ndarray, spec: Spec, title: str) -> 
         draw(axis, signal, spec, figures.DATA_COLOUR, width=2.4, alpha=0.5)
         draw(axis, again, spec, figures.colour(0))
     axes[0].plot([], color=figures.DATA_COLOUR, linewidth=2.4, alpha=0.5, label='x')
-    colour = figures.colour(0) if len(spec.event_shape) == 1 else 'black'
+    colour = figures.colour(0) if num_channels(spec) == 1 else 'black'
     axes[0].plot([], color=colour, linewidth=1.2, label='reconstruction')
     title = drawing.of_first(title, n, len(x))
     figure.suptitle(drawing.title_of(title, _size(n)[0] * min(n, 3)))
@@ -136,7 +141,7 @@ def rows(
             label = drawing.name(column_names[i]) if is_named else ''
             draw(axis, first, one, to_hex(colours[i]), label)
         axis.set_title(drawing.name(name))
-    more = f': {channel_name(spec, 0)}' if len(spec.event_shape) > 1 else ''
+    more = f': {channel_name(spec, 0)}' if num_channels(spec) > 1 else ''
     title = drawing.of_first(title + more, n, len(x))
     figure.suptitle(drawing.title_of(title, 4.6 * min(n, 2)))
     handles, names = axes[0].get_legend_handles_labels()
@@ -158,8 +163,8 @@ def ranked(
     n = min(len(x), MAX_PANELS)
     figure, axes = figures.panels(n, size=_size(n))
     for axis, signal, caption in zip(axes, x, captions, strict=False):
-        if among is not None and len(spec.event_shape) == 1:
-            low, high = np.quantile(np.asarray(among, np.float64), (0.05, 0.95), axis=0)
+        if among is not None and num_channels(spec) == 1:
+            low, high = np.quantile(drawing.rows_of(among), (0.05, 0.95), axis=0)
             style = dict(color=figures.DATA_COLOUR, alpha=0.3, linewidth=0)
             name = 'middle 90 % of the data'
             axis.fill_between(np.arange(len(low)), low, high, **style, label=name)

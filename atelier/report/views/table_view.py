@@ -36,9 +36,9 @@ def samples(
 
 
 def column(spec: Spec, index: int) -> str:
-    """Returns the name of a column as a figure shows it; events with several axes have none."""
+    """Returns the untrusted name of a column; those of events with several axes have none."""
     is_row = len(spec.event_shape) == 1
-    return drawing.column_name(spec if is_row else spec._replace(column_names=()), index)
+    return (spec if is_row else spec._replace(column_names=())).column_name(index)
 
 
 def _pair_plot(sets: Sets, spec: Spec, title: str, labels: Labels | None) -> Picture:
@@ -138,7 +138,7 @@ def _histograms(sets: Sets, spec: Spec, title: str, labels: Labels | None) -> Pi
     parts, (low, high) = [*drawing.all_parts(sets, spec, labels)], drawing.frame(sets)
     for axis, i in zip(axes, shown, strict=False):
         _histogram(axis, parts, i, low, high, spec)
-        axis.set_xlabel(column(spec, i))
+        axis.set_xlabel(drawing.name(column(spec, i)))
         axis.locator_params(axis='x', nbins=4)
     for unused in axes[len(shown) :]:
         unused.set_axis_off()
@@ -191,7 +191,7 @@ def pairs(x: np.ndarray, reconstruction: np.ndarray, spec: Spec, title: str) -> 
     figure, axes = figures.panels(n, size=(2.9, 2.7))
     for axis, i in zip(axes, sorted(worst) if n == spec.num_dims else worst, strict=True):
         value_view.draw_against(axis, x[:, i], y[:, i])
-        axis.set_xlabel(column(spec, i))
+        axis.set_xlabel(drawing.name(column(spec, i)))
     figure.supylabel('reconstruction')
     if n < spec.num_dims:
         title = f'{title}: the {n} columns of {spec.num_dims:,} with the largest errors'

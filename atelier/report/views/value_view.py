@@ -24,6 +24,8 @@ def samples(
     figure, (axis,) = figures.panels(1, size=SIZE)
     parts = [*drawing.all_parts(sets, spec, labels)]
     (low,), (high,) = drawing.frame(sets)
+    if spec.levels is not None:
+        low, high = max(low, -0.5), min(high, spec.levels - 0.5)
     values = drawing.rows_of(drawing.reference(sets))[:, 0]
     edges = drawing.bin_edges(values, low, high, spec.levels is not None)
     drawing.histogram(axis, parts, edges)
@@ -40,7 +42,9 @@ def _draw_density(axis, density: Density, spec: Spec) -> None:
     (x,) = density.axes
     marks = dict(marker='o', markersize=4, linestyle='none') if spec.levels is not None else {}
     named = density.components if len(density.components) <= MAX_NAMED else {}
-    for i, p in enumerate(density.components.values()):
+    # many components of levels, which have marks and no lines, would hide p(x)
+    drawn = {} if marks and not named else density.components
+    for i, p in enumerate(drawn.values()):
         which = f'{len(density.components)} components, weighted' if not named and not i else ''
         colour = figures.colour(i + 1) if named else 'black'
         style = dict(color=colour, linewidth=1.6 if named else 0.7, linestyle='--')

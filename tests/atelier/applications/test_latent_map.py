@@ -142,6 +142,25 @@ def test_codes_of_one_dimension_lie_on_a_line(vae):
     np.testing.assert_allclose(arrays['u'], [0, 4.5, 9])
 
 
+def test_names_of_classes_are_shortened_and_no_formulas(vae, tmp_path):
+    """The texts fit the figure, which is checked whenever one is drawn."""
+    random = np.random.RandomState(0)
+    names = ('$\\frac{1}{$', 'long ' * 30, '_c')
+    spec = vae.data.spec._replace(num_classes=3, class_names=names)
+    run = vae._replace(data=vae.data._replace(spec=spec))
+    arrays = {
+        'codes': random.normal(size=(30, 2)),
+        'plane': random.normal(size=(30, 2)),
+        'label': np.arange(30) % 3,
+        'x': random.randint(17, size=(4, 4, 8, 8, 1)),
+        'u': np.arange(4.0),
+        'v': np.arange(4.0),
+    }
+    title, path = 'Codes of digits\n2 dimensions, plotted directly', tmp_path / 'a.png'
+    latent_map._save_figure(run, arrays, title, f'as class {names[0]}', path)
+    assert path.stat().st_size > 1000
+
+
 def test_bad_input_raises_one_line(vae, complaint, tmp_path):
     assert '--num_points=0' in complaint(latent_map.apply, vae, num_points=0)
     few = of_codes(vae, np.ones((1, 2), int))

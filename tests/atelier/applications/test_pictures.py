@@ -5,7 +5,7 @@ import pytest
 from figure_checks import text_boxes
 from support import assembled, begin
 
-from atelier.applications import _pictures, anomaly, interpolate, sample, trajectory
+from atelier.applications import _pictures, anomaly, interpolate, sample, trajectory, traverse
 from atelier.report import figures
 from atelier.run import restore, run_folder
 
@@ -92,6 +92,25 @@ def test_paths_between_codes_and_unusual_rows_of_a_table(tmp_path, drawn):
     arrays = anomaly.apply(run, num_images=2)
     row = arrays['row'][arrays['index'][0]]
     assert f'row {row}: ' in drawn[-1] and '2 most anomalous test examples' in drawn[-1]
+
+
+def test_a_traversal_of_points_lies_among_data(tmp_path, drawn):
+    run = opened(tmp_path, 'vae', (2,), data__held_out_share=0.3)
+    traverse.apply(run, num_dims=1, num_points=3)
+    (found,) = drawn
+    assert 'data' in found.split('\n') and 'nats' in found
+
+
+def test_a_signal_with_one_channel_is_no_image(tmp_path, drawn):
+    """Its shape [length, 1] is that of an image, too."""
+    run = opened(tmp_path, 'vae', (16, 1), data__held_out_share=0.3)
+    anomaly.apply(run, num_images=3)
+    interpolate.apply(run, num_pairs=2, num_points=3)
+    scores, most, paths = drawn
+    assert 'Scores' in scores and '3 most anomalous test examples' in most
+    assert 'middle 90 % of the data' in most
+    assert 'Paths between codes of test examples' in paths and 'channel' not in paths
+    assert not [*run.folder.glob('applications/*-maps.png')]
 
 
 def test_numbers_of_samples_follow_from_the_size_of_events(vae, tmp_path):

@@ -74,3 +74,11 @@ def test_each_character_stands_on_the_colour_of_its_nats():
     shown = ''.join(drawn[i].get_text() for i in range(6))
     assert shown == f'a$b${text_figure.UNKNOWN}{text_figure.UNKNOWN}' and 6 not in drawn
     assert [drawn[i].get_color() for i in (0, 1, 5)] == ['0.45', 'black', 'white']
+
+
+def test_windows_of_one_text_are_shown_once():
+    """A text may repeat itself, and its likeliest windows are often equal."""
+    text, nats = ['ab', 'cd', 'ab', 'ef'], np.array([[1, 1], [2, 2], [1, 1], [3, 3.0]])
+    passages = text_figure.windows(text, nats, np.full(4, 2), np.arange(0, 8, 2))
+    assert [each.text for each in passages] == ['ef', 'cd'] or len(passages) == 2
+    assert [each.text for each in passages].count('ab') == 1

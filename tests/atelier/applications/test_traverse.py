@@ -135,7 +135,8 @@ def test_an_upper_layer_moves_the_means_below_it(layered):
 def test_rows_are_named_by_layer_and_nats(layered, monkeypatch):
     named = {}
 
-    def rows(x, spec, title, row_names, column_names):
+    def rows(x, spec, title, row_names, column_names, among):
+        assert among is None  # images hide data behind them
         named.update(title=title, rows=row_names, columns=column_names)
         return np.zeros((4, 4, 1), np.uint8)
 

@@ -35,3 +35,13 @@ def test_real_values_are_scaled_to_the_grids_range():
     image = image_grids.grid(np.array([[[-3.0]], [[5.0]]]), Spec((1, 1), None, None), columns=2)
     assert image[1, 1, 0] == 0
     assert image[1, 3, 0] == 255
+
+
+def test_labels_stand_at_the_middles_of_images():
+    from matplotlib.figure import Figure
+
+    axes = Figure().subplots()
+    image = image_grids.tiled(np.ones((6, 1, 2, 1)), columns=3)
+    image_grids.show(axes, image, ['a', 'b'], ['1', '2', '3'])
+    np.testing.assert_allclose(axes.get_yticks(), [1, 3])  # rows of one pixel, and borders
+    np.testing.assert_allclose(axes.get_xticks(), [1.5, 4.5, 7.5])

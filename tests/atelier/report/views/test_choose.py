@@ -186,3 +186,24 @@ def test_what_is_left_out_is_said(drawn):
 def test_only_images_are_quick():
     """Training draws them at each validation."""
     assert [name for name, spec in SPECS.items() if view_of(spec).is_quick] == ['image']
+
+
+@pytest.mark.parametrize('shape', [(1, 1, 1), (1, 9, 1), (9, 1, 3)])
+def test_images_of_one_row_or_column_are_drawn(shape):
+    spec = Spec(shape, 256, None)
+    x = events(spec, 4)
+    view = view_of(spec)
+    check(view.ranked(x, ['score 1'] * 4, spec, 'title'), 'ranked')
+    check(view.samples({'samples': x}, spec, 'title'), 'samples')
+    check(view.rows(x[None], spec, 'title', ['a'], [*'1234']), 'rows')
+
+
+def test_many_components_of_levels_are_not_drawn(drawn):
+    """Their marks would be those of p(x); levels outside the range have no place."""
+    spec, levels = Spec((1,), 12, None), np.arange(12.0)
+    terms = {f'component {i + 1}': np.full(12, 1 / 240) for i in range(20)}
+    density = Density((levels,), np.full(12, 1 / 12), 'exact', terms)
+    view_of(spec).samples({DATA: events(spec, 60)}, spec, 'title', None, density)
+    (figure,) = drawn
+    assert 'components' not in texts(figure) and 'p(x), exact' in texts(figure)
+    assert figure.axes[0].get_xlim() == (-0.5, 11.5)

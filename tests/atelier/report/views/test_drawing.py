@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from atelier.report.views import drawing
+from atelier.report.views.view import DATA
 
 
 def test_a_histogram_is_a_density():
@@ -22,3 +23,35 @@ def test_a_histogram_is_a_density():
 def test_levels_have_a_bin_each():
     edges = drawing.bin_edges(np.array([0.0, 3.0]), -0.2, 3.2, True)
     np.testing.assert_allclose(edges, [-0.5, 0.5, 1.5, 2.5, 3.5])
+
+
+def test_the_frame_of_data_with_one_value_is_that_of_the_samples():
+    """Otherwise no sample would be in it."""
+    samples = np.random.RandomState(0).normal(size=(500, 1))
+    low, high = drawing.frame({DATA: np.full((9, 1), 3.0), 'samples': samples})
+    assert low[0] < -2 and high[0] > 3
+    low, high = drawing.frame({DATA: samples, 'samples': 100 * samples})
+    assert low[0] > -8 and high[0] < 8
+
+
+def test_bins_of_many_levels_have_equally_many():
+    """Even use of 1,000 levels gives bins of one height, and none is left out."""
+    x = np.arange(1000.0)
+    edges = drawing.bin_edges(x, -0.2, 999.2, True)
+    counts, _ = np.histogram(x, edges)
+    assert len(counts) <= drawing.MAX_BINS and counts.sum() == 1000
+    assert {*counts[:-1].tolist()} == {17} and counts[-1] <= 17
+
+
+@pytest.mark.parametrize(
+    'name, lines',
+    [
+        ('$a$', [r'\$a\$']),
+        ('_hidden', [' _hidden']),
+        ('annual $income$', ['annual', r'\$income\$']),
+        ('a very long name that never ends at all', ['a very', 'lo...ll']),
+    ],
+    ids=['dollars', 'underscore', 'two lines', 'long'],
+)
+def test_a_wrapped_name_is_shortened_and_escaped_once(name, lines):
+    assert drawing.wrapped(name, 8) == '\n'.join(lines)

@@ -2,8 +2,10 @@
 
 import numpy as np
 import pytest
+from figure_checks import text_boxes
 from scipy import stats
 
+from atelier.data.spec import Spec
 from atelier.report.views import table_view
 from atelier.report.views.view import DATA
 
@@ -32,3 +34,23 @@ def test_correlations_are_those_of_finite_rows():
     expected = stats.pearsonr(x[:, 0], x[:, 2]).statistic
     assert table_view.correlations(broken)[0, 2] == pytest.approx(expected)
     assert np.isnan(table_view.correlations(np.zeros((1, 2)))).all()
+
+
+def test_names_of_columns_are_drawn_as_they_are(monkeypatch):
+    """A dollar sign is no formula, and no backslash stands before it."""
+    texts = []
+
+    def pixels(figure):
+        texts.extend(text for text, _ in text_boxes(figure))
+        return np.zeros((1, 1, 3), np.uint8)
+
+    monkeypatch.setattr(table_view.figures, 'pixels', pixels)
+    spec = Spec((2,), None, None, column_names=('$a$', '_b'))
+    x = np.random.RandomState(0).normal(size=(30, 2))
+    steps = x[:8].reshape(2, 4, 2)
+    table_view.samples({DATA: x, 'samples': x}, spec, 'title')
+    table_view.pairs(x, x, spec, 'title')
+    table_view.rows(steps, spec, 'title', ['a', 'b'], ['0', '1', '2', '3'])
+    table_view.ranked(x[:4], ['a'] * 4, spec, 'title')
+    named = [text.strip() for text in texts if '$' in text or '_b' in text]
+    assert len(named) >= 10 and set(named) == {r'\$a\$', '_b'}
