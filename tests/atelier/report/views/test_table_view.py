@@ -54,3 +54,10 @@ def test_names_of_columns_are_drawn_as_they_are(monkeypatch):
     table_view.ranked(x[:4], ['a'] * 4, spec, 'title')
     named = [text.strip() for text in texts if '$' in text or '_b' in text]
     assert len(named) >= 10 and set(named) == {r'\$a\$', '_b'}
+
+
+def test_ticks_of_columns_with_small_values_do_not_touch():
+    """Their labels have four digits; every drawn figure is checked for texts that touch."""
+    x = np.random.default_rng(0).uniform([5, 10, 0.05, 0], [30, 40, 0.165, 0.42], (50, 4))
+    picture = table_view.samples({DATA: x, 'samples': x}, Spec((4,), None, None), 'Samples')
+    assert picture.shape[1] <= 1200
