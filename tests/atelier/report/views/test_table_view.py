@@ -1,5 +1,7 @@
 """The mathematics in pictures of tables."""
 
+import re
+
 import numpy as np
 import pytest
 from figure_checks import text_boxes
@@ -56,8 +58,19 @@ def test_names_of_columns_are_drawn_as_they_are(monkeypatch):
     assert len(named) >= 10 and set(named) == {r'\$a\$', '_b'}
 
 
-def test_ticks_of_columns_with_small_values_do_not_touch():
-    """Their labels have four digits; every drawn figure is checked for texts that touch."""
-    x = np.random.default_rng(0).uniform([5, 10, 0.05, 0], [30, 40, 0.165, 0.42], (50, 4))
-    picture = table_view.samples({DATA: x, 'samples': x}, Spec((4,), None, None), 'Samples')
-    assert picture.shape[1] <= 1200
+def test_ticks_of_columns_with_small_values_do_not_touch(monkeypatch):
+    """Labels such as 0.125 are a third as wide as a panel; four pixels lie between them."""
+    boxes = []
+
+    def pixels(figure):
+        numbers = re.compile('[0-9.]+')
+        boxes.extend(box for text, box in text_boxes(figure) if numbers.fullmatch(text))
+        return np.zeros((1, 1, 3), np.uint8)
+
+    monkeypatch.setattr(table_view.figures, 'pixels', pixels)
+    x = np.random.default_rng(0).uniform([5, 10, 0.062, 0], [30, 40, 0.144, 0.42], (50, 4))
+    table_view.samples({DATA: x, 'samples': x}, Spec((4,), None, None), 'Samples')
+    rows = [[box for box in boxes if abs(box.y0 - each.y0) < 1] for each in boxes]
+    ticks = sorted(max(rows, key=len), key=lambda box: box.x0)
+    assert len(ticks) >= 8
+    assert all(b.x0 - a.x1 > 4 for a, b in zip(ticks, ticks[1:], strict=False))
