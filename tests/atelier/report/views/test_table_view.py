@@ -72,5 +72,5 @@ def test_ticks_of_columns_with_small_values_do_not_touch(monkeypatch):
     table_view.samples({DATA: x, 'samples': x}, Spec((4,), None, None), 'Samples')
     rows = [[box for box in boxes if abs(box.y0 - each.y0) < 1] for each in boxes]
     ticks = sorted(max(rows, key=len), key=lambda box: box.x0)
-    assert len(ticks) >= 8
+    assert len(ticks) >= 4
     assert all(b.x0 - a.x1 > 4 for a, b in zip(ticks, ticks[1:], strict=False))
