@@ -4,9 +4,9 @@
     python -m benchmarks.gallery --sections=Samples,Denoising
 
 The commands stand in docs/gallery/README.md, in its order; a run that is finished is not trained
-again. docs/gallery/pictures.json says which file of a run each picture is. Sections whose data are
-not there are left out, which is said. A copy has at most 256 colours, and is no wider than
-`MAX_WIDTH`.
+again. docs/gallery/pictures.json says which file of a run each picture is; `*` stands for a
+checksum. Sections whose data are not there are left out, which is said. A copy has at most 256
+colours, and is no wider than `MAX_WIDTH`.
 """
 
 import json
@@ -37,9 +37,9 @@ def sections(page: str) -> dict[str, str]:
 
 
 def commands(text: str) -> list[list[str]]:
-    """Returns the arguments of each `python main.py ...` in the indented blocks of a text."""
+    """Returns the arguments of each `python ...` in the indented blocks of a text."""
     joined = re.sub(r'\\\n\s+', '', text)
-    return [shlex.split(line) for line in re.findall(r'^    python main\.py (.+)$', joined, re.M)]
+    return [shlex.split(line) for line in re.findall(r'^    python (.+)$', joined, re.M)]
 
 
 def pictures(text: str) -> list[str]:
@@ -69,12 +69,16 @@ def make(text: str, sources: dict[str, str], folder: pathlib.Path) -> str:
     """Makes the pictures of a section; returns why it failed, or ''."""
     environment = {**os.environ, 'PYTHONPATH': str(checkout.ROOT)}
     for arguments in commands(text):
-        command = [sys.executable, str(checkout.ROOT / 'main.py'), *arguments]
+        main = [str(checkout.ROOT / 'main.py')] if arguments[0] == 'main.py' else arguments[:1]
+        command = [sys.executable, *main, *arguments[1:]]
         done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
         if done.returncode:
             return f'{shlex.join(arguments)}: {done.stderr.strip().splitlines()[-1]}'
     for name in pictures(text):
-        copy(folder / sources[name], GALLERY / name)
+        found = sorted(folder.glob(sources[name]))
+        if len(found) != 1:
+            return f'{len(found)} files are {sources[name]}'
+        copy(found[0], GALLERY / name)
     return ''
 
 
