@@ -18,7 +18,9 @@ SECTIONS = gallery.sections(PAGE)
 def folders(text):
     """The run folders that the commands of a section name or make by default."""
     made = set()
-    for arguments in gallery.commands(text):
+    for program, *arguments in gallery.commands(text):
+        if program != 'main.py':  # makes data
+            continue
         line = ' '.join(arguments)
         workdir = re.search(r'--workdir=(\S+)', line)
         name = re.search(r'--config=configs/(\w+)\.py(?::(\w+))?', line)
