@@ -138,6 +138,7 @@ def test_a_folder_in_place_of_the_file_is_refused(tmp_path, complaint):
     assert 'it is not a regular file' in complaint(metrics_log.read_metrics, tmp_path)
 
 
+@pytest.mark.slow
 def test_a_long_log_is_resumed_and_read_line_by_line(tmp_path):
     """30,000 lines of 100 bytes take less memory than the file has."""
     row = '{{"step": {}, "valid/elbo_nats": -100.5, "valid/kl_nats": 3.25, "train/loss": 7.0}}   \n'
