@@ -185,8 +185,7 @@ def draw_grid(
       UserError: the file cannot be written.
     """
     image = image_grids.grid(x.reshape(-1, *spec.event_shape), spec, len(columns))
-    image_grids.save_labelled(path, image, title, rows, columns)
-    log.info('figure: %s', path)
+    save_picture(path, image_grids.labelled(image, title, rows, columns))
 
 
 def draw_figure(path: pathlib.Path, figure) -> None:
@@ -195,5 +194,14 @@ def draw_figure(path: pathlib.Path, figure) -> None:
     Raises:
       UserError: the file cannot be written.
     """
-    figures.save_figure(path, figure)
+    save_picture(path, figures.pixels(figure))
+
+
+def save_picture(path: pathlib.Path, picture: np.ndarray) -> None:
+    """Writes a picture, uint8 [height, width, 1 or 3], as a PNG.
+
+    Raises:
+      UserError: the file cannot be written.
+    """
+    figures.save_picture(path, picture)
     log.info('figure: %s', path)

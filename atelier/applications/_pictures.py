@@ -1,7 +1,5 @@
 """Pictures of samples, pairs, paths and ranked examples, for data of any kind (`report.views`)."""
 
-import pathlib
-
 import numpy as np
 
 from atelier.data.spec import Spec
@@ -11,7 +9,6 @@ from atelier.errors import UserError
 from atelier.evaluation.examples.density import density_of
 from atelier.evaluation.samples.sampling import preprocessed
 from atelier.log import log
-from atelier.report import figures
 from atelier.report.views.choose import view_of
 from atelier.report.views.image_view import IMAGES
 from atelier.report.views.view import DATA, Picture, Sets, View
@@ -35,16 +32,6 @@ def usual_number(spec: Spec) -> int:
     """Returns the number of samples that a figure of such data needs."""
     is_small = spec.symbols is None and spec.num_dims <= MAX_SMALL
     return MANY if is_small and drawn_otherwise(spec) is not None else FEW
-
-
-def save(path: pathlib.Path, picture: Picture) -> None:
-    """Writes a picture as a PNG.
-
-    Raises:
-      UserError: it cannot be written.
-    """
-    figures.save_picture(path, picture)
-    log.info('figure: %s', path)
 
 
 def of_samples(

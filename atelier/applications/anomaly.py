@@ -104,7 +104,7 @@ def apply(
         _anomaly_maps.save_figure(maps_path, *maps, captions, run.data.spec)
     if _pictures.drawn_otherwise(run.data.spec) is not None:
         picture = _most_anomalous(trained, arrays, num_images)
-        _pictures.save(path.with_name(f'{path.stem}-most.png'), picture)
+        _common.save_picture(path.with_name(f'{path.stem}-most.png'), picture)
     return arrays
 
 

@@ -231,7 +231,7 @@ def _draw(
     if view is not None:
         names = ['code + s direction'] * len(arrays['x'])
         columns, (data, _) = [f'{s:.3g}' for s in arrays['steps']], _pictures.test_data(trained)
-        _pictures.save(path, view.rows(arrays['x'], spec, title, names, columns, data))
+        _common.save_picture(path, view.rows(arrays['x'], spec, title, names, columns, data))
     elif image_grids.draws(spec):
         _save_figure(run, arrays, figure_text(title), path)
 

@@ -84,7 +84,7 @@ def apply(
     _log(results, trained.weights)
     view = _pictures.drawn_otherwise(run.data.spec)
     if view is not None:
-        _pictures.save(path, _picture(trained, view, arrays, noise))
+        _common.save_picture(path, _picture(trained, view, arrays, noise))
     elif image_grids.draws(run.data.spec):
         _save_figure(run, arrays, noise, path)
     return arrays

@@ -225,7 +225,7 @@ def _draw(run: Run, arrays: dict[str, np.ndarray], name: str, path: pathlib.Path
         completions = np.swapaxes(arrays['completions'], 0, 1)
         named = {f'completion {i + 1}': x for i, x in enumerate(completions)}
         title = f'Hidden parts filled in: {name}'
-        _pictures.save(path, view.samples({DATA: arrays['x'], **named}, spec, title))
+        _common.save_picture(path, view.samples({DATA: arrays['x'], **named}, spec, title))
     elif image_grids.draws(spec):
         _save_figure(run, arrays, name, path)
 

@@ -67,7 +67,7 @@ def apply(
     path = _common.save(trained, f'interpolate-seed-{seed}{changed}', arrays)
     view = _pictures.drawn_otherwise(run.data.spec)
     if view is not None:
-        _pictures.save(path, _path_picture(trained, view, arrays, f'Paths between {source}'))
+        _common.save_picture(path, _path_picture(trained, view, arrays, f'Paths between {source}'))
     elif image_grids.draws(run.data.spec):
         _save_figure(run, arrays, f'Paths between {source}', path)
     return arrays

@@ -70,7 +70,7 @@ def apply(run: Run, num_images: int = 16, seed: int = 0) -> dict[str, np.ndarray
         drawn = _common.random_test_indices(run, max(num_images, MAX_DRAWN), seed)
         title = 'Test examples and their reconstructions'
         picture = view.pairs(x[drawn], reconstruction[drawn], run.data.spec, title)
-        _pictures.save(path, picture)
+        _common.save_picture(path, picture)
     elif image_grids.draws(run.data.spec):
         _save_figure(run, arrays, path)
     return arrays

@@ -96,7 +96,7 @@ def apply(
     if _pictures.drawn_otherwise(run.data.spec) is not None:
         title = f'Samples of {run.folder.name}, {trained.weights}'
         picture = _pictures.of_samples(trained, x, title, label)
-        _pictures.save(path.with_suffix('.png'), picture)
+        _common.save_picture(path.with_suffix('.png'), picture)
     elif not texts.is_text(run.data.spec):
         is_of_means, shown = mean is not None, x if mean is None else mean
         _sample_pictures.save_grid(path, shown, run.data.spec, classes, is_of_means)

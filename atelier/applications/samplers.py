@@ -141,7 +141,7 @@ def _draw_samples(path: pathlib.Path, arrays: dict[str, np.ndarray], trained: Tr
         data, _ = _pictures.test_data(trained)
         sets = ({} if data is None else {DATA: data}) | dict(zip(names, arrays['x'], strict=True))
         title = 'Samples from the same noise, by sampler and steps'
-        _pictures.save(path, view.samples(sets, run.data.spec, title))
+        _common.save_picture(path, view.samples(sets, run.data.spec, title))
     elif image_grids.draws(run.data.spec):
         _draw_images(path, arrays, run)
 

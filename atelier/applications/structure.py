@@ -14,7 +14,6 @@ from atelier.core.family import Family, codes_of
 from atelier.data import kinds
 from atelier.evaluation.codes.encoding import decoded, encoded, tokens
 from atelier.log import counted, listed, log
-from atelier.report import figures
 from atelier.report.figure_text import figure_text
 from atelier.report.views.choose import view_of
 from atelier.run import restore
@@ -124,8 +123,7 @@ def _mixture(trained: TrainedRun) -> dict[str, np.ndarray]:
             f'{name}: {w:.3f}' if name else f'{w:.3f}'
             for name, w in zip(names, weight[shown], strict=True)
         ]
-        figures.save_picture(path, view_of(spec).ranked(mean[shown], captions, spec, title))
-        log.info('figure: %s', path)
+        _common.save_picture(path, view_of(spec).ranked(mean[shown], captions, spec, title))
     else:
         log.info('no figure: means are drawn of images, signals, points of a plane and values')
     return arrays

@@ -66,7 +66,7 @@ def apply(
     options = _common.changed_options(apply, labels=labels.replace(',', '-'), num_points=num_points)
     path = _common.save(trained, f'trajectory-seed-{seed}{options}', arrays)
     if _pictures.drawn_otherwise(run.data.spec) is not None:
-        _pictures.save(path, _picture(trained, arrays))
+        _common.save_picture(path, _picture(trained, arrays))
     elif image_grids.draws(run.data.spec):
         _draw_images(path, arrays, run.data.spec)
     return arrays

@@ -218,7 +218,7 @@ def _save_picture(
     is_among = _pictures.drawn_otherwise(run.data.spec) is not None
     data = _pictures.test_data(trained)[0] if is_among else None
     columns = point_names(run.family, x.shape[1])
-    _pictures.save(path, view.rows(x, run.data.spec, title, names, columns, data))
+    _common.save_picture(path, view.rows(x, run.data.spec, title, names, columns, data))
 
 
 def _refusal(family: Family, spec: Spec) -> str:

@@ -94,7 +94,7 @@ def test_all_result_files_are_written_atomically():
     others = [path for path in ROOT.glob('atelier/**/*.py') if path.name != 'files.py']
     allowed = (
         *('files.write_text(', 'image_grids.save(', 'texts.save(', '_common.save('),
-        *('animation.save(', '_pictures.save('),
+        *('animation.save(',),
         *('numpy.save', "np.savez('mine.npz'"),  # in advice to the user
         "(folder / 'entry.json').write_text(",  # in a temporary folder, which is moved whole
     )
