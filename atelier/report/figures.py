@@ -24,7 +24,6 @@ COLOURS = (
     *('#0072B2', '#E69F00', '#009E73', '#D55E00', '#CC79A7'),
     *('#56B4E9', '#000000', '#F0E442', '#661100', '#BBBBBB'),
 )
-LEGEND_LETTERS_PER_INCH = 12
 DATA_COLOUR = '#7F7F7F'  # of the data beside which samples are shown
 MARKERS = 'os^vDP*X'  # of points that share a colour
 LINE_STYLES = ('-', '--', ':', '-.')  # of lines that share a colour
@@ -91,9 +90,14 @@ def few_ticks(axis) -> None:
 
 def legend_below(figure, lines, labels: Sequence[str]) -> None:
     """Adds a legend of several panels below them, in as many columns as fit the figure."""
-    letters = max(map(len, labels), default=0) + 6  # the line and the gap count as letters
-    columns = max(1, int(figure.get_size_inches()[0] * LEGEND_LETTERS_PER_INCH / letters))
-    figure.legend(lines, labels, loc='outside lower left', ncols=min(columns, len(labels)))
+    columns = legend_columns(labels, figure.get_figwidth(), len(labels))
+    figure.legend(lines, labels, loc='outside lower left', ncols=columns)
+
+
+def legend_columns(names: Sequence[str], width: float, most: int = 5) -> int:
+    """Returns the columns of a legend in a figure of this width in inches."""
+    inches = 0.6 + 0.09 * max(map(len, names), default=0)  # of an entry
+    return max(1, min(len(names), most, int(width / inches)))
 
 
 @style()

@@ -2,7 +2,7 @@
 
 import math
 import textwrap
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -166,11 +166,5 @@ def legend(figure, axis, columns: int = 5) -> None:
     """Draws the legend of an axis below the figure, where it hides nothing."""
     handles, names = axis.get_legend_handles_labels()
     if handles:
-        columns = legend_columns(names, figure.get_figwidth(), columns)
+        columns = figures.legend_columns(names, figure.get_figwidth(), columns)
         figure.legend(handles, names, loc='outside lower center', ncols=columns)
-
-
-def legend_columns(names: Sequence[str], width: float, most: int = 5) -> int:
-    """Returns the columns of a legend in a figure of this width in inches."""
-    inches = 0.6 + 0.09 * max(map(len, names), default=0)  # of an entry
-    return max(1, min(len(names), most, int(width / inches)))

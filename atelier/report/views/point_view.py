@@ -65,7 +65,7 @@ def _legend_lines(num_panels: int, sets: Sets, spec: Spec, labels: Labels | None
         return 0
     names = [part.name for part in drawing.parts_of(sets, which, spec, labels)]
     width = WIDTHS.get(num_panels, WIDTH) * min(num_panels, 3)
-    return math.ceil(len(names) / drawing.legend_columns(names, width))
+    return math.ceil(len(names) / figures.legend_columns(names, width))
 
 
 def _projections(sets: Sets, spec: Spec, title: str, labels: Labels | None) -> Picture:
