@@ -9,7 +9,7 @@ from atelier.errors import UserError
 from atelier.evaluation.examples.density import density_of
 from atelier.evaluation.samples.sampling import preprocessed
 from atelier.log import log
-from atelier.report.views.choose import view_of
+from atelier.report.views.choose import MANY, shows_distribution, view_of
 from atelier.report.views.image_view import IMAGES
 from atelier.report.views.view import DATA, Picture, Sets, View
 from atelier.run import run_data
@@ -18,8 +18,7 @@ from atelier.run.restore import TrainedRun
 
 MAX_DATA = 2000  # test examples beside samples
 MAX_VALUES = 1 << 22  # of these examples: fewer of large events
-FEW, MANY = 64, 1000  # samples by default: of large events, and where the figure is a scatter plot
-MAX_SMALL = 16  # largest number of values per event of which there are many by default
+FEW = 64  # samples by default, unless their distribution is shown
 
 
 def drawn_otherwise(spec: Spec) -> View | None:
@@ -30,8 +29,7 @@ def drawn_otherwise(spec: Spec) -> View | None:
 
 def usual_number(spec: Spec) -> int:
     """Returns the number of samples that a figure of such data needs."""
-    is_small = spec.symbols is None and spec.num_dims <= MAX_SMALL
-    return MANY if is_small and drawn_otherwise(spec) is not None else FEW
+    return MANY if shows_distribution(spec) else FEW
 
 
 def of_samples(

@@ -14,7 +14,7 @@ from atelier.data.dataset import Spec
 from atelier.evaluation.per_example.over_examples import over_examples
 from atelier.log import counted, log
 from atelier.report import image_grids
-from atelier.report.views.choose import view_of
+from atelier.report.views.choose import shows_distribution, view_of
 from atelier.report.views.point_view import POINTS, steps_of_points
 from atelier.report.views.value_view import VALUES
 from atelier.report.views.view import Picture
@@ -109,7 +109,7 @@ def _picture(trained: TrainedRun, arrays: dict[str, np.ndarray]) -> Picture:
 
 def usual_number(spec: Spec) -> int:
     """Returns the number of samples that a figure of such data needs."""
-    return MANY if _pictures.usual_number(spec) == _pictures.MANY else FEW
+    return MANY if shows_distribution(spec) else FEW
 
 
 APPLICATION = Application(apply, NEEDS, reads='')

@@ -21,14 +21,12 @@ from atelier.log import log
 from atelier.multihost import processes
 from atelier.report import figures, texts
 from atelier.report.metrics_log import MetricsLog
-from atelier.report.views.choose import view_of
+from atelier.report.views.choose import MANY, shows_distribution, view_of
 from atelier.report.views.image_view import IMAGES
 from atelier.report.views.view import DATA
 from atelier.run.experiment import Run
 from atelier.training.drawing_thread import DrawingThread, DrawingTime
 
-MANY = 1000  # samples of small events that are no images, of which a figure shows the distribution
-MAX_SMALL = 16  # their largest number of values
 MIN_VALIDATIONS = 3  # of a curve: one or two points are none
 GIVE_UP = 60.0  # seconds until a drawing that does not end is left alone
 
@@ -158,7 +156,7 @@ class Pictures:
         key = key_for(state.key, Stream.SAMPLE)
         if self._compiled.is_text or self._compiled.view is IMAGES:
             return {'samples': self._compiled.sample(state, key, n)}
-        n = MANY if spec.num_dims <= MAX_SMALL else n
+        n = MANY if shows_distribution(spec) else n
         beside = self._compiled.beside(state, n)
         return {DATA: beside, 'samples': self._compiled.sample(state, key, n)}
 

@@ -9,6 +9,8 @@ from atelier.report.views.table_view import TABLES
 from atelier.report.views.value_view import VALUES
 from atelier.report.views.view import View
 
+MANY = 1000  # small events, of which a figure shows the distribution
+MAX_SMALL = 16  # values of a small event
 VIEWS = {
     kinds.IMAGES: IMAGES,
     kinds.POINTS: POINTS,
@@ -21,3 +23,11 @@ VIEWS = {
 def view_of(spec: Spec) -> View | None:
     """Returns the view of the data (`atelier.data.kinds` has the rule), or None for text."""
     return VIEWS.get(kinds.kind_of(spec))
+
+
+def shows_distribution(spec: Spec) -> bool:
+    """Whether figures show how the events are distributed: small ones that are no images or text.
+
+    They need `MANY` events, and figures of others a few.
+    """
+    return view_of(spec) not in (None, IMAGES) and spec.num_dims <= MAX_SMALL
