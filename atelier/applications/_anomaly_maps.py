@@ -24,7 +24,7 @@ def most_anomalous(
 
     Both are None if the data are not images, or if the score is no sum over pixels.
     """
-    if not image_grids.draws(trained.run.data.spec):
+    if not image_grids.is_drawn_as_image(trained.run.data.spec):
         return None, None
     maps = score_maps(trained, trained.run.data, score, index[:MAX_MAPS])
     of_picture = picture and score_maps(trained, picture, score, np.arange(1))

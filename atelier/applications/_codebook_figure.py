@@ -32,7 +32,7 @@ def figure(
     from matplotlib.figure import Figure  # slow import
 
     with figures.style():
-        if not image_grids.draws(spec):
+        if not image_grids.is_drawn_as_image(spec):
             whole = Figure(figsize=(COLUMNS * CELL + 0.6, 3.2), layout='constrained')
             _histogram(whole.subplots(), arrays['count'])
             whole.suptitle(title)

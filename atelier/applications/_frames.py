@@ -23,7 +23,7 @@ def pictures(sets: Mapping[str, np.ndarray], spec: Spec, captions: Sequence[str]
       spec: of the data, which are no text.
       captions: text below each frame.
     """
-    if image_grids.draws(spec):
+    if image_grids.is_drawn_as_image(spec):
         drawn = [_images(x, spec, name) for name, x in sets.items()]
         together = [animation.beside(parts) for parts in zip(*drawn, strict=True)]
         captioned = map(animation.captioned, together, captions)

@@ -96,7 +96,7 @@ def apply(run: Run, num_images: int, seed: int, name: str) -> dict[str, np.ndarr
         name = name.replace(NAME, f'{NAME}-likelihood', 1)
     names = [name for name in TABLE if name in arrays]
     path = _common.save(trained, name, arrays, results, names)
-    if image_grids.draws(spec):
+    if image_grids.is_drawn_as_image(spec):
         _save_figure(run, arrays, path)
     return arrays
 

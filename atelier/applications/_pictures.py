@@ -3,11 +3,10 @@
 import numpy as np
 
 from atelier.data.spec import Spec
-from atelier.data.splits import fixed_order
 from atelier.data.stand_in import StandIn
 from atelier.errors import UserError
 from atelier.evaluation.examples.density import density_of
-from atelier.evaluation.samples.sampling import preprocessed
+from atelier.evaluation.samples.sampling import order_of_known, preprocessed
 from atelier.log import log
 from atelier.report.views.choose import MANY, shows_distribution, view_of
 from atelier.report.views.image_view import IMAGES
@@ -51,20 +50,19 @@ def of_samples(
 
 
 def test_data(trained: TrainedRun) -> tuple[np.ndarray | None, np.ndarray | None]:
-    """Returns up to `MAX_DATA` test x [n, *event] of trained classes and their labels [n].
+    """Returns up to `MAX_DATA` test x [n, *event] and their labels [n].
 
-    The x are preprocessed as in evaluation. Both are None if the data are gone, and the labels if
+    They are of the classes of training, if the split has any of these. The x are preprocessed as in evaluation. Both are None if the data are gone, and the labels if
     there are none.
     """
     run = _with_data_if_there(trained.run)
     if run is None or not run.data.size('test'):
         return None, None
     split = run.data.splits['test']
-    index = fixed_order(run.data.size('test'))
     label = np.asarray(split['label']) if 'label' in split else None
-    if label is not None:
-        index = index[~np.isin(label[index], run.data.spec.left_out)]
-    index = index[: min(MAX_DATA, max(FEW, MAX_VALUES // run.data.spec.num_dims))]
+    index = order_of_known(run, 'test')[
+        : min(MAX_DATA, max(FEW, MAX_VALUES // run.data.spec.num_dims))
+    ]
     x = preprocessed(run, trained.state, trained.devices, np.asarray(split['x'])[index])
     return x, None if label is None else label[index]
 

@@ -123,7 +123,7 @@ def measure(attribute: str, x: Float[np.ndarray, 'n *event'], spec: Spec) -> Flo
     """
     if attribute == 'intensity':
         return x.reshape(len(x), -1).mean(1, dtype=np.float64)
-    if not image_grids.draws(spec):
+    if not image_grids.is_drawn_as_image(spec):
         raise UserError(f'--attribute={attribute} needs images: these data are not images')
     return MEASURES[attribute](image_grids.shades(x, spec).mean(-1))
 

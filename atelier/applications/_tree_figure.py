@@ -21,7 +21,7 @@ LABEL = 'mutual information (nats)'
 
 def names(spec: Spec) -> Callable[[int], str]:
     """Returns the name of each dimension: (row, column) of a pixel, that of a column, or x[i]."""
-    if not image_grids.draws(spec):
+    if not image_grids.is_drawn_as_image(spec):
         is_named = len(spec.column_names) == spec.num_dims
         return lambda i: spec.column_name(int(i)) if is_named else f'x[{int(i)}]'
     _, width, channels = spec.image_shape
@@ -31,7 +31,7 @@ def names(spec: Spec) -> Callable[[int], str]:
 
 def figure(parent: Parent, nats: Nats, spec: Spec):
     """Returns the matplotlib figure of a tree whose root is its own parent."""
-    draw = _on_pixels if image_grids.draws(spec) else _in_layers
+    draw = _on_pixels if image_grids.is_drawn_as_image(spec) else _in_layers
     with figures.style():
         return draw(parent, nats, spec)
 

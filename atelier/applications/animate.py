@@ -94,7 +94,7 @@ def apply(
     _common.at_least(0, num_samples=num_samples)
     _common.at_least(2, num_codes=num_codes)
     _common.check_seed(seed)
-    n = num_samples or (FEW if image_grids.draws(run.data.spec) else MANY)
+    n = num_samples or (FEW if image_grids.is_drawn_as_image(run.data.spec) else MANY)
     if of == 'training':
         arrays, pictures = training(run, frames)
     else:

@@ -213,7 +213,7 @@ def _panels(
 ) -> dict[str, np.ndarray]:
     """Returns {title: preprocessed images [images, *event]}; empty if the data are not images."""
     run = trained.run
-    if not image_grids.draws(run.data.spec):
+    if not image_grids.is_drawn_as_image(run.data.spec):
         return {}
     index, score, x = arrays['index'], arrays['score'], run.data.splits['test']['x']
     panels = {}

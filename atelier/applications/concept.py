@@ -232,7 +232,7 @@ def _draw(
         names = ['code + s direction'] * len(arrays['x'])
         columns, (data, _) = [f'{s:.3g}' for s in arrays['steps']], _pictures.test_data(trained)
         _common.save_picture(path, view.rows(arrays['x'], spec, title, names, columns, data))
-    elif image_grids.draws(spec):
+    elif image_grids.is_drawn_as_image(spec):
         _save_figure(run, arrays, figure_text(title), path)
 
 

@@ -54,7 +54,7 @@ def apply(run: Run, file: str = '') -> dict[str, np.ndarray]:
     results = results_path(run.folder, path)
     files.write_arrays(results, arrays)
     log.info('arrays: %s', results)
-    if image_grids.draws(header.spec):
+    if image_grids.is_drawn_as_image(header.spec):
         image_path = results.with_suffix('.png')
         image_grids.save(image_path, image_grids.grid(arrays['x'][:MAX_IMAGES], header.spec))
         log.info('figure: %s', image_path)

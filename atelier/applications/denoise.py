@@ -85,7 +85,7 @@ def apply(
     view = _pictures.drawn_otherwise(run.data.spec)
     if view is not None:
         _common.save_picture(path, _picture(trained, view, arrays, noise))
-    elif image_grids.draws(run.data.spec):
+    elif image_grids.is_drawn_as_image(run.data.spec):
         _save_figure(run, arrays, noise, path)
     return arrays
 

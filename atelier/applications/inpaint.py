@@ -226,7 +226,7 @@ def _draw(run: Run, arrays: dict[str, np.ndarray], name: str, path: pathlib.Path
         named = {f'completion {i + 1}': x for i, x in enumerate(completions)}
         title = f'Hidden parts filled in: {name}'
         _common.save_picture(path, view.samples({DATA: arrays['x'], **named}, spec, title))
-    elif image_grids.draws(spec):
+    elif image_grids.is_drawn_as_image(spec):
         _save_figure(run, arrays, name, path)
 
 

@@ -60,7 +60,7 @@ def apply(
     trained = restore.load(run)
     ends, images = _ends(trained, n, seed)
     arrays = {**compute(trained, ends.reshape(num_pairs, 2, -1), num_points), **images}
-    events = 'images' if image_grids.draws(run.data.spec) else 'examples'
+    events = 'images' if image_grids.is_drawn_as_image(run.data.spec) else 'examples'
     source = f'codes of test {events}' if has_encoder else 'codes of the prior'
     log.info('%d %s joined in pairs, decoded by the model of the %s', n, source, trained.weights)
     changed = _common.changed_options(apply, num_points=num_points)
@@ -68,7 +68,7 @@ def apply(
     view = _pictures.drawn_otherwise(run.data.spec)
     if view is not None:
         _common.save_picture(path, _path_picture(trained, view, arrays, f'Paths between {source}'))
-    elif image_grids.draws(run.data.spec):
+    elif image_grids.is_drawn_as_image(run.data.spec):
         _save_figure(run, arrays, f'Paths between {source}', path)
     return arrays
 

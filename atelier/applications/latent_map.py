@@ -192,7 +192,7 @@ def _save_figure(
 ) -> None:
     """Draws the codes on the left and, for images, the decoded grid on the right."""
     spec = run.data.spec
-    has_grid = image_grids.draws(spec)
+    has_grid = image_grids.is_drawn_as_image(spec)
     figure, panels = figures.panels(1 + has_grid, size=PANEL)
     names = ('principal component 1', 'principal component 2')
     if arrays['codes'].shape[1] <= 2:

@@ -71,7 +71,7 @@ def apply(run: Run, num_images: int = 16, seed: int = 0) -> dict[str, np.ndarray
         title = 'Test examples and their reconstructions'
         picture = view.pairs(x[drawn], reconstruction[drawn], run.data.spec, title)
         _common.save_picture(path, picture)
-    elif image_grids.draws(run.data.spec):
+    elif image_grids.is_drawn_as_image(run.data.spec):
         _save_figure(run, arrays, path)
     return arrays
 

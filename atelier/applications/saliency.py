@@ -76,7 +76,7 @@ def apply(
         log.info('no class activation: the classifier has no convolutions or no `feature_maps`')
     name = f'saliency-{index}' + (result_names.suffix(label=label) if label >= 0 else '')
     path = _common.save(trained, name, arrays)
-    if image_grids.draws(run.data.spec):
+    if image_grids.is_drawn_as_image(run.data.spec):
         _save_figure(run, arrays, label >= 0, path)
     return arrays
 

@@ -142,7 +142,7 @@ def _draw_samples(path: pathlib.Path, arrays: dict[str, np.ndarray], trained: Tr
         sets = ({} if data is None else {DATA: data}) | dict(zip(names, arrays['x'], strict=True))
         title = 'Samples from the same noise, by sampler and steps'
         _common.save_picture(path, view.samples(sets, run.data.spec, title))
-    elif image_grids.draws(run.data.spec):
+    elif image_grids.is_drawn_as_image(run.data.spec):
         _draw_images(path, arrays, run)
 
 

@@ -90,7 +90,7 @@ def apply(
     changed = _common.changed_options(apply, num_examples=num_examples, num_samples=num_samples)
     path = _common.save(trained, f'super_resolve-seed-{seed}{changed}', arrays, results, table)
     _log(results)
-    if image_grids.draws(run.data.spec):
+    if image_grids.is_drawn_as_image(run.data.spec):
         _save_figure(run, arrays, results, path)
     return arrays
 

@@ -67,7 +67,7 @@ def apply(
     path = _common.save(trained, f'trajectory-seed-{seed}{options}', arrays)
     if _pictures.drawn_otherwise(run.data.spec) is not None:
         _common.save_picture(path, _picture(trained, arrays))
-    elif image_grids.draws(run.data.spec):
+    elif image_grids.is_drawn_as_image(run.data.spec):
         _draw_images(path, arrays, run.data.spec)
     return arrays
 

@@ -23,7 +23,7 @@ def is_image(spec: Spec) -> bool:
     return len(shape) == 2 or (len(shape) == 3 and shape[-1] in (1, 3))
 
 
-def draws(spec: Spec) -> bool:
+def is_drawn_as_image(spec: Spec) -> bool:
     """Whether pictures take an event for an image, and not for a signal of the same shape."""
     return is_image(spec) and kinds.kind_of(spec) == kinds.IMAGES
 

@@ -70,7 +70,7 @@ def compared(
         run.family.ability(Reconstruct) is not None and run.data.splits is first.data.splits
         for run in runs.values()
     )
-    has_images = image_grids.draws(first.data.spec) and first.data.size(SPLIT) > 0
+    has_images = image_grids.is_drawn_as_image(first.data.spec) and first.data.size(SPLIT) > 0
     if not (is_over and can_show and has_images):
         return [], []
     done = [row['member'] for row in rows if row['status'] == 'finished']

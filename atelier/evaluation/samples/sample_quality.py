@@ -166,7 +166,7 @@ def _compare_in_features(
             ('floor', [real_distances, real_distances[::-1]]),
         )
     }
-    if image_path is not None and image_grids.draws(run.data.spec):
+    if image_path is not None and image_grids.is_drawn_as_image(run.data.spec):
         columns = [fake[:GRID_SAMPLES], *np.moveaxis(train[indices[:GRID_SAMPLES]], 1, 0)]
         save_columns(image_path, columns, run.data.spec)
     return {

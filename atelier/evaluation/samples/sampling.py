@@ -126,7 +126,7 @@ def split_examples(
     split has no others.
     """
     x = run.data.splits[split]['x']
-    return preprocessed(run, state, devices, x[_order(run, split)[:max_examples]])
+    return preprocessed(run, state, devices, x[order_of_known(run, split)[:max_examples]])
 
 
 def preprocessed(
@@ -145,7 +145,7 @@ def labels_like(run: Run, split: str, max_examples: int) -> np.ndarray | None:
     """
     if not is_class_conditional(run.family):
         return None
-    index = _order(run, split)[:max_examples]
+    index = order_of_known(run, split)[:max_examples]
     if not has_known_classes(run, split):
         return np.resize(np.array(run.data.spec.known_classes, np.int32), len(index))
     return np.asarray(run.data.splits[split]['label'], np.int32)[index]
@@ -164,8 +164,11 @@ def _is_known(run: Run, split: str) -> np.ndarray:
     return ~np.isin(np.asarray(label), run.data.spec.left_out)
 
 
-def _order(run: Run, split: str) -> np.ndarray:
-    """Returns the indices of `split_examples`: a fixed order, without classes never seen."""
+def order_of_known(run: Run, split: str) -> np.ndarray:
+    """Returns indices of a split in a fixed order, without classes that training never saw.
+
+    They are those of all examples if training saw none of their classes.
+    """
     order = fixed_order(run.data.size(split))
     is_known = _is_known(run, split)[order]
     return order[is_known] if is_known.any() else order
