@@ -52,8 +52,8 @@ def of_samples(
 def test_data(trained: TrainedRun) -> tuple[np.ndarray | None, np.ndarray | None]:
     """Returns up to `MAX_DATA` test x [n, *event] and their labels [n].
 
-    They are of the classes of training, if the split has any of these. The x are preprocessed as in evaluation. Both are None if the data are gone, and the labels if
-    there are none.
+    They are of the classes of training, if the split has any of these. The x are preprocessed as in
+    evaluation. Both are None if the data are gone, and the labels if there are none.
     """
     run = _with_data_if_there(trained.run)
     if run is None or not run.data.size('test'):
