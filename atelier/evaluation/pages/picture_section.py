@@ -60,18 +60,21 @@ def picture_section(
 
 
 def newest_of_each(runs: Mapping[str, Known], pictures: Pictures) -> list[Section]:
-    """Returns the section of the newest samples of several runs, by their names.
+    """Returns the section of the newest pictures of several runs, by the runs' names: samples.
 
     A run without samples shows the first other picture that it has; one without any shows none.
     """
-    figures = []
+    figures, kinds = [], set()
     for name, run in runs.items():
         series, others = pictures_of(run.folder)
         paths = [[*each.paths.values()][-1] for each in series] or others
         if paths:
+            kinds.add(series[0].name if series else 'pictures')
             title = element('b', text_of(name, 100))
             figures.append(pictures.figure(paths[0], name[:100], title, _path_of(paths[0])))
-    body = joined([_titled('Newest samples', 'pictures', figures), pictures.remark()])
+    kind = kinds.pop().replace('_', ' ') if len(kinds) == 1 else 'pictures'
+    title = f'Newest {text_of(kind, 60)}'
+    body = joined([_titled(title, 'pictures', figures), pictures.remark()])
     return [Section('pictures', 'Pictures', body)] if body else []
 
 
