@@ -50,18 +50,17 @@ def save_grid(
 ) -> None:
     """Saves images [n, *event] as a grid beside the .npz `path`; the log says what they are.
 
-    Named classes stand below the columns or, of many, below each image, and what the images are
-    above the grid.
+    Classes stand below the columns or, of many, below each image, and what the images are above the
+    grid.
     """
     path = path.with_suffix('.png')
     is_many = classes is not None and len(classes) > MAX_CLASSES
     columns = None if classes is None or is_many else _columns(len(x), len(classes))
-    is_named = classes is not None and bool(spec.class_names)
     title = f'Samples by class: {OF_MEANS}' if is_of_means else 'Samples by class'
-    if is_named and is_many and len(x) <= MAX_CAPTIONS:
+    if is_many and len(x) <= MAX_CAPTIONS:
         names = [spec.class_name(label) for label in np.resize(classes, len(x)).tolist()]
         figures.save_picture(path, IMAGES.ranked(x, names, spec, title))
-    elif not is_named or is_many or columns > MAX_NAMED:
+    elif columns is None or columns > MAX_NAMED:
         image_grids.save(path, image_grids.grid(x, spec, columns))
     else:
         image = image_grids.grid(x, spec, columns)

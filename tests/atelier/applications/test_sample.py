@@ -64,14 +64,17 @@ def test_random_classes_are_written_too(tmp_path):
     np.testing.assert_array_equal(draw(restore.load(run).state, key, 11, label), x)
 
 
-def test_each_class_has_a_column_of_the_image(run):
+def test_each_class_has_a_named_column_of_the_image(run, monkeypatch):
+    saved = []
+    monkeypatch.setattr(
+        _sample_pictures.image_grids, 'save_labelled', lambda *arguments: saved.append(arguments)
+    )
     sample.apply(run, num_samples=6, labels='0,8,9')
-    (path,) = (run.folder / 'samples').glob('*.png')
-    image = np.asarray(Image.open(path))
-    factor = -(-400 // 28)  # three columns of 8 pixels and four borders
-    assert image.shape == (factor * 19, factor * 28)
-    assert image[2 * factor, 2 * factor] == 0
-    assert image[2 * factor, 11 * factor] == image[11 * factor, 11 * factor] == 128
+    ((_, image, title, _, names),) = saved
+    assert title == 'Samples by class' and names == ['0', '8', '9']
+    assert image.shape == (19, 28, 1)  # three columns of 8 pixels and four borders
+    assert image[2, 2] == 0
+    assert image[2, 11] == image[11, 11] == 128
 
 
 @pytest.mark.parametrize('labels', ['10', 'x', '1,', '-1', 'ALL'])
