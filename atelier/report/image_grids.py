@@ -9,12 +9,11 @@ import numpy as np
 from atelier.data import kinds
 from atelier.data.dataset import Spec
 from atelier.report import figures
-from atelier.report.figure_text import in_lines
+from atelier.report.figure_text import title_lines
 
 BORDER = 1  # pixels between two images
 MIN_COLUMN = 0.65  # inches: narrower columns have no place for their labels
 LETTERS_PER_INCH = 11  # of labels, at most
-TITLE_LETTERS_PER_INCH = 8
 
 
 def is_image(spec: Spec) -> bool:
@@ -111,7 +110,7 @@ def labelled(
     is_upright = longest_column > width / max(len(columns), 1) * LETTERS_PER_INCH
     left = 0.4 + longest_row / LETTERS_PER_INCH
     below = 0.6 + longest_column / LETTERS_PER_INCH if is_upright else 0.4
-    title = in_lines(title, int(TITLE_LETTERS_PER_INCH * (left + width)))
+    title = title_lines(title, left + width)
     size = left + width + 0.2, height + below + 0.1 + 0.25 * (1 + title.count('\n'))
     figure = Figure(figsize=size, layout='constrained')
     axes = figure.subplots()
