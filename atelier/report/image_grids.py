@@ -83,17 +83,6 @@ def show(axes, image: np.ndarray, rows: Sequence[str], columns: Sequence[str]) -
         side.set_visible(False)
 
 
-def save_labelled(
-    path: pathlib.Path, image: np.ndarray, title: str, rows: Sequence[str], columns: Sequence[str]
-) -> None:
-    """Writes a `labelled` grid as a PNG.
-
-    Raises:
-      UserError: the file cannot be written.
-    """
-    figures.save_picture(path, labelled(image, title, rows, columns))
-
-
 @figures.style()
 def labelled(
     image: np.ndarray, title: str, rows: Sequence[str], columns: Sequence[str]

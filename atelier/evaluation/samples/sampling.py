@@ -18,7 +18,6 @@ from atelier.evaluation.examples.known_classes import are_of
 from atelier.evaluation.per_example.over_examples import over_examples
 from atelier.report import image_grids
 from atelier.report.views.choose import view_of
-from atelier.report.views.image_view import IMAGES
 from atelier.run.experiment import Run
 
 
@@ -29,8 +28,8 @@ def shows_means(run: Run) -> bool:
     points and tables are compared with the data, so their pictures show draws.
     """
     ability = run.family.ability(Sample)
-    has_mean = ability is not None and ability.mean is not None
-    return has_mean and view_of(run.data.spec) is IMAGES
+    has_mean, view = ability is not None and ability.mean is not None, view_of(run.data.spec)
+    return has_mean and view is not None and not view.is_among_data
 
 
 def sampler(run: Run, devices: Sequence[jax.Device], means: bool = False) -> Callable:

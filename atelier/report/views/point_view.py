@@ -266,4 +266,4 @@ def ranked(
     return figures.pixels(figure)
 
 
-POINTS = View('points', False, samples, pairs, rows, ranked)
+POINTS = View('points', 'examples', False, True, samples, pairs, rows, ranked)

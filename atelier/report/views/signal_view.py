@@ -175,4 +175,4 @@ def ranked(
     return figures.pixels(figure)
 
 
-SIGNALS = View('signals', False, samples, pairs, rows, ranked)
+SIGNALS = View('signals', 'examples', False, True, samples, pairs, rows, ranked)

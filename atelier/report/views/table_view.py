@@ -283,4 +283,4 @@ def ranked(
     return figures.pixels(figure)
 
 
-TABLES = View('tables', False, samples, pairs, rows, ranked)
+TABLES = View('tables', 'examples', False, True, samples, pairs, rows, ranked)

@@ -143,4 +143,4 @@ def ranked(
     return figures.pixels(figure)
 
 
-VALUES = View('values', False, samples, pairs, rows, ranked)
+VALUES = View('values', 'examples', False, True, samples, pairs, rows, ranked)
