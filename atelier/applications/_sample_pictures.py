@@ -46,7 +46,7 @@ def save_each(folder: pathlib.Path, x: np.ndarray, spec: Spec, label: np.ndarray
     """
     _remove_earlier(folder)
     shown = x[:MAX_SINGLE]
-    interval = spec.interval or (float(x.min()), float(x.max()))
+    interval = spec.interval or image_grids.interval_of(x)
     names = (f'{i:06d}.png' for i in itertools.count())
     with tqdm(total=len(shown), unit='picture', leave=False, delay=PATIENCE) as bar:
         for start in range(0, len(shown), AT_ONCE):

@@ -25,6 +25,7 @@ from atelier.evaluation.samples.sampling import (
 from atelier.log import counted, escaped, log
 from atelier.report import figures, texts
 from atelier.report.views.choose import view_of
+from atelier.report.views.gaps import num_gaps
 from atelier.report.views.view import Picture, View
 from atelier.run import restore, result_names
 from atelier.run.experiment import Run
@@ -146,6 +147,9 @@ def _write(path: pathlib.Path, trained: TrainedRun, samples: Samples) -> None:
         samples.origin,
         path,
     )
+    gaps = num_gaps(samples.x)
+    if gaps:
+        log.warning('%d of %s not finite', gaps, counted(len(samples.x), 'sample'))
 
 
 def _save_picture(

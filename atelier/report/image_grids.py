@@ -12,6 +12,7 @@ from atelier.report import figures
 from atelier.report.figure_text import title_lines
 
 BORDER = 1  # pixels between two images
+GREY = 0.5  # of the borders
 MIN_COLUMN = 0.65  # inches: narrower columns have no place for their labels
 LETTERS_PER_INCH = 11  # of labels, at most
 
@@ -30,11 +31,18 @@ def is_drawn_as_image(spec: Spec) -> bool:
 def shades(x: np.ndarray, spec: Spec, interval: tuple[float, float] | None = None) -> np.ndarray:
     """Maps events [n, *event] in the data's units to [n, height, width, 1 or 3] in [0, 1].
 
-    Real-valued data are scaled by `interval`, by default their smallest and largest value.
+    Real-valued data are scaled by `interval`, by default that of `interval_of`. What is no number
+    has the grey of the borders.
     """
     x = np.asarray(x, np.float64).reshape(len(x), *spec.event_shape[:2], -1)
-    low, high = spec.interval or interval or (x.min(), x.max())
-    return np.clip((x - low) / max(high - low, 1e-12), 0, 1)
+    low, high = spec.interval or interval or interval_of(x)
+    return np.nan_to_num(np.clip((x - low) / max(high - low, 1e-12), 0, 1), nan=GREY)
+
+
+def interval_of(x: np.ndarray) -> tuple[float, float]:
+    """Returns the smallest and the largest finite value; 0 and 1 if there is none."""
+    finite = x[np.isfinite(x)]
+    return (float(finite.min()), float(finite.max())) if len(finite) else (0.0, 1.0)
 
 
 def grid(x: np.ndarray, spec: Spec, columns: int | None = None) -> np.ndarray:
@@ -48,7 +56,7 @@ def tiled(x: np.ndarray, columns: int | None = None) -> np.ndarray:
     columns = columns or math.ceil(math.sqrt(n))
     rows = math.ceil(n / columns)
     canvas = np.full(
-        (rows * (height + BORDER) + BORDER, columns * (width + BORDER) + BORDER, channels), 0.5
+        (rows * (height + BORDER) + BORDER, columns * (width + BORDER) + BORDER, channels), GREY
     )
     for i, image in enumerate(x):
         top = BORDER + (i // columns) * (height + BORDER)

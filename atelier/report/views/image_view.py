@@ -8,6 +8,7 @@ from atelier.data.spec import Spec
 from atelier.report import figures, image_grids
 from atelier.report.figure_text import figure_text
 from atelier.report.views import drawing
+from atelier.report.views.gaps import with_gaps
 from atelier.report.views.view import Density, Labels, Names, Picture, Sets, View
 
 MAX_PAIR_COLUMNS = 16
@@ -128,4 +129,4 @@ def ranked(
     return figures.pixels(figure)
 
 
-IMAGES = View('images', 'images', True, False, samples, pairs, rows, ranked)
+IMAGES = with_gaps(View('images', 'images', True, False, samples, pairs, rows, ranked))
