@@ -10,7 +10,8 @@ from atelier.data.spec import Spec
 from atelier.errors import shortened_text
 from atelier.evaluation.examples.score_maps import ScoreMaps, score_maps
 from atelier.report import figures, heat_maps, image_grids
-from atelier.report.figure_text import figure_text, in_lines
+from atelier.report.figure_text import figure_text, title_lines
+from atelier.report.views.choose import view_of
 from atelier.run.restore import TrainedRun
 
 MAX_NAME = 15  # letters of a class
@@ -24,7 +25,8 @@ def most_anomalous(
 
     Both are None if the data are not images, or if the score is no sum over pixels.
     """
-    if not image_grids.is_drawn_as_image(trained.run.data.spec):
+    view = view_of(trained.run.data.spec)
+    if view is None or view.is_among_data:
         return None, None
     maps = score_maps(trained, trained.run.data, score, index[:MAX_MAPS])
     of_picture = picture and score_maps(trained, picture, score, np.arange(1))
@@ -89,7 +91,7 @@ def save_figure(
         rows[1, i].set_title(f'sum {terms[i].sum():.1f}', fontsize='small')
     figure.colorbar(shown, ax=rows, label=f'{maps.unit} per pixel', extend='max', shrink=0.8)
     title = f'Most anomalous test examples, and by pixel:\n{maps.description}'
-    figure.suptitle(in_lines(title, int(8.5 * figure.get_figwidth())))
+    figure.suptitle(title_lines(title, figure.get_figwidth()))
     _common.draw_figure(path, figure)
 
 
