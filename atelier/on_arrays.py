@@ -45,7 +45,8 @@ def score(
       trained: the run.
       x: examples [n, *event], in the units of the stored data; or the path of a file or folder.
         None: those of `split`.
-      label: [n], classes of an array x, for a class-conditional family. A path brings its own.
+      label: [n], classes of an array x, by number or name, for a class-conditional family. A path
+        brings its own.
       split: 'train', 'valid' or 'test', if there is no x.
 
     Raises:

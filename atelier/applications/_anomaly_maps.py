@@ -11,6 +11,7 @@ from atelier.errors import shortened_text
 from atelier.evaluation.examples.score_maps import ScoreMaps, score_maps
 from atelier.report import heat_maps, image_grids
 from atelier.report.figure_text import figure_text
+from atelier.report.views.choose import view_of
 from atelier.run.restore import TrainedRun
 
 MAX_NAME = 15  # letters of a class
@@ -24,7 +25,8 @@ def most_anomalous(
 
     Both are None if the data are not images, or if the score is no sum over pixels.
     """
-    if not image_grids.is_drawn_as_image(trained.run.data.spec):
+    view = view_of(trained.run.data.spec)
+    if view is None or view.is_among_data:
         return None, None
     maps = score_maps(trained, trained.run.data, score, index[:MAX_MAPS])
     of_picture = picture and score_maps(trained, picture, score, np.arange(1))

@@ -17,7 +17,8 @@ from atelier.evaluation.examples.given import SPLIT_SUFFIX
 from atelier.evaluation.per_example import example_table
 from atelier.log import counted, log
 from atelier.paths import user_path
-from atelier.report import figures, image_grids
+from atelier.report import figures
+from atelier.report.views.image_view import IMAGES
 from atelier.run import limits, result_names
 from atelier.run.experiment import Run
 from atelier.run.restore import TrainedRun
@@ -184,8 +185,8 @@ def draw_grid(
     Raises:
       UserError: the file cannot be written.
     """
-    image = image_grids.grid(x.reshape(-1, *spec.event_shape), spec, len(columns))
-    save_picture(path, image_grids.labelled(image, title, rows, columns))
+    lines = x.reshape(-1, len(columns), *spec.event_shape)
+    save_picture(path, IMAGES.rows(lines, spec, title, rows, columns))
 
 
 def draw_figure(path: pathlib.Path, figure) -> None:

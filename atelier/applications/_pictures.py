@@ -9,7 +9,6 @@ from atelier.evaluation.examples.density import density_of
 from atelier.evaluation.samples.sampling import order_of_known, preprocessed
 from atelier.log import log
 from atelier.report.views.choose import MANY, shows_distribution, view_of
-from atelier.report.views.image_view import IMAGES
 from atelier.report.views.view import DATA, Picture, Sets, View
 from atelier.run import run_data
 from atelier.run.experiment import Run
@@ -23,7 +22,7 @@ FEW = 64  # samples by default, unless their distribution is shown
 def drawn_otherwise(spec: Spec) -> View | None:
     """Returns the view of data that are drawn, but not as images; None for images and text."""
     view = view_of(spec)
-    return None if view is IMAGES else view
+    return view if view is not None and view.is_among_data else None
 
 
 def usual_number(spec: Spec) -> int:
@@ -47,6 +46,12 @@ def of_samples(
         labels[DATA] = data_label
     density = density_of(trained, sets)
     return view_of(run.data.spec).samples(sets, spec, title, labels, density)
+
+
+def among(trained: TrainedRun) -> np.ndarray | None:
+    """Returns test x [n, *event] for a picture that shows events among data, if they are there."""
+    view = view_of(trained.run.data.spec)
+    return test_data(trained)[0] if view is not None and view.is_among_data else None
 
 
 def test_data(trained: TrainedRun) -> tuple[np.ndarray | None, np.ndarray | None]:

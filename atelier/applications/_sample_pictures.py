@@ -1,7 +1,6 @@
-"""The pictures of samples that are images: a grid, and one file each."""
+"""Single pictures of samples that are images: one file each."""
 
 import itertools
-import math
 import pathlib
 import re
 
@@ -15,15 +14,10 @@ from atelier.errors import UserError, check_option, writing
 from atelier.evaluation.per_example import example_table
 from atelier.log import counted, log
 from atelier.report import figures, image_grids
-from atelier.report.views import drawing
 from atelier.report.views.choose import view_of
 from atelier.report.views.image_view import IMAGES
 
 GRID, PNG = FORMATS = 'grid', 'png'
-OF_MEANS = 'the mean of x given z of each sample'
-MAX_NAMED = 40  # columns with names below them
-MAX_CLASSES = 16  # with columns of their own; more make a picture too wide for a screen
-MAX_CAPTIONS = 64  # images with a name each below them
 MAX_SINGLE = 100_000  # pictures of one file each
 AT_ONCE = 1000  # of them in memory
 PATIENCE = 5.0  # seconds until a progress bar appears
@@ -41,40 +35,6 @@ def check_format(value: str, spec: Spec) -> None:
         raise UserError('--format=png: the data are not images, so a sample is no picture')
 
 
-def save_grid(
-    path: pathlib.Path,
-    x: np.ndarray,
-    spec: Spec,
-    classes: np.ndarray | None,
-    is_of_means: bool,
-) -> None:
-    """Saves images [n, *event] as a grid beside the .npz `path`; the log says what they are.
-
-    Classes stand below the columns or, of many, below each image, and what the images are above the
-    grid.
-    """
-    path = path.with_suffix('.png')
-    is_many = classes is not None and len(classes) > MAX_CLASSES
-    columns = None if classes is None or is_many else _columns(len(x), len(classes))
-    title = f'Samples by class: {OF_MEANS}' if is_of_means else 'Samples by class'
-    if is_many and len(x) <= MAX_CAPTIONS:
-        names = [spec.class_name(label) for label in np.resize(classes, len(x)).tolist()]
-        figures.save_picture(path, IMAGES.ranked(x, names, spec, title))
-    elif columns is None or columns > MAX_NAMED:
-        image_grids.save(path, image_grids.grid(x, spec, columns))
-    else:
-        image = image_grids.grid(x, spec, columns)
-        labels = np.resize(classes, columns).tolist()
-        names = [drawing.name(spec.class_name(label)) for label in labels]
-        image_grids.save_labelled(path, image, title, [''], names)
-    log.info('figure%s: %s', f' ({OF_MEANS}; x itself: --draws)' if is_of_means else '', path)
-
-
-def _columns(n: int, num_labels: int) -> int:
-    """Returns a number of columns for a near-square grid in which each class keeps its columns."""
-    return num_labels * max(1, round(math.sqrt(n) / num_labels))
-
-
 def save_each(folder: pathlib.Path, x: np.ndarray, spec: Spec, label: np.ndarray | None) -> None:
     """Saves each image [n, *event] as a PNG of its own size: 000000.png, 000001.png, ...
 
@@ -86,7 +46,7 @@ def save_each(folder: pathlib.Path, x: np.ndarray, spec: Spec, label: np.ndarray
     """
     _remove_earlier(folder)
     shown = x[:MAX_SINGLE]
-    interval = spec.interval or (float(x.min()), float(x.max()))
+    interval = spec.interval or image_grids.interval_of(x)
     names = (f'{i:06d}.png' for i in itertools.count())
     with tqdm(total=len(shown), unit='picture', leave=False, delay=PATIENCE) as bar:
         for start in range(0, len(shown), AT_ONCE):

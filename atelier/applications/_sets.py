@@ -57,7 +57,7 @@ def two_sets(trained: TrainedRun, key, attribute: str, classes: tuple[int, int],
         values = measure(attribute, examples.x, trained.run.data.spec)
         return TwoSets(*_quarters(examples, values), examples.description)
     examples = labelled(trained, examples)
-    source, target = (of_class(examples, label) for label in classes)
+    source, target = (of_class(examples, each, trained.run.data.spec) for each in classes)
     return TwoSets(source, target, examples.description)
 
 
@@ -98,8 +98,8 @@ def labelled(trained: TrainedRun, examples: EncodedExamples) -> EncodedExamples:
     )
 
 
-def of_class(examples: EncodedExamples, label: int) -> np.ndarray:
-    """Returns the codes of one class.
+def of_class(examples: EncodedExamples, label: int, spec: Spec) -> np.ndarray:
+    """Returns the codes of one class, which messages call by its name.
 
     Raises:
       UserError: there is no such class, or no example of it.
@@ -109,8 +109,8 @@ def of_class(examples: EncodedExamples, label: int) -> np.ndarray:
     codes = examples.codes[examples.label == label]
     if not len(codes):
         raise UserError(
-            f'no example of class {label} among {examples.description}: choose another class or '
-            'more --num_codes'
+            f'no example of class {spec.class_name(label)} among {examples.description}: choose '
+            'another class or more --num_codes'
         )
     return codes
 

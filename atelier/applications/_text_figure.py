@@ -8,8 +8,7 @@ import numpy as np
 
 from atelier.log import counted
 from atelier.report import figures
-from atelier.report.figure_text import in_lines
-from atelier.report.image_grids import TITLE_LETTERS_PER_INCH
+from atelier.report.figure_text import title_lines
 
 WINDOWS = 4  # least likely, and as many most likely ones
 COLUMNS = 80  # characters of a line, at most
@@ -117,7 +116,7 @@ def figure(passages: Sequence[Passage], num_symbols: int, title: str):
     with figures.style():
         columns = columns_of(rows)
         width = CELL[0] * columns + 1.5
-        title = in_lines(title, int(TITLE_LETTERS_PER_INCH * width))
+        title = title_lines(title, width)
         height = CELL[1] * max(len(rows), MIN_ROWS) + 0.45 + 0.25 * len(title.splitlines())
         whole = Figure(figsize=(width, height), layout='constrained')
         axis = whole.subplots()

@@ -1,35 +1,25 @@
 """Scores how anomalous test examples, another data set, or your own image are."""
 
-import math
 import pathlib
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from atelier.applications import _anomaly_maps, _common, _pictures
+from atelier.applications import _anomaly_figure, _anomaly_maps, _common
 from atelier.applications._application import LOG_PROB, RECONSTRUCT, Application
-from atelier.data.classes import described
 from atelier.data.dataset import Dataset
-from atelier.errors import UserError, shortened_text
+from atelier.errors import UserError
 from atelier.evaluation.examples.anomaly_score import chosen_score, description_of, scorer
 from atelier.evaluation.examples.auroc import auroc
 from atelier.evaluation.examples.outliers import another_data_set, image_as_data
 from atelier.evaluation.samples.sampling import preprocessed
 from atelier.log import counted, log
-from atelier.report import figures, image_grids
-from atelier.report.figure_text import figure_text, in_lines
 from atelier.report.metrics_log import plus_minus
-from atelier.report.views.choose import view_of
-from atelier.report.views.view import Picture
 from atelier.run import restore
 from atelier.run.experiment import Run
 from atelier.run.restore import TrainedRun
 
 NEEDS = (LOG_PROB | RECONSTRUCT,)
-MAX_BINS = 60
-WIDTH_OF_PANEL = 2.8  # of the images, in inches
-LETTERS_PER_INCH = 9  # of the name of the axis
-MAX_NAME = 60  # letters in the legend
 TABLE = ('file', 'row', 'label', 'score', 'is_novel')
 
 
@@ -92,20 +82,20 @@ def apply(
     _log(trained, arrays, comparison, description)
     paths = _common.path_suffix(data=outliers_path, folder=outliers_data_dir, picture=picture)
     outliers = pathlib.Path(outliers_path).stem or outliers
-    parts = [score, outliers, pathlib.Path(picture).stem]
-    file = '-'.join(['anomaly', *(part.replace('/', '-') for part in parts if part)]) + paths
+    file = _file_name(score, outliers, pathlib.Path(picture).stem) + paths
     table = [name for name in TABLE if name in arrays]
-    results = {'score': description, **_headline(arrays)}
-    path = _common.save(trained, file, arrays, results, table)
-    _save_figure(run, arrays, _panels(trained, arrays, num_images), description, outliers, path)
+    path = _common.save(trained, file, arrays, {'score': description, **_headline(arrays)}, table)
+    _anomaly_figure.draw(path, trained, arrays, num_images, description, outliers)
     if 'score_map' in arrays:
         captions = _anomaly_maps.captions_of(arrays, run.data.spec)
         maps_path = path.with_name(f'{path.stem}-maps.png')
         _anomaly_maps.save_figure(maps_path, *maps, captions, run.data.spec)
-    if _pictures.drawn_otherwise(run.data.spec) is not None:
-        picture = _most_anomalous(trained, arrays, num_images)
-        _common.save_picture(path.with_name(f'{path.stem}-most.png'), picture)
     return arrays
+
+
+def _file_name(*parts: str) -> str:
+    """Returns 'anomaly-PART-PART' of the parts that are not empty, without slashes."""
+    return '-'.join(['anomaly', *(part.replace('/', '-') for part in parts if part)])
 
 
 def _comparison(run: Run, name: str, path: str, data_dir: str, picture: str) -> Comparison:
@@ -179,7 +169,7 @@ def _log(
     log.info('%s, scored by the model of the %s: %s', scored, trained.weights, description)
     auroc_of = '%s: AUROC %s, %d against %s'
     if 'novel_auroc' in arrays:
-        name = f'classes left out of training ({_left_out(trained.run)})'
+        name = f'classes left out of training ({_anomaly_figure.left_out(trained.run)})'
         log.info(auroc_of, name, plus_minus(*map(float, arrays['novel_auroc'])), num_novel, known)
     if 'outlier_auroc' in arrays:
         num_outliers, name = len(arrays['outlier_score']), comparison.outliers.description
@@ -188,10 +178,6 @@ def _log(
     if 'picture_score' in arrays:
         values = arrays['picture_score'], arrays['picture_percentile'], known
         log.info('the picture: score %.2f, above %.1f %% of %s', *values)
-
-
-def _left_out(run: Run) -> str:
-    return described(run.data.spec, run.data.spec.left_out)
 
 
 def _headline(arrays: dict[str, np.ndarray]) -> dict[str, Any]:
@@ -206,88 +192,6 @@ def _headline(arrays: dict[str, np.ndarray]) -> dict[str, Any]:
         if name in arrays:
             headline[name] = finite(arrays[name])
     return headline
-
-
-def _panels(
-    trained: TrainedRun, arrays: dict[str, np.ndarray], num_images: int
-) -> dict[str, np.ndarray]:
-    """Returns {title: preprocessed images [images, *event]}; empty if the data are not images."""
-    run = trained.run
-    if not image_grids.is_drawn_as_image(run.data.spec):
-        return {}
-    index, score, x = arrays['index'], arrays['score'], run.data.splits['test']['x']
-    panels = {}
-    for end, rows in (('Most', index[:num_images]), ('Least', index[::-1][:num_images])):
-        first, last = score[rows[[0, -1]]]
-        title = f'{end} anomalous test examples\n{first:.4g} to {last:.4g}'
-        panels[title] = preprocessed(run, trained.state, trained.devices, x[rows])
-    if 'picture' in arrays:
-        panels['The picture'] = arrays['picture'][None]
-    return panels
-
-
-def _most_anomalous(
-    trained: TrainedRun, arrays: dict[str, np.ndarray], num_examples: int
-) -> Picture:
-    """Returns the most anomalous of data that are not images, among test data."""
-    run, index = trained.run, arrays['index'][:num_examples]
-    x = preprocessed(run, trained.state, trained.devices, run.data.splits['test']['x'][index])
-    score = arrays['score'][index]
-    captions = [
-        f'row {row}: {each:.4g}' for row, each in zip(arrays['row'][index], score, strict=True)
-    ]
-    which = counted(len(index), 'most anomalous test example')
-    title = f'{which}: scores {score[0]:.4g} to {score[-1]:.4g}'
-    data, _ = _pictures.test_data(trained)
-    return view_of(run.data.spec).ranked(x, captions, run.data.spec, title, data)
-
-
-@figures.style()
-def _save_figure(
-    run: Run,
-    arrays: dict[str, np.ndarray],
-    panels: dict[str, np.ndarray],
-    description: str,
-    outliers: str,
-    path: pathlib.Path,
-) -> None:
-    """Draws the histogram of scores, with the images beside it."""
-    from matplotlib.figure import Figure  # slow import, which other modes do not need
-
-    width, scale = 4.2 if panels else 6.4, WIDTH_OF_PANEL
-    figure = Figure(figsize=(width + scale * len(panels), 4.0), layout='constrained')
-    figure.get_layout_engine().set(h_pad=0.1)  # inches: else titles of images are cut
-    widths = [width, *[scale] * len(panels)]
-    score_axes, *image_axes = figure.subplots(1, len(widths), squeeze=False, width_ratios=widths)[0]
-    _histogram(score_axes, run, arrays, outliers)
-    label = in_lines(description, int(LETTERS_PER_INCH * width))
-    score_axes.set(title='Scores', xlabel=label, ylabel='share of the examples')
-    handles, names = score_axes.get_legend_handles_labels()
-    if len(handles) > 1:
-        figures.legend_below(figure, handles, names)
-    for axes, (title, x) in zip(image_axes, panels.items(), strict=True):
-        image_grids.show(axes, image_grids.grid(x, run.data.spec), [''], [''])
-        axes.set(title=title)
-    _common.draw_figure(path, figure)
-
-
-def _histogram(axes, run: Run, arrays: dict[str, np.ndarray], outliers: str) -> None:
-    """Draws a histogram of the finite scores of each group of examples, normalized to 1."""
-    novel = arrays['is_novel']
-    kinds = {'test examples': arrays['score'][~novel]}
-    if novel.any():
-        kinds[f'of classes left out ({_left_out(run)})'] = arrays['score'][novel]
-    if 'outlier_score' in arrays:
-        kinds[outliers] = arrays['outlier_score']
-    kinds = {name: scores[np.isfinite(scores)] for name, scores in kinds.items()}
-    finite = np.concatenate([*kinds.values()])
-    edges = np.histogram_bin_edges(finite, min(MAX_BINS, 1 + math.isqrt(len(finite))))
-    for i, (name, scores) in enumerate(kinds.items()):
-        shares = np.full(len(scores), 1 / max(len(scores), 1))
-        colour, label = figures.colour(i), figure_text(shortened_text(name, MAX_NAME))
-        axes.hist(scores, edges, weights=shares, alpha=0.5, color=colour, label=label)
-    if 'picture_score' in arrays and np.isfinite(arrays['picture_score']):
-        axes.axvline(arrays['picture_score'], color='black', linestyle='--', label='the picture')
 
 
 APPLICATION = Application(

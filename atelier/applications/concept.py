@@ -111,12 +111,12 @@ def apply(
     options = ('source', source), ('target', target), ('label', label)
     source, target, label = (option_of(run.data.spec, *option) for option in options)
     ends = Ends(attribute, source, target)
-    _check(ends, low, high)
+    _check(ends, run.data.spec, low, high)
     _check_sizes(run, num_images, num_steps, num_codes)
     _common.check_seed(seed)
     trained, steps = restore.load(run), np.linspace(low, high, num_steps)
     arrays, sets = compute(trained, ends, steps, label, num_images, num_codes, seed)
-    _log(trained, arrays, sets, attribute)
+    _log(trained, arrays, sets, ends)
     changed = _common.changed_options(
         apply, low=low, high=high, num_steps=num_steps, num_codes=num_codes
     )
@@ -161,11 +161,12 @@ def _direction(run: Run, sets: TwoSets, attribute: str) -> np.ndarray:
     return direction
 
 
-def _check(ends: Ends, low: float, high: float) -> None:
+def _check(ends: Ends, spec: Spec, low: float, high: float) -> None:
     attribute, source, target = ends
     check_option('attribute', attribute, ATTRIBUTES)
     if attribute == 'label' and source == target:
-        raise UserError(f'--source={source} --target={target}: the classes have to differ')
+        name = spec.class_name(source)
+        raise UserError(f'--source={name} --target={name}: the classes have to differ')
     if not low < high:
         raise UserError(f'--low={low:g} --high={high:g}: low has to be smaller than high')
 
@@ -192,7 +193,7 @@ def _images(
         order = np.asarray(jax.random.permutation(key, len(order)))
     if label >= 0:
         examples = labelled(trained, examples)
-        of_class(examples, label)
+        of_class(examples, label, trained.run.data.spec)
         order = order[examples.label[order] == label]
     return examples.codes[order[:num_images]], examples.x[order[:num_images]]
 
@@ -202,9 +203,10 @@ def _file_name(ends: Ends, label: int, seed: int) -> str:
     return f'concept-{ends.attribute}-{ends.name.replace(" ", "-")}{suffix}'
 
 
-def _log(trained: TrainedRun, arrays: dict[str, np.ndarray], sets: TwoSets, attribute: str) -> None:
-    """Logs the sizes of the two sets and, for an attribute, its mean at the first and last step."""
-    sizes = f'{len(sets.source):,} and {len(sets.target):,} of {sets.description}'
+def _log(trained: TrainedRun, arrays: dict[str, np.ndarray], sets: TwoSets, ends: Ends) -> None:
+    """Logs the two sets and, for an attribute, its mean at the first and last step."""
+    name, attribute = ends.title(trained.run.data.spec), ends.attribute
+    sizes = f'{name}: {len(sets.source):,} and {len(sets.target):,} of {sets.description}'
     changed = counted(len(arrays['x']), 'image')
     log.info('%s; %s, changed by the model of the %s', sizes, changed, trained.weights)
     if attribute == 'label':

@@ -1,6 +1,5 @@
 """Denoises test examples; reports PSNR and SSIM before and after."""
 
-import pathlib
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -18,8 +17,8 @@ from atelier.errors import UserError, check_option
 from atelier.evaluation.evaluate import summary
 from atelier.evaluation.per_example.over_examples import over_examples
 from atelier.log import counted, log
-from atelier.report import image_grids
 from atelier.report.metrics_log import rounded
+from atelier.report.views.choose import view_of
 from atelier.report.views.view import Picture, View
 from atelier.run import restore
 from atelier.run.experiment import Run
@@ -82,11 +81,10 @@ def apply(
     table = origins | _columns(arrays)
     path = _common.save(trained, f'denoise-{noise}-seed-{seed}{changed}', arrays, results, table)
     _log(results, trained.weights)
-    view = _pictures.drawn_otherwise(run.data.spec)
+    view = view_of(run.data.spec)
     if view is not None:
-        _common.save_picture(path, _picture(trained, view, arrays, noise))
-    elif image_grids.is_drawn_as_image(run.data.spec):
-        _save_figure(run, arrays, noise, path)
+        title = f'{noise.replace("_", " ").capitalize()} noise'
+        _common.save_picture(path, _picture(trained, view, arrays, title))
     return arrays
 
 
@@ -237,30 +235,23 @@ def _log(results: dict[str, Any], weights: str) -> None:
         log.info('%8g %17s %8s %11s %8s', row['level'], *columns)
 
 
-def _picture(trained: TrainedRun, view: View, arrays: dict[str, np.ndarray], noise: str) -> Picture:
-    """Returns the way from noisy over denoised to clean, of each example at each level."""
-    spec, clean = trained.run.data.spec, np.broadcast_to(arrays['x'], arrays['noisy'].shape)
-    stages = np.stack([arrays['noisy'], arrays['denoised'], clean], 2)  # [levels, n, stages, ...]
-    rows = np.swapaxes(stages, 0, 1).reshape(-1, *stages.shape[2:])
-    names = [f'level {level:g}' for level in arrays['levels']] * len(arrays['x'])
-    title = f'{_title(noise)}: from noisy over denoised to clean'
-    data, _ = _pictures.test_data(trained)
-    return view.rows(rows, spec, title, names, ('noisy', 'denoised', 'clean'), data)
+def _picture(trained: TrainedRun, view: View, arrays: dict[str, np.ndarray], title: str) -> Picture:
+    """Returns the way from noisy over denoised to clean, of each example at each level.
 
-
-def _title(noise: str) -> str:
-    return f'{noise.replace("_", " ").capitalize()} noise'
-
-
-def _save_figure(run: Run, arrays: dict[str, np.ndarray], noise: str, path: pathlib.Path) -> None:
-    """Draws for each level a row of noisy, a row of denoised and a row of clean images."""
-    names, rows = [], []
-    for i, level in enumerate(arrays['levels']):
-        rows += [arrays['noisy'][i], arrays['denoised'][i], arrays['x']]
-        names += [f'noisy, {level:g}', 'denoised', 'clean']
-    title = f'{_title(noise)}, by level'
-    columns = [''] * len(arrays['x'])
-    _common.draw_grid(path, np.stack(rows), run.data.spec, title, names, columns)
+    It is a row among data; of images, it is a column.
+    """
+    spec, levels = trained.run.data.spec, arrays['levels'].tolist()
+    clean = np.broadcast_to(arrays['x'], arrays['noisy'].shape)
+    ways = np.stack([arrays['noisy'], arrays['denoised'], clean], 1)  # [levels, stages, n, ...]
+    n = len(arrays['x'])
+    if not view.is_among_data:
+        names = [name for each in levels for name in (f'noisy, {each:g}', 'denoised', 'clean')]
+        rows = ways.reshape(-1, *ways.shape[2:])
+        return view.rows(rows, spec, f'{title}, by level', names, [''] * n)
+    rows = np.moveaxis(ways, 2, 0).reshape(-1, *ways.shape[1:2], *ways.shape[3:])
+    names = [f'level {level:g}' for level in levels] * n
+    title, among = f'{title}: from noisy over denoised to clean', _pictures.among(trained)
+    return view.rows(rows, spec, title, names, ('noisy', 'denoised', 'clean'), among)
 
 
 APPLICATION = Application(apply, NEEDS, reads='it adds noise to test examples')

@@ -1,14 +1,13 @@
 """Fills in hidden parts of test examples several times; reports PSNR and SSIM."""
 
 import math
-import pathlib
 from typing import Any
 
 import jax
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from atelier.applications import _common, _pictures
+from atelier.applications import _common
 from atelier.applications._application import INPAINT, Application
 from atelier.applications._masks import hidden_parts, name_of
 from atelier.applications._nearness import Scale
@@ -18,9 +17,9 @@ from atelier.evaluation.evaluate import summary
 from atelier.evaluation.per_example.over_examples import over_examples
 from atelier.evaluation.samples.sampling import preprocessed
 from atelier.log import counted, log
-from atelier.report import image_grids
 from atelier.report.metrics_log import plus_minus
-from atelier.report.views.view import DATA
+from atelier.report.views.choose import view_of
+from atelier.report.views.view import DATA, Picture, View
 from atelier.run import restore
 from atelier.run.experiment import Run
 from atelier.run.restore import TrainedRun
@@ -87,23 +86,18 @@ def apply(
     trained, kept = restore.load(run), _common.random_test_indices(run, num_images, seed)
     arrays = compute(trained, hidden, num_completions, seed, kept)
     arrays |= {**_common.origins_of(whole, order[kept]), 'index': order[kept]}
-    results = {
-        'mask': mask,
-        'hidden_share': float(hidden.mean()),
-        'num_examples': len(order),
-        'num_completions': num_completions,
-        **{name: _summary(run, arrays, name) for name in METHODS},
-    }
+    results = {'mask': mask, **_results(run, arrays, hidden, num_completions)}
     name = name_of(mask, share)
     changed = _common.changed_options(
         apply, num_completions=num_completions, num_examples=num_examples
     )
-    file = f'inpaint-{name}-seed-{seed}{changed}'
     measures = {each: array for each, array in arrays.items() if each.endswith(MEASURES)}
     table = _common.origins_of(whole, order) | measures
-    path = _common.save(trained, file, arrays, results, table)
+    path = _common.save(trained, f'inpaint-{name}-seed-{seed}{changed}', arrays, results, table)
     _log(results, trained.weights)
-    _draw(run, arrays, name, path)
+    view = view_of(run.data.spec)
+    if view is not None:
+        _common.save_picture(path, _picture(run, view, arrays, f'Hidden parts filled in: {name}'))
     return arrays
 
 
@@ -182,6 +176,18 @@ def _measure(scale: Scale, x, hidden, results: dict[str, np.ndarray]) -> dict[st
     return arrays
 
 
+def _results(
+    run: Run, arrays: dict[str, np.ndarray], hidden: Bool[np.ndarray, 'n *event'], count: int
+) -> dict[str, Any]:
+    """Returns the recorded results: what was hidden, and a summary per method."""
+    return {
+        'hidden_share': float(hidden.mean()),
+        'num_examples': len(hidden),
+        'num_completions': count,
+        **{name: _summary(run, arrays, name) for name in METHODS},
+    }
+
+
 def _summary(run: Run, arrays: dict[str, np.ndarray], name: str) -> dict[str, Any]:
     """Returns the PSNR of the mean squared error over all examples, the RMSE and the mean SSIM.
 
@@ -218,26 +224,17 @@ def _log(results: dict[str, Any], weights: str) -> None:
         log.info('%24s %18s %18s %18s', *row)
 
 
-def _draw(run: Run, arrays: dict[str, np.ndarray], name: str, path: pathlib.Path) -> None:
-    """Draws the completions, as images or beside the examples themselves."""
-    spec, view = run.data.spec, _pictures.drawn_otherwise(run.data.spec)
-    if view is not None:
-        completions = np.swapaxes(arrays['completions'], 0, 1)
-        named = {f'completion {i + 1}': x for i, x in enumerate(completions)}
-        title = f'Hidden parts filled in: {name}'
-        _common.save_picture(path, view.samples({DATA: arrays['x'], **named}, spec, title))
-    elif image_grids.is_drawn_as_image(spec):
-        _save_figure(run, arrays, name, path)
-
-
-def _save_figure(run: Run, arrays: dict[str, np.ndarray], name: str, path: pathlib.Path) -> None:
-    """Draws rows of images: the known part, the completions, the truth."""
-    x, completions = arrays['x'], np.swapaxes(arrays['completions'], 0, 1)
-    low, high = run.data.spec.interval or (x.min(), x.max())
+def _picture(run: Run, view: View, arrays: dict[str, np.ndarray], title: str) -> Picture:
+    """Returns the completions among the examples or, of images, between known part and truth."""
+    x, spec = arrays['x'], run.data.spec
+    completions = np.swapaxes(arrays['completions'], 0, 1)
+    names = [f'completion {i + 1}' for i in range(len(completions))]
+    if view.is_among_data:
+        return view.samples({DATA: x, **dict(zip(names, completions, strict=True))}, spec, title)
+    low, high = spec.interval or (x.min(), x.max())
     known = np.where(arrays['known'], x, (low + high) / 2)
-    names = ['known', *(f'completion {i + 1}' for i in range(len(completions))), 'truth']
-    rows, title = np.stack([known, *completions, x]), f'Hidden parts filled in: {name}'
-    _common.draw_grid(path, rows, run.data.spec, title, names, [''] * len(x))
+    rows = np.stack([known, *completions, x])
+    return view.rows(rows, spec, title, ['known', *names, 'truth'], [''] * len(x))
 
 
 APPLICATION = Application(apply, NEEDS, reads='it completes test examples')

@@ -1,6 +1,5 @@
 """Decodes examples along linear and spherical paths between two codes."""
 
-import pathlib
 from typing import Any
 
 import jax
@@ -13,7 +12,7 @@ from atelier.core.family import codes_of
 from atelier.core.randomness import Stream, key_for
 from atelier.evaluation.codes.encoding import codes_from_prior, decoded, encoded, latents
 from atelier.log import log
-from atelier.report import image_grids
+from atelier.report.views.choose import view_of
 from atelier.report.views.view import Picture, View
 from atelier.run import restore
 from atelier.run.experiment import Run
@@ -60,16 +59,14 @@ def apply(
     trained = restore.load(run)
     ends, images = _ends(trained, n, seed)
     arrays = {**compute(trained, ends.reshape(num_pairs, 2, -1), num_points), **images}
-    events = 'images' if image_grids.is_drawn_as_image(run.data.spec) else 'examples'
+    view = view_of(run.data.spec)
+    events = view.events if view is not None else 'examples'
     source = f'codes of test {events}' if has_encoder else 'codes of the prior'
     log.info('%d %s joined in pairs, decoded by the model of the %s', n, source, trained.weights)
     changed = _common.changed_options(apply, num_points=num_points)
     path = _common.save(trained, f'interpolate-seed-{seed}{changed}', arrays)
-    view = _pictures.drawn_otherwise(run.data.spec)
     if view is not None:
-        _common.save_picture(path, _path_picture(trained, view, arrays, f'Paths between {source}'))
-    elif image_grids.is_drawn_as_image(run.data.spec):
-        _save_figure(run, arrays, f'Paths between {source}', path)
+        _common.save_picture(path, _picture(trained, view, arrays, f'Paths between {source}'))
     return arrays
 
 
@@ -130,26 +127,14 @@ def _paths(ends: np.ndarray, num_points: int, dims: int) -> np.ndarray:
     return codes.astype(np.float32)
 
 
-def _save_figure(run: Run, arrays: dict[str, np.ndarray], title: str, path: pathlib.Path) -> None:
-    """Draws a row per path; with an encoder, it starts and ends with the images themselves."""
-    x = arrays['x']
-    columns = [f'{t:.3g}' for t in np.linspace(0, 1, x.shape[2])]
-    if 'ends' in arrays:
+def _picture(trained: TrainedRun, view: View, arrays: dict[str, np.ndarray], title: str) -> Picture:
+    """Returns a row or a line per path: among test data, or from one example to the other."""
+    x, names = arrays['x'], [f'{t:.3g}' for t in np.linspace(0, 1, arrays['x'].shape[2])]
+    if 'ends' in arrays and not view.is_among_data:
         first, last = (np.stack([arrays['ends'][:, [i]]] * 2, 1) for i in (0, 1))
-        x = np.concatenate([first, x, last], 2)
-        columns = ['image', *columns, 'image']
-    _common.draw_grid(path, x, run.data.spec, title, PATHS * len(x), columns)
-
-
-def _path_picture(
-    trained: TrainedRun, view: View, arrays: dict[str, np.ndarray], title: str
-) -> Picture:
-    """Returns the paths of data that are not images, among test data if they are there."""
-    x, spec = arrays['x'], trained.run.data.spec
-    rows, names = x.reshape(-1, *x.shape[2:]), PATHS * len(x)
-    columns = [f'{t:.3g}' for t in np.linspace(0, 1, x.shape[2])]
-    data, _ = _pictures.test_data(trained)
-    return view.rows(rows, spec, title, names, columns, data)
+        x, names = np.concatenate([first, x, last], 2), ['image', *names, 'image']
+    rows, among = x.reshape(-1, *x.shape[2:]), _pictures.among(trained)
+    return view.rows(rows, trained.run.data.spec, title, PATHS * len(x), names, among)
 
 
 def reads(run: Run, **options: Any) -> str:

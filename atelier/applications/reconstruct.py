@@ -1,24 +1,21 @@
 """Draws test examples and their reconstructions; reports the squared error."""
 
-import pathlib
-
 import numpy as np
 
-from atelier.applications import _common, _pictures
+from atelier.applications import _common
 from atelier.applications._application import RECONSTRUCT, Application
 from atelier.core.randomness import Stream, key_for
 from atelier.evaluation.evaluate import summary
 from atelier.evaluation.examples.image_quality import half_squared_error
 from atelier.evaluation.samples.sampling import reconstructor
 from atelier.log import counted, log
-from atelier.report import image_grids
 from atelier.report.metrics_log import plus_minus
+from atelier.report.views.choose import view_of
 from atelier.run import restore
 from atelier.run.experiment import Run
 from atelier.run.restore import TrainedRun
 
 NEEDS = (RECONSTRUCT,)
-COLUMNS = 16  # of the figure, at most
 MAX_DRAWN = 1000  # examples in the figure of data that are not images
 
 
@@ -65,14 +62,13 @@ def apply(run: Run, num_images: int = 16, seed: int = 0) -> dict[str, np.ndarray
     results = {'num_examples': n, 'half_squared_error': mean_error}
     table = {**_common.origins_of(run), 'half_squared_error': error}
     path = _common.save(trained, f'reconstruct-seed-{seed}', arrays, results, table)
-    view = _pictures.drawn_otherwise(run.data.spec)
+    view = view_of(run.data.spec)
     if view is not None:
-        drawn = _common.random_test_indices(run, max(num_images, MAX_DRAWN), seed)
-        title = 'Test examples and their reconstructions'
+        num_drawn = max(num_images, MAX_DRAWN) if view.is_among_data else num_images
+        drawn = _common.random_test_indices(run, num_drawn, seed)
+        title = f'Test {view.events} and their reconstructions'
         picture = view.pairs(x[drawn], reconstruction[drawn], run.data.spec, title)
         _common.save_picture(path, picture)
-    elif image_grids.is_drawn_as_image(run.data.spec):
-        _save_figure(run, arrays, path)
     return arrays
 
 
@@ -84,18 +80,6 @@ def compute(trained: TrainedRun) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         trained.state, key, run.data.splits['test'], run.data.size('test')
     )
     return x, reconstruction, half_squared_error(x, reconstruction, run.data.spec)
-
-
-def _save_figure(run: Run, arrays: dict[str, np.ndarray], path: pathlib.Path) -> None:
-    """Draws rows of images, each above the row of their reconstructions."""
-    spec, rows = run.data.spec, (arrays['x'], arrays['reconstruction'])
-    columns = min(len(arrays['x']), COLUMNS)
-    num_missing = -len(arrays['x']) % columns
-    padding = np.full((num_missing, *spec.event_shape), arrays['x'].min())
-    lines = [np.concatenate([row, padding]).reshape(-1, columns, *spec.event_shape) for row in rows]
-    names = ('image', 'reconstruction') * len(lines[0])
-    title = 'Test images and their reconstructions'
-    _common.draw_grid(path, np.stack(lines, 1), spec, title, names, [''] * columns)
 
 
 APPLICATION = Application(apply, NEEDS, reads='it reconstructs the test split', only_test=True)

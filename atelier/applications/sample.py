@@ -1,6 +1,7 @@
 """Draws samples from a trained model: an .npz, with a PNG or a .txt."""
 
-from typing import Any
+import pathlib
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
@@ -11,6 +12,7 @@ from atelier.applications._application import DECODE, ENCODE, SAMPLE, Applicatio
 from atelier.core.abilities import LabelPrior, Sample
 from atelier.core.randomness import Stream, key_for
 from atelier.data.classes import described
+from atelier.data.spec import Spec
 from atelier.errors import about
 from atelier.evaluation.codes.prior_draws import WHY_FITTED, decoded_draws, samples_without_data
 from atelier.evaluation.samples.sampling import (
@@ -21,13 +23,31 @@ from atelier.evaluation.samples.sampling import (
     shows_means,
 )
 from atelier.log import counted, escaped, log
-from atelier.report import texts
+from atelier.report import figures, texts
+from atelier.report.views.choose import view_of
+from atelier.report.views.gaps import num_gaps
+from atelier.report.views.view import Picture, View
 from atelier.run import restore, result_names
 from atelier.run.experiment import Run
 from atelier.run.restore import TrainedRun
 
 MAX_PRINTED = 5  # texts
+OF_MEANS = 'the mean of x given z of each sample'
 NEEDS = (SAMPLE | ENCODE, SAMPLE | DECODE)
+
+
+class Samples(NamedTuple):
+    """Samples x [n, *event], and what is known of each.
+
+    label: [n], the requested or random classes; None if they are unknown.
+    mean: [n, *event], the mean of x given z, for pictures; None if they show x.
+    origin: what a message says of their codes or classes.
+    """
+
+    x: np.ndarray
+    label: np.ndarray | None
+    mean: np.ndarray | None
+    origin: str
 
 
 def apply(
@@ -67,46 +87,106 @@ def apply(
       UserError: a missing checkpoint, a bad option, or labels for a family that is not
         class-conditional.
     """
+    num_samples, classes = _checked(run, num_samples, seed, labels, format)
+    trained = restore.load(run)
+    samples = _drawn(trained, num_samples, seed, classes, draws)
+    changed = _common.changed_options(apply, labels=labels.replace(',', '-'), draws=draws)
+    name = f'seed-{seed}{changed}{result_names.settings_suffix(run)}'
+    path = run.folder / 'samples' / f'{name}.npz'
+    _write(path, trained, samples)
+    view = view_of(run.data.spec)
+    if view is not None:
+        _save_picture(path.with_suffix('.png'), trained, view, samples, classes)
+    if format == _sample_pictures.PNG:
+        shown = _shown(samples)
+        _sample_pictures.save_each(path.with_suffix(''), shown, run.data.spec, samples.label)
+    if texts.is_text(run.data.spec):
+        _save_texts(path.with_suffix('.txt'), samples.x, run.data.spec)
+    return samples.x
+
+
+def _checked(
+    run: Run, num_samples: int, seed: int, labels: str, format: str
+) -> tuple[int, np.ndarray | None]:
+    """Returns the number of samples, and the classes of `parse_labels`, which the log names.
+
+    Raises:
+      UserError: an option is bad.
+    """
     _common.check_seed(seed)
     _common.at_least(0, num_samples=num_samples)
     num_samples = num_samples or _pictures.usual_number(run.data.spec)
     _common.check_outputs(run, num_samples=num_samples)
     _sample_pictures.check_format(format, run.data.spec)
     classes = parse_labels(run, labels)
-    label = None if classes is None else np.resize(classes, num_samples)
     if classes is not None and run.data.spec.class_names:
         log.info('classes: %s', described(run.data.spec, classes.tolist()))
-    trained = restore.load(run)
-    x, origin = compute(trained, num_samples, seed, label)
-    mean = None if draws or not shows_means(run) else means(trained, num_samples, seed, label)
-    if label is None:
-        label = drawn_labels(trained, num_samples, seed)
-    name = _common.changed_options(apply, labels=labels.replace(',', '-'), draws=draws)
-    name = f'seed-{seed}{name}{result_names.settings_suffix(run)}'
-    path = run.folder / 'samples' / f'{name}.npz'
-    arrays = {'x': x, 'label': label, 'mean': mean}
-    files.write_arrays(path, {key: a for key, a in arrays.items() if a is not None})
+    return num_samples, classes
+
+
+def _drawn(
+    trained: TrainedRun, n: int, seed: int, classes: np.ndarray | None, draws: bool
+) -> Samples:
+    """Draws n samples, which cycle through the classes; with `draws`, without means."""
+    label = None if classes is None else np.resize(classes, n)
+    x, origin = compute(trained, n, seed, label)
+    has_mean = shows_means(trained.run) and not draws
+    mean = means(trained, n, seed, label) if has_mean else None
+    label = drawn_labels(trained, n, seed) if label is None else label
+    return Samples(x, label, mean, origin)
+
+
+def _write(path: pathlib.Path, trained: TrainedRun, samples: Samples) -> None:
+    """Writes the arrays that there are; the log says what they are."""
+    arrays = {name: getattr(samples, name) for name in ('x', 'label', 'mean')}
+    files.write_arrays(path, {name: a for name, a in arrays.items() if a is not None})
     log.info(
         '%s drawn from the model of the %s%s: %s',
-        counted(num_samples, 'sample'),
+        counted(len(samples.x), 'sample'),
         trained.weights,
-        origin,
+        samples.origin,
         path,
     )
-    if _pictures.drawn_otherwise(run.data.spec) is not None:
-        title = f'Samples of {run.folder.name}, {trained.weights}'
-        picture = _pictures.of_samples(trained, x, title, label)
-        _common.save_picture(path.with_suffix('.png'), picture)
-    elif not texts.is_text(run.data.spec):
-        is_of_means, shown = mean is not None, x if mean is None else mean
-        _sample_pictures.save_grid(path, shown, run.data.spec, classes, is_of_means)
-        if format == _sample_pictures.PNG:
-            _sample_pictures.save_each(path.with_suffix(''), shown, run.data.spec, label)
-    if texts.is_text(run.data.spec):
-        lines = texts.save(path.with_suffix('.txt'), x, run.data.spec)
-        log.info('text: %s', path.with_suffix('.txt'))
-        print(escaped(texts.BETWEEN.join(lines[:MAX_PRINTED]), keep='\n\t'))
-    return x
+    gaps = num_gaps(samples.x)
+    if gaps:
+        log.warning('%d of %s not finite', gaps, counted(len(samples.x), 'sample'))
+
+
+def _save_picture(
+    path: pathlib.Path,
+    trained: TrainedRun,
+    view: View,
+    samples: Samples,
+    classes: np.ndarray | None,
+) -> None:
+    """Draws the samples among test data or, of images, as a grid, by class if these were asked."""
+    if view.is_among_data:
+        title = f'Samples of {trained.run.folder.name}, {trained.weights}'
+        _common.save_picture(path, _pictures.of_samples(trained, samples.x, title, samples.label))
+        return
+    picture = _grid(trained.run.data.spec, view, samples, has_classes=classes is not None)
+    is_of_means = samples.mean is not None
+    what = f' ({OF_MEANS}; x itself: --draws)' if is_of_means else ''
+    figures.save_picture(path, picture)
+    log.info('figure%s: %s', what, path)
+
+
+def _grid(spec: Spec, view: View, samples: Samples, has_classes: bool) -> Picture:
+    title = 'Samples by class' if samples.mean is None else f'Samples by class: {OF_MEANS}'
+    labels = {'samples': samples.label} if has_classes else {}
+    return view.samples({'samples': _shown(samples)}, spec, title, labels)
+
+
+def _shown(samples: Samples) -> np.ndarray:
+    """Returns what pictures of images show: the means, if there are any."""
+    return samples.x if samples.mean is None else samples.mean
+
+
+def _save_texts(path: pathlib.Path, x: np.ndarray, spec: Spec) -> None:
+    """Writes texts, and prints the first of them."""
+    lines = texts.save(path, x, spec)
+    log.info('text: %s', path)
+    print(escaped(texts.BETWEEN.join(lines[:MAX_PRINTED]), keep='\n\t'))
 
 
 def compute(

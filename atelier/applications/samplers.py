@@ -19,7 +19,8 @@ from atelier.evaluation.samples.features import has_features
 from atelier.evaluation.samples.sample_quality import chosen_features, compare_with_data
 from atelier.evaluation.samples.sampling import sampler
 from atelier.log import counted, log
-from atelier.report import figures, image_grids
+from atelier.report import figures
+from atelier.report.views.choose import view_of
 from atelier.report.views.view import DATA
 from atelier.run import limits, restore
 from atelier.run.experiment import Run
@@ -133,25 +134,21 @@ def _write_csv(path: pathlib.Path, rows: list[dict[str, Any]]) -> None:
 
 
 def _draw_samples(path: pathlib.Path, arrays: dict[str, np.ndarray], trained: TrainedRun) -> None:
-    """Draws images by sampler, or other samples beside test data."""
-    run = trained.run
-    view = _pictures.drawn_otherwise(run.data.spec)
-    if view is not None:
-        names = [f'{n}, {e}' for n, e in zip(arrays['name'], arrays['steps'], strict=True)]
-        data, _ = _pictures.test_data(trained)
-        sets = ({} if data is None else {DATA: data}) | dict(zip(names, arrays['x'], strict=True))
-        title = 'Samples from the same noise, by sampler and steps'
-        _common.save_picture(path, view.samples(sets, run.data.spec, title))
-    elif image_grids.is_drawn_as_image(run.data.spec):
-        _draw_images(path, arrays, run)
-
-
-def _draw_images(path: pathlib.Path, arrays: dict[str, np.ndarray], run: Run) -> None:
-    """Draws a row of images per sampler."""
-    names = [f'{n}, {e}' for n, e in zip(arrays['name'], arrays['evaluations'], strict=True)]
-    title = 'Samples from the same noise, by sampler and evaluations of the network'
-    columns = [''] * arrays['x'].shape[1]
-    _common.draw_grid(path, arrays['x'], run.data.spec, title, names, columns)
+    """Draws the samples of each sampler beside test data or, of images, a row per sampler."""
+    spec, x = trained.run.data.spec, arrays['x']
+    view, title = view_of(spec), 'Samples from the same noise, by sampler and '
+    if view is None:
+        return
+    named = lambda of: [f'{n}, {e}' for n, e in zip(arrays['name'], arrays[of], strict=True)]
+    if view.is_among_data:
+        data = _pictures.among(trained)
+        sets = {} if data is None else {DATA: data}
+        sets |= dict(zip(named('steps'), x, strict=True))
+        picture = view.samples(sets, spec, f'{title}steps')
+    else:
+        title, columns = f'{title}evaluations of the network', [''] * x.shape[1]
+        picture = view.rows(x, spec, title, named('evaluations'), columns)
+    _common.save_picture(path, picture)
 
 
 @figures.style()

@@ -1,7 +1,5 @@
 """Shows sampling step by step: the noisy x_t, and the model's estimate of x."""
 
-import pathlib
-
 import jax
 import numpy as np
 
@@ -13,11 +11,10 @@ from atelier.core.randomness import Stream, key_for
 from atelier.data.dataset import Spec
 from atelier.evaluation.per_example.over_examples import over_examples
 from atelier.log import counted, log
-from atelier.report import image_grids
 from atelier.report.views.choose import shows_distribution, view_of
 from atelier.report.views.point_view import POINTS, steps_of_points
 from atelier.report.views.value_view import VALUES
-from atelier.report.views.view import Picture
+from atelier.report.views.view import Picture, View
 from atelier.run import restore
 from atelier.run.experiment import Run
 from atelier.run.restore import TrainedRun
@@ -65,10 +62,9 @@ def apply(
     )
     options = _common.changed_options(apply, labels=labels.replace(',', '-'), num_points=num_points)
     path = _common.save(trained, f'trajectory-seed-{seed}{options}', arrays)
-    if _pictures.drawn_otherwise(run.data.spec) is not None:
-        _common.save_picture(path, _picture(trained, arrays))
-    elif image_grids.is_drawn_as_image(run.data.spec):
-        _draw_images(path, arrays, run.data.spec)
+    view = view_of(run.data.spec)
+    if view is not None:
+        _common.save_picture(path, _picture(trained, view, arrays))
     return arrays
 
 
@@ -90,21 +86,19 @@ def compute(
     return {'step': indices + 1, 'x_t': x_t[:, indices], 'x': x[:, indices]}, num_steps
 
 
-def _draw_images(path: pathlib.Path, arrays: dict[str, np.ndarray], spec: Spec) -> None:
-    rows, names = np.stack([arrays['x_t'], arrays['x']], 1), ['x_t', 'x'] * len(arrays['x'])
-    title = "Samples by step: x_t, and the model's x"
-    _common.draw_grid(path, rows, spec, title, names, list(map(str, arrays['step'])))
-
-
-def _picture(trained: TrainedRun, arrays: dict[str, np.ndarray]) -> Picture:
-    """Returns the paths from noise to samples of data that are not images, among test data."""
-    spec, x_t = trained.run.data.spec, arrays['x_t']
-    view, (data, _) = view_of(spec), _pictures.test_data(trained)
-    title, steps = 'From noise to samples', list(map(str, arrays['step']))
+def _picture(trained: TrainedRun, view: View, arrays: dict[str, np.ndarray]) -> Picture:
+    """Returns the way from noise to each sample; an image has the model's x below each x_t."""
+    spec, x_t, x = trained.run.data.spec, arrays['x_t'], arrays['x']
+    steps, among = list(map(str, arrays['step'])), _pictures.among(trained)
+    if not view.is_among_data:
+        rows = np.stack([x_t, x], 1).reshape(-1, *x.shape[1:])
+        title = "Samples by step: x_t, and the model's x"
+        return view.rows(rows, spec, title, ['x_t', 'x'] * len(x), steps)
+    title = 'From noise to samples'
     if view is POINTS and spec.num_dims == 2:
-        return steps_of_points(x_t, arrays['x'], steps, spec, title, data)
+        return steps_of_points(x_t, x, steps, spec, title, among)
     names = [''] * len(x_t) if view is VALUES else [f'sample {i}' for i in range(len(x_t))]
-    return view.rows(x_t, spec, f'{title}: x_t by step', names, steps, data)
+    return view.rows(x_t, spec, f'{title}: x_t by step', names, steps, among)
 
 
 def usual_number(spec: Spec) -> int:

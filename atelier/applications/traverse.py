@@ -215,10 +215,8 @@ def _save_picture(
     view = view_of(run.data.spec)
     if view is None:
         return
-    is_among = _pictures.drawn_otherwise(run.data.spec) is not None
-    data = _pictures.test_data(trained)[0] if is_among else None
-    columns = point_names(run.family, x.shape[1])
-    _common.save_picture(path, view.rows(x, run.data.spec, title, names, columns, data))
+    columns, among = point_names(run.family, x.shape[1]), _pictures.among(trained)
+    _common.save_picture(path, view.rows(x, run.data.spec, title, names, columns, among))
 
 
 def _refusal(family: Family, spec: Spec) -> str:

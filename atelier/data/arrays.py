@@ -30,7 +30,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from atelier.data.classes import are_names, declared_classes, stored_names
+from atelier.data.classes import declared_classes, fault_of_names, stored_names
 from atelier.data.dataset import Dataset, Spec
 from atelier.data.kinds import with_kind
 from atelier.data.large_arrays import as_type, pieces
@@ -191,12 +191,15 @@ def _column_names(names: np.ndarray | None, spec: Spec, path: pathlib.Path) -> t
     if names is None:
         return ()
     given = names.tolist() if names.dtype.kind == 'U' and names.ndim == 1 else None
-    if not spec.event_shape or not are_names(given) or len(given) != spec.event_shape[-1]:
+    if not spec.event_shape or not given or len(given) != spec.event_shape[-1]:
         shape = ['n', *spec.event_shape]
         raise UserError(
             f'column_names of {path}: expected an array of distinct texts, one for each entry of '
             f'the last axis of x [{", ".join(map(str, shape))}], got {names.dtype} {names.shape}'
         )
+    fault = fault_of_names(given)
+    if fault:
+        raise UserError(f'column_names of {path}: {fault}: give distinct texts, one a column')
     return stored_names(given)
 
 

@@ -8,6 +8,7 @@
 that began before there was a choice have this rule and keep it.
 """
 
+import collections
 import itertools
 import pathlib
 import re
@@ -36,12 +37,27 @@ def natural(name: str) -> tuple:
 
 def are_names(names: object) -> bool:
     """Whether these are distinct names, none of them empty or long; they may be untrusted."""
-    return (
-        isinstance(names, list | tuple)
-        and len(names) <= MAX_NAMES
-        and all(isinstance(name, str) and 0 < len(name) <= MAX_NAME for name in names)
-        and len({*names}) == len(names)
-    )
+    return not fault_of_names(names)
+
+
+def fault_of_names(names: object) -> str:
+    """Returns why these are no names, which may be untrusted; '' if they are.
+
+    Names are at most `MAX_NAMES` distinct texts of 1 to `MAX_NAME` characters.
+    """
+    if not isinstance(names, list | tuple) or not all(isinstance(each, str) for each in names):
+        return 'expected an array of texts [names]'
+    if len(names) > MAX_NAMES:
+        return f'{counted(len(names), "name")}, more than {MAX_NAMES:,}'
+    if '' in names:
+        return f'name {names.index("")} is empty'
+    longest = max(names, key=len, default='')
+    if len(longest) > MAX_NAME:
+        return f'{shortened(longest)} has {len(longest):,} characters, more than {MAX_NAME}'
+    if len({*names}) == len(names):
+        return ''
+    (repeated, number), *_ = collections.Counter(names).most_common(1)
+    return f'{shortened(repeated)} stands there {number} times'
 
 
 def stored_names(names: Sequence[str]) -> tuple[str, ...]:
@@ -140,11 +156,14 @@ def declared_classes(
     if names is None:
         return (_num_used(labels, path) if labels else None), ()
     given = names.tolist() if names.dtype.kind == 'U' and names.ndim == 1 else None
-    if not labels or not given or not are_names(given):
+    if not labels or not given:
         raise UserError(
             f'class_names of {path}: expected an array of distinct texts, a name of each label, '
             f'and labels; got {names.dtype} {names.shape}{"" if labels else " and no labels"}'
         )
+    fault = fault_of_names(given)
+    if fault:
+        raise UserError(f'class_names of {path}: {fault}: give distinct texts, one for each label')
     largest = int(max(label.max() for label in labels))
     if largest >= len(given):
         raise UserError(

@@ -20,6 +20,7 @@ from atelier.data.sources import settings_of, source
 from atelier.data.spec import Spec
 from atelier.data.splits import check_rule, hold_out, printed_rule
 from atelier.errors import UserError, choose
+from atelier.log import log
 
 # fields of config.data that some sources read
 SETTINGS = ('data_dir', 'path', 'image_shape', 'splits', 'channels', 'strict', 'draw_as')
@@ -122,6 +123,8 @@ def load(config, may_prepare: bool = False) -> Dataset:
         if data[name] and data[name] not in UNSET and name not in accepted:
             setting = f'config.data.{name}={data[name]!r}'
             raise UserError(f'{setting}: {data.name} does not read it: omit it')
+    if data.verify != WAYS[0] and 'verify' not in accepted:
+        log.info('data.verify=%s has no effect: %s always reads all bytes', data.verify, data.name)
     missing = [name for name, needed in accepted.items() if needed and name not in data]
     if missing:
         lacking = f'config.data.{missing[0]}, which this config lacks'

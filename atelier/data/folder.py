@@ -56,6 +56,7 @@ def load(
     bases, split_files, notes = _pictures(root, splits, strict)
     labelled = folder_layout.labels_of_splits(bases, split_files)
     class_names = folder_layout.classes_of(labelled, is_natural, root)
+    notes += folder_layout.say_parts(root, class_names)
 
     def open_splits() -> tuple[dict[str, ImageSplit], int | None]:
         index_of = {name: index for index, name in enumerate(class_names)}

@@ -10,17 +10,16 @@
 | `exact` | the rule of earlier runs, which keep it: few names are known, all others are classes |
 """
 
-import difflib
 import itertools
 import pathlib
 import re
 import shlex
 import sys
-import unicodedata
 from collections.abc import Sequence
 
 from atelier.data import picture_files
 from atelier.data.classes import natural
+from atelier.data.split_names import KNOWN, SHORT, SPELLINGS, are_parts, is_like_a_split, plain
 from atelier.errors import UserError
 from atelier.log import counted, listed, log
 
@@ -31,25 +30,7 @@ EXACT = {
     'val': 'valid',
     'test': 'test',
 }
-SPELLINGS = {  # in any case
-    'train': ('train', 'training', 'trainset'),
-    'valid': ('valid', 'validation', 'val', 'validset', 'valset'),
-    'test': ('test', 'testing', 'testset'),
-}
-KNOWN = {spelling: split for split, names in SPELLINGS.items() for spelling in names}
-# names of folders that may be any split, or none
-AMBIGUOUS = (
-    *('dev', 'devset', 'development', 'eval', 'evaluation', 'evalset', 'holdout', 'heldout'),
-    *('unseen', 'validate', 'trainval', 'trainvalid', 'traintest', 'valtest', 'trn', 'tst'),
-    *('trainingset', 'validationset', 'testingset', 'traindata', 'testdata'),
-)
-# what follows the name of a split: testimages, traindir
-CONTENTS = (
-    '(dir|folder|images?|imgs?|pictures?|pics?|photos?|data|set|split|part|files?|examples?)$'
-)
-SHORT = {'tr', 'va', 'vl', 'te', 'ts'}  # beside others, they are languages or countries
 PLACEHOLDERS = 'train=NAME,valid=NAME,test=NAME'
-CLOSE = 0.83  # similarity from which a name is taken for a misspelling
 
 
 def splits_of(root: pathlib.Path, setting: str = 'auto') -> dict[str, pathlib.Path]:
@@ -91,6 +72,18 @@ def say_left_out(root: pathlib.Path, bases: dict[str, pathlib.Path]) -> tuple[st
     are_left_out = counted(len(others), 'folder')
     note = f'left out {are_left_out} that config.data.splits does not name: {listed(others)}'
     log.info('%s: %s', root, note)
+    return (note,)
+
+
+def say_parts(root: pathlib.Path, class_names: Sequence[str]) -> tuple[str, ...]:
+    """Warns of classes that may be parts of the data (split_0, fold1); returns the line, if any."""
+    if not are_parts(class_names):
+        return ()
+    note = (
+        f'taken as classes: {listed(class_names)}. If they are parts of the data, put their '
+        'pictures into one folder, or name the splits: config.data.splits=train=FOLDER,test=FOLDER'
+    )
+    log.warning('%s: %s', root, note)
     return (note,)
 
 
@@ -169,35 +162,6 @@ def _likely_split(name: str) -> str:
     if 'tr' in word:
         return 'train'
     return 'valid' if re.search('val|dev|^v', word) and 'eval' not in word else 'test'
-
-
-def plain(name: str, signs: str = r'[\W_]') -> str:
-    """Returns a name without case, accents, and whatever matches `signs`."""
-    letters = unicodedata.normalize('NFKD', name).casefold()
-    return re.sub(signs, '', ''.join(c for c in letters if not unicodedata.combining(c)))
-
-
-def is_like_a_split(name: str) -> bool:
-    """Whether a name of a folder that is not a known split may be meant as one."""
-    word = plain(name)
-    base = re.sub(r'^\d+|\d+$', '', word)  # train2, 1_test
-    if {base, base.removesuffix('s'), re.sub(CONTENTS, '', base)} & {*KNOWN, *AMBIGUOUS}:
-        return True
-    # the first word: test_images, Testing set, x_train; not trainstation
-    parts = [re.sub(r'\d+$', '', part) for part in re.split(r'[\W_]+', name.casefold())]
-    if any(part in KNOWN or part in AMBIGUOUS for part in (parts[0], parts[-1])):
-        return True
-    return len(base) > 3 and any(
-        _is_misspelt(base, spelling) for spelling in KNOWN if len(spelling) > 3
-    )
-
-
-def _is_misspelt(word: str, spelling: str) -> bool:
-    """Whether two words of about the same length differ by a letter, or by two that are swapped."""
-    if abs(len(word) - len(spelling)) > 1 or word[0] != spelling[0]:
-        return False
-    is_swapped = sorted(word) == sorted(spelling)
-    return is_swapped or difflib.SequenceMatcher(None, word, spelling, False).ratio() >= CLOSE
 
 
 def refuse_beside(root: pathlib.Path, bases: dict[str, pathlib.Path]) -> None:

@@ -4,6 +4,8 @@ import textwrap
 
 from atelier.log import escaped
 
+TITLE_LETTERS = 9  # in an inch: the titles of this project have 9.7 to 12
+
 
 def figure_text(text: str) -> str:
     """Returns text that Matplotlib shows as it is.
@@ -13,6 +15,11 @@ def figure_text(text: str) -> str:
     """
     shown = escaped(text).replace('$', r'\$')
     return f' {shown}' if shown.startswith('_') else shown
+
+
+def title_lines(text: str, width: float) -> str:
+    """Returns a title in as few lines as fit a figure, or a panel, of this width in inches."""
+    return in_lines(text, int(TITLE_LETTERS * width))
 
 
 def in_lines(text: str, letters: int) -> str:

@@ -6,7 +6,7 @@ import numpy as np
 from jaxtyping import Float
 
 from atelier.report import figures
-from atelier.report.figure_text import in_lines
+from atelier.report.figure_text import title_lines
 
 HEAT = figures.COLOURS[3]  # vermilion, visible on black and on white
 
@@ -59,7 +59,7 @@ def maps_figure(
 
     n, height = len(shades), 1.25 * shades.shape[1] / shades.shape[2]
     width = max(1.25 * n, 4) + 1.2
-    title = in_lines(title, int(8.5 * width))
+    title = title_lines(title, width)
     lines = sum(max(map(_num_lines, texts)) for texts in (captions, captions_of_maps))
     texts = 0.2 + 0.25 * _num_lines(title) + 0.17 * lines  # inches
     figure = Figure(figsize=(width, 2 * height + texts), layout='constrained')

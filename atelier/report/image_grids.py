@@ -9,12 +9,12 @@ import numpy as np
 from atelier.data import kinds
 from atelier.data.dataset import Spec
 from atelier.report import figures
-from atelier.report.figure_text import in_lines
+from atelier.report.figure_text import title_lines
 
 BORDER = 1  # pixels between two images
+GREY = 0.5  # of the borders
 MIN_COLUMN = 0.65  # inches: narrower columns have no place for their labels
 LETTERS_PER_INCH = 11  # of labels, at most
-TITLE_LETTERS_PER_INCH = 8
 
 
 def is_image(spec: Spec) -> bool:
@@ -31,11 +31,18 @@ def is_drawn_as_image(spec: Spec) -> bool:
 def shades(x: np.ndarray, spec: Spec, interval: tuple[float, float] | None = None) -> np.ndarray:
     """Maps events [n, *event] in the data's units to [n, height, width, 1 or 3] in [0, 1].
 
-    Real-valued data are scaled by `interval`, by default their smallest and largest value.
+    Real-valued data are scaled by `interval`, by default that of `interval_of`. What is no number
+    has the grey of the borders.
     """
     x = np.asarray(x, np.float64).reshape(len(x), *spec.event_shape[:2], -1)
-    low, high = spec.interval or interval or (x.min(), x.max())
-    return np.clip((x - low) / max(high - low, 1e-12), 0, 1)
+    low, high = spec.interval or interval or interval_of(x)
+    return np.nan_to_num(np.clip((x - low) / max(high - low, 1e-12), 0, 1), nan=GREY)
+
+
+def interval_of(x: np.ndarray) -> tuple[float, float]:
+    """Returns the smallest and the largest finite value; 0 and 1 if there is none."""
+    finite = x[np.isfinite(x)]
+    return (float(finite.min()), float(finite.max())) if len(finite) else (0.0, 1.0)
 
 
 def grid(x: np.ndarray, spec: Spec, columns: int | None = None) -> np.ndarray:
@@ -49,7 +56,7 @@ def tiled(x: np.ndarray, columns: int | None = None) -> np.ndarray:
     columns = columns or math.ceil(math.sqrt(n))
     rows = math.ceil(n / columns)
     canvas = np.full(
-        (rows * (height + BORDER) + BORDER, columns * (width + BORDER) + BORDER, channels), 0.5
+        (rows * (height + BORDER) + BORDER, columns * (width + BORDER) + BORDER, channels), GREY
     )
     for i, image in enumerate(x):
         top = BORDER + (i // columns) * (height + BORDER)
@@ -84,17 +91,6 @@ def show(axes, image: np.ndarray, rows: Sequence[str], columns: Sequence[str]) -
         side.set_visible(False)
 
 
-def save_labelled(
-    path: pathlib.Path, image: np.ndarray, title: str, rows: Sequence[str], columns: Sequence[str]
-) -> None:
-    """Writes a `labelled` grid as a PNG.
-
-    Raises:
-      UserError: the file cannot be written.
-    """
-    figures.save_picture(path, labelled(image, title, rows, columns))
-
-
 @figures.style()
 def labelled(
     image: np.ndarray, title: str, rows: Sequence[str], columns: Sequence[str]
@@ -111,7 +107,7 @@ def labelled(
     is_upright = longest_column > width / max(len(columns), 1) * LETTERS_PER_INCH
     left = 0.4 + longest_row / LETTERS_PER_INCH
     below = 0.6 + longest_column / LETTERS_PER_INCH if is_upright else 0.4
-    title = in_lines(title, int(TITLE_LETTERS_PER_INCH * (left + width)))
+    title = title_lines(title, left + width)
     size = left + width + 0.2, height + below + 0.1 + 0.25 * (1 + title.count('\n'))
     figure = Figure(figsize=size, layout='constrained')
     axes = figure.subplots()

@@ -22,7 +22,6 @@ from atelier.multihost import processes
 from atelier.report import figures, texts
 from atelier.report.metrics_log import MetricsLog
 from atelier.report.views.choose import MANY, shows_distribution, view_of
-from atelier.report.views.image_view import IMAGES
 from atelier.report.views.view import DATA
 from atelier.run.experiment import Run
 from atelier.training.drawing_thread import DrawingThread, DrawingTime
@@ -154,7 +153,7 @@ class Pictures:
             return None
         spec, n = self._run.data.spec, self._run.config.eval.num_pictures
         key = key_for(state.key, Stream.SAMPLE)
-        if self._compiled.is_text or self._compiled.view is IMAGES:
+        if self._compiled.is_text or not self._compiled.view.is_among_data:
             return {'samples': self._compiled.sample(state, key, n)}
         n = MANY if shows_distribution(spec) else n
         beside = self._compiled.beside(state, n)
@@ -177,7 +176,7 @@ class Pictures:
             title = f'Samples at step {step:,}'
             self._save_picture('samples', step, view.samples(samples, spec, title))
         if pair is not None:
-            title = f'Reconstructions at step {step:,}'
+            title = '' if view.is_quick else f'Reconstructions at step {step:,}'
             self._save_picture('reconstructions', step, view.pairs(*pair, spec, title))
 
     def _save_picture(self, name: str, step: int, picture: np.ndarray) -> None:

@@ -52,6 +52,22 @@ def test_labels_are_used(tmp_path, x, complaint):
     assert complaint(on_arrays.embed, trained, x).endswith('of each example: give label')
 
 
+def test_labels_may_be_names(tmp_path, x, complaint):
+    """Also in another order than that of the classes; a number as text is one, if no name is."""
+    run = assembled(tmp_path, 'cvae')
+    names = tuple(f'class {letter}' for letter in 'abcdefghij')
+    spec = run.data.spec._replace(class_names=names)
+    trained = opened(run._replace(data=run.data._replace(spec=spec)))
+    numbers = [3, 0, 9, 0, 3, 1]
+    expected = on_arrays.embed(trained, x, numbers)
+    np.testing.assert_array_equal(
+        on_arrays.embed(trained, x, [names[i] for i in numbers]), expected
+    )
+    np.testing.assert_array_equal(on_arrays.embed(trained, x, [*map(str, numbers)]), expected)
+    line = complaint(on_arrays.score, trained, x, ['class a'] * 5 + ['clas b'])
+    assert line.startswith("the examples: label: there is no class 'clas b'")
+
+
 @pytest.mark.parametrize('name', FUNCTIONS)
 def test_contradictory_arguments_are_refused(trained, x, name, complaint):
     function = getattr(on_arrays, name)

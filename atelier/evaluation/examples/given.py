@@ -21,7 +21,7 @@ from atelier.data.text_splits import positions
 from atelier.data.units import warn_of_units
 from atelier.errors import UserError, about, check_option, reading, shortened
 from atelier.evaluation.examples import given_parquet
-from atelier.evaluation.examples.given_labels import check_class_names, checked_labels
+from atelier.evaluation.examples.given_labels import check_class_names, checked_labels, numbers_of
 from atelier.evaluation.examples.given_pictures import of_folder, pictures, unbinarised_levels
 from atelier.log import counted, listed
 from atelier.paths import user_path
@@ -108,7 +108,8 @@ def from_arrays(run: Run, x: Any, label: Any = None) -> Dataset:
     """
     split = {'x': _checked(run, _as_array('x', x))}
     if label is not None:
-        split['label'] = checked_labels(run, _as_array('label', label), len(split['x']))
+        numbers = numbers_of(run.data.spec, _as_array('label', label))
+        split['label'] = checked_labels(run, numbers, len(split['x']))
     return as_data(run, split, named([FROM_ARRAYS], [len(split['x'])]), FROM_ARRAYS)
 
 

@@ -5,8 +5,9 @@ from collections.abc import Sequence
 import numpy as np
 from jaxtyping import Int
 
-from atelier.data.classes import MAX_SHOWN, described, stored_names
-from atelier.errors import UserError
+from atelier.data.classes import MAX_SHOWN, described, index_of, stored_names
+from atelier.data.spec import Spec
+from atelier.errors import UserError, about
 from atelier.log import listed
 from atelier.run.experiment import Run
 
@@ -19,6 +20,21 @@ def check_class_names(run: Run, names: Sequence[str]) -> None:
             f'its class_names are {listed(names, MAX_SHOWN)}, and those of the run are '
             f'{described(spec, range(spec.num_classes))}: number the labels as the run does'
         )
+
+
+def numbers_of(spec: Spec, label: np.ndarray) -> np.ndarray:
+    """Returns labels [n] given as names of classes (or their numbers as texts) by number.
+
+    Labels that are numbers are returned as they are.
+
+    Raises:
+      UserError: a class has none of these names.
+    """
+    if label.dtype.kind not in 'UT' or label.ndim != 1:
+        return label
+    names, index = np.unique(label, return_inverse=True)
+    with about('label'):
+        return np.array([index_of(spec, str(name)) for name in names], np.int64)[index]
 
 
 def checked_labels(run: Run, label: np.ndarray, n: int) -> Int[np.ndarray, 'n']:

@@ -4,7 +4,10 @@ Given such a label, a model would answer from parameters that training left as t
 its probability, a classifier answers 0.
 """
 
+from collections.abc import Collection
+
 import numpy as np
+from jaxtyping import Bool
 
 from atelier.core.abilities import Classify
 from atelier.core.family import is_class_conditional
@@ -30,12 +33,19 @@ def is_known(run: Run, split: str) -> np.ndarray | None:
     that began before there was `config.data.classes`.
     """
     reads = is_class_conditional(run.family) or run.family.ability(Classify) is not None
-    known = classes_of(run)
-    if not reads or len(known) == (run.data.spec.num_classes or 0):
-        return None
-    label = run.data.splits[split].get('label')
-    kept = None if label is None else np.isin(label, known)
+    kept = are_of(run, split, classes_of(run)) if reads else None
     return None if kept is None or kept.all() else kept
+
+
+def are_of(run: Run, split: str, classes: Collection[int]) -> Bool[np.ndarray, 'n']:
+    """Returns whether each example of a split has one of these classes, or no label.
+
+    `classes` are those that exist for the model, `classes_of`, or those that training saw,
+    `Spec.known_classes`. They differ in a run that began before there was `config.data.classes`.
+    """
+    is_whole = len(classes) == (run.data.spec.num_classes or 0)
+    label = None if is_whole else run.data.splits[split].get('label')
+    return np.ones(run.data.size(split), bool) if label is None else np.isin(label, [*classes])
 
 
 def of_known_classes(run: Run, split: str = 'test') -> Run:

@@ -14,10 +14,10 @@ from atelier.data.classes import described, index_of
 from atelier.data.dataset import Dataset
 from atelier.data.splits import fixed_order
 from atelier.errors import UserError
+from atelier.evaluation.examples.known_classes import are_of
 from atelier.evaluation.per_example.over_examples import over_examples
 from atelier.report import image_grids
 from atelier.report.views.choose import view_of
-from atelier.report.views.image_view import IMAGES
 from atelier.run.experiment import Run
 
 
@@ -28,8 +28,8 @@ def shows_means(run: Run) -> bool:
     points and tables are compared with the data, so their pictures show draws.
     """
     ability = run.family.ability(Sample)
-    has_mean = ability is not None and ability.mean is not None
-    return has_mean and view_of(run.data.spec) is IMAGES
+    has_mean, view = ability is not None and ability.mean is not None, view_of(run.data.spec)
+    return has_mean and view is not None and not view.is_among_data
 
 
 def sampler(run: Run, devices: Sequence[jax.Device], means: bool = False) -> Callable:
@@ -153,15 +153,7 @@ def labels_like(run: Run, split: str, max_examples: int) -> np.ndarray | None:
 
 def has_known_classes(run: Run, split: str) -> bool:
     """Whether an example of the split has a class that training saw, or there are no labels."""
-    return bool(_is_known(run, split).any())
-
-
-def _is_known(run: Run, split: str) -> np.ndarray:
-    """Returns whether training saw the class of each example [n] of a split."""
-    label = run.data.splits[split].get('label') if run.data.spec.left_out else None
-    if label is None:
-        return np.ones(run.data.size(split), bool)
-    return ~np.isin(np.asarray(label), run.data.spec.left_out)
+    return bool(are_of(run, split, run.data.spec.known_classes).any())
 
 
 def order_of_known(run: Run, split: str) -> np.ndarray:
@@ -170,7 +162,7 @@ def order_of_known(run: Run, split: str) -> np.ndarray:
     They are those of all examples if training saw none of their classes.
     """
     order = fixed_order(run.data.size(split))
-    is_known = _is_known(run, split)[order]
+    is_known = are_of(run, split, run.data.spec.known_classes)[order]
     return order[is_known] if is_known.any() else order
 
 

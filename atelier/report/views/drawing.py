@@ -11,7 +11,7 @@ from atelier.data.spec import Spec
 from atelier.errors import shortened_text
 from atelier.log import counted, escaped
 from atelier.report import figures
-from atelier.report.figure_text import figure_text, in_lines
+from atelier.report.figure_text import figure_text, title_lines
 from atelier.report.views.view import DATA, Labels, Sets
 
 MAX_CLASSES = len(figures.COLOURS)  # that have a colour of their own; more share one
@@ -45,7 +45,7 @@ def wrapped(text: str, letters: int) -> str:
 
 def title_of(text: str, width: float) -> str:
     """Returns a title in lines that fit a figure of this width in inches."""
-    return in_lines(figure_text(shortened_text(text, MAX_TITLE)), int(9 * width))
+    return title_lines(figure_text(shortened_text(text, MAX_TITLE)), width)
 
 
 def of_first(title: str, shown: int, total: int) -> str:

@@ -1,14 +1,20 @@
 """Images: grids of their pixels."""
 
+import math
+
 import numpy as np
 
 from atelier.data.spec import Spec
 from atelier.report import figures, image_grids
 from atelier.report.figure_text import figure_text
 from atelier.report.views import drawing
+from atelier.report.views.gaps import with_gaps
 from atelier.report.views.view import Density, Labels, Names, Picture, Sets, View
 
 MAX_PAIR_COLUMNS = 16
+MAX_NAMED = 40  # columns with names below them
+MAX_CLASSES = 16  # with columns of their own; more make a picture too wide for a screen
+MAX_CAPTIONS = 64  # images with a name each below them
 MAX_RANKED_COLUMNS = 8
 LETTERS_PER_INCH = 11  # of a caption
 
@@ -20,12 +26,42 @@ def samples(
     labels: Labels | None = None,
     density: Density | None = None,
 ) -> Picture:
-    """Returns the grid of one set, without a title, or a named grid of each set."""
-    del labels, density  # pixels have no room for them
-    if len(sets) == 1:
-        (x,) = sets.values()
-        return image_grids.enlarged(image_grids.grid(x, spec))
-    return _named_grids(sets, spec, title)
+    """Returns the grid of one set, without a title, or a named grid of each set.
+
+    The one set may have labels in which classes take turns: then each class has its own columns,
+    with its name below them. Of many classes, each image has its name.
+    """
+    del density  # of images, there is none to draw
+    if len(sets) > 1:
+        return _named_grids(sets, spec, title)
+    ((which, x),) = sets.items()
+    label = (labels or {}).get(which)
+    if label is not None:
+        return _by_class(x, spec, title, label)
+    return image_grids.enlarged(image_grids.grid(x, spec))
+
+
+def _by_class(x: np.ndarray, spec: Spec, title: str, label: np.ndarray) -> Picture:
+    classes = label[: period(label)]
+    is_many = len(classes) > MAX_CLASSES
+    if is_many and spec.class_names and len(x) <= MAX_CAPTIONS:
+        return ranked(x, [spec.class_name(each) for each in label.tolist()], spec, title)
+    columns = None if is_many else _columns(len(x), len(classes))
+    image = image_grids.grid(x, spec, columns)
+    if is_many or columns > MAX_NAMED:
+        return image_grids.enlarged(image)
+    names = [drawing.name(spec.class_name(each)) for each in np.resize(classes, columns).tolist()]
+    return image_grids.labelled(image, title, [''], names)
+
+
+def period(label: np.ndarray) -> int:
+    """Returns after how many of the labels [n] they repeat; n if they do not."""
+    return next(p for p in range(1, len(label) + 1) if np.array_equal(label[p:], label[:-p]))
+
+
+def _columns(n: int, num_classes: int) -> int:
+    """Returns a number of columns for a near-square grid in which each class keeps its columns."""
+    return num_classes * max(1, round(math.sqrt(n) / num_classes))
 
 
 @figures.style()
@@ -39,13 +75,23 @@ def _named_grids(sets: Sets, spec: Spec, title: str) -> Picture:
 
 
 def pairs(x: np.ndarray, reconstruction: np.ndarray, spec: Spec, title: str) -> Picture:
-    """Returns a grid with originals in odd rows and their reconstructions below."""
-    del title  # the grid is of pixels alone, which keeps it small
+    """Returns a grid with originals in odd rows and their reconstructions below.
+
+    Without a title, it is of pixels alone, which is quick.
+    """
     columns = min(len(x), MAX_PAIR_COLUMNS)
-    num_whole = len(x) // columns * columns
-    parts = [a[:num_whole].reshape(-1, columns, *spec.event_shape) for a in (x, reconstruction)]
-    paired = np.stack(parts, axis=1).reshape(-1, *spec.event_shape)
-    return image_grids.enlarged(image_grids.grid(paired, spec, columns))
+    padding = np.full((-len(x) % columns, *spec.event_shape), np.min(x))
+    parts = [
+        np.concatenate([each, padding]).reshape(-1, columns, *spec.event_shape)
+        for each in (x, reconstruction)
+    ]
+    lines = np.stack(parts, axis=1).reshape(-1, columns, *spec.event_shape)
+    if title:
+        names = ('image', 'reconstruction') * len(parts[0])
+        return rows(lines, spec, title, names, [''] * columns)
+    return image_grids.enlarged(
+        image_grids.grid(lines.reshape(-1, *spec.event_shape), spec, columns)
+    )
 
 
 def rows(
@@ -83,4 +129,4 @@ def ranked(
     return figures.pixels(figure)
 
 
-IMAGES = View('images', True, samples, pairs, rows, ranked)
+IMAGES = with_gaps(View('images', 'images', True, False, samples, pairs, rows, ranked))

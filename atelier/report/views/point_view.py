@@ -10,6 +10,7 @@ from atelier.log import counted
 from atelier.report import figures
 from atelier.report.figure_text import figure_text
 from atelier.report.views import drawing
+from atelier.report.views.gaps import noting_gaps, with_gaps
 from atelier.report.views.view import DATA, Density, Labels, Names, Picture, Sets, View
 
 WIDTHS = {1: 5.2, 2: 4.6}  # of each of one or two panels, in inches
@@ -215,6 +216,7 @@ def steps_of_points(
       title: of the figure.
       among: data [n, 2], or None.
     """
+    title = noting_gaps(title, {'samples': x_t})
     low, high = drawing.frame({'x': x_t.reshape(-1, 2)} | ({} if among is None else {DATA: among}))
     figure, axes = figures.panels(6, size=_size(3, low, high))
     last = x_t.shape[1] - 1
@@ -266,4 +268,4 @@ def ranked(
     return figures.pixels(figure)
 
 
-POINTS = View('points', False, samples, pairs, rows, ranked)
+POINTS = with_gaps(View('points', 'examples', False, True, samples, pairs, rows, ranked))

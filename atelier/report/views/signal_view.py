@@ -5,6 +5,7 @@ import numpy as np
 from atelier.data.spec import Spec
 from atelier.report import figures
 from atelier.report.views import drawing
+from atelier.report.views.gaps import with_gaps
 from atelier.report.views.view import Density, Labels, Names, Picture, Sets, View
 
 MAX_LINES = 6  # signals of a set in a figure
@@ -12,6 +13,7 @@ MAX_SETS = 4
 MAX_PANELS = 18
 MAX_CHANNELS = len(figures.COLOURS)
 MAX_POSITIONS = 4000  # of a line; of a longer signal, every k-th value
+LEGEND_COLUMNS = 4  # of channels
 HEIGHT = 1.1  # of a panel with one signal, in inches
 
 
@@ -86,12 +88,13 @@ def _finish(figure, axis, spec: Spec, title: str, width: float) -> None:
         title = f'{title} (the first {MAX_CHANNELS} channels of {channels})'
     figure.suptitle(drawing.title_of(title, width))
     if any(axis.get_legend_handles_labels()[1]):
-        drawing.legend(figure, axis, 4)
+        drawing.legend(figure, axis, LEGEND_COLUMNS)
 
 
-def _size(n: int) -> tuple[float, float]:
-    """Returns the size of each of n panels, in inches."""
-    return min(6.6, 9.9 / min(n, 3)), 1.9
+def _size(n: int, channels: int = 1) -> tuple[float, float]:
+    """Returns the size of each of n panels, in inches, above a legend of so many channels."""
+    more_lines, rows = (min(channels, MAX_CHANNELS) - 1) // LEGEND_COLUMNS, -(-n // 3)
+    return min(6.6, 9.9 / min(n, 3)), 1.9 + 0.25 * more_lines / rows
 
 
 @figures.style()
@@ -161,7 +164,7 @@ def ranked(
 ) -> Picture:
     """Returns single signals, each below its caption; grey: the middle 90 % of the data."""
     n = min(len(x), MAX_PANELS)
-    figure, axes = figures.panels(n, size=_size(n))
+    figure, axes = figures.panels(n, size=_size(n, num_channels(spec)))
     for axis, signal, caption in zip(axes, x, captions, strict=False):
         if among is not None and num_channels(spec) == 1:
             low, high = np.quantile(drawing.rows_of(among), (0.05, 0.95), axis=0)
@@ -175,4 +178,4 @@ def ranked(
     return figures.pixels(figure)
 
 
-SIGNALS = View('signals', False, samples, pairs, rows, ranked)
+SIGNALS = with_gaps(View('signals', 'examples', False, True, samples, pairs, rows, ranked))

@@ -6,15 +6,14 @@ from atelier.data.spec import Spec
 from atelier.log import counted
 from atelier.report import figures
 from atelier.report.views import drawing, value_view
-from atelier.report.views.view import DATA, Density, Labels, Names, Picture, Sets, View
+from atelier.report.views.gaps import num_gaps, with_gaps
+from atelier.report.views.heat_tables import column, ranked, rows
+from atelier.report.views.view import DATA, Density, Labels, Picture, Sets, View
 
 MAX_PAIRED = 5  # columns of a pair plot
 MAX_HISTOGRAMS = 9
 MAX_CORRELATED = 40  # columns of a correlation matrix
-MAX_SHOWN = 20  # columns of a heat map
 MAX_POINTS = 1000  # of a set in a pair plot
-MAX_HEAT_MAPS = 4
-MAX_ROWS, MAX_CELLS = 16, 6  # of a table of values
 
 
 @figures.style()
@@ -33,12 +32,6 @@ def samples(
     if spec.num_dims <= MAX_PAIRED:
         return _pair_plot(sets, spec, title, labels)
     return _histograms(sets, spec, title, labels)
-
-
-def column(spec: Spec, index: int) -> str:
-    """Returns the untrusted name of a column; those of events with several axes have none."""
-    is_row = len(spec.event_shape) == 1
-    return (spec if is_row else spec._replace(column_names=())).column_name(index)
 
 
 def _pair_plot(sets: Sets, spec: Spec, title: str, labels: Labels | None) -> Picture:
@@ -116,6 +109,11 @@ def _matrix(axis, x: np.ndarray, spec: Spec, title: str):
         axis.set_xticks([])
     else:
         axis.set(xticks=[], yticks=[], xlabel=counted(d, 'column'))
+    if np.isnan(matrix).all():
+        has_rows = len(x) - num_gaps(x) > 1
+        why = 'columns of\none value' if has_rows else 'fewer than two\nfinite rows'
+        place = dict(ha='center', va='center', fontsize=8, transform=axis.transAxes)
+        axis.text(0.5, 0.5, f'undefined:\n{why}', **place)
     axis.set_title(f'correlations,\n{title}')
     return image
 
@@ -201,86 +199,13 @@ def pairs(x: np.ndarray, reconstruction: np.ndarray, spec: Spec, title: str) -> 
 
 
 def relative_errors(x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """Returns the mean squared error of each column [columns], relative to its variance."""
-    return ((x - y) ** 2).mean(0) / np.maximum(x.var(0), 1e-12)
+    """Returns the mean squared error of each column [columns], relative to its variance.
 
-
-@figures.style()
-def rows(
-    x: np.ndarray,
-    spec: Spec,
-    title: str,
-    row_names: Names,
-    column_names: Names,
-    among: np.ndarray | None = None,
-) -> Picture:
-    """Returns a heat map of each of the first rows: how its columns change from step to step.
-
-    Values are in standard deviations of each column around its mean, in `among` or else in x.
+    It is infinite if a value is not finite.
     """
-    n, shown = min(len(x), MAX_HEAT_MAPS), min(spec.num_dims, MAX_SHOWN)
-    values = np.asarray(x, np.float64).reshape(len(x), x.shape[1], -1)
-    reference = values.reshape(-1, spec.num_dims) if among is None else drawing.rows_of(among)
-    figure, axes = figures.panels(n, 2, size=(4.6, 1.2 + 0.22 * max(shown, 6)))
-    ticks = np.unique(np.linspace(0, len(column_names) - 1, 4).round().astype(int))
-    for axis, row, row_name in zip(axes, values, row_names, strict=False):
-        image = axis.imshow(
-            standardized(row, reference).T[:shown],
-            cmap=figures.DIVERGING, vmin=-3, vmax=3, aspect='auto', interpolation='nearest',
-        )  # fmt: skip
-        axis.set_yticks(range(shown), [drawing.name(column(spec, i), 18) for i in range(shown)])
-        axis.set_xticks(ticks, [drawing.name(column_names[i], 8) for i in ticks])
-        axis.set_title(drawing.name(row_name))
-    _deviation_bar(figure, image, axes)
-    more = f' (the first {shown} columns)' if shown < spec.num_dims else ''
-    title = drawing.of_first(title + more, n, len(x))
-    figure.suptitle(drawing.title_of(title, 4.6 * min(n, 2)))
-    return figures.pixels(figure)
+    with np.errstate(invalid='ignore'):  # of infinities
+        errors = ((x - y) ** 2).mean(0) / np.maximum(x.var(0), 1e-12)
+    return np.where(np.isnan(errors), np.inf, errors)
 
 
-def _deviation_bar(figure, image, axes) -> None:
-    """Draws the scale of colours below the axes."""
-    place = dict(location='bottom', shrink=0.8, aspect=40, pad=0.03)
-    figure.get_layout_engine().set(h_pad=0.08)  # in inches
-    figure.colorbar(image, ax=axes, label='standard deviations from the mean', **place)
-
-
-def standardized(x: np.ndarray, reference: np.ndarray) -> np.ndarray:
-    """Returns x [..., columns] minus the mean of the reference [n, columns], divided by its std."""
-    std = reference.std(0)
-    return (x - reference.mean(0)) / np.where(std > 0, std, 1.0)
-
-
-@figures.style()
-def ranked(
-    x: np.ndarray, captions: Names, spec: Spec, title: str, among: np.ndarray | None = None
-) -> Picture:
-    """Returns a table: an example a line, its caption and its most unusual values.
-
-    A cell's colour is the distance from the column's mean, in standard deviations of `among`.
-    """
-    values = drawing.rows_of(x)[:MAX_ROWS]
-    reference = drawing.rows_of(x if among is None else among)
-    distances = standardized(values, reference)
-    n = min(spec.num_dims, MAX_CELLS)
-    shown = np.sort(np.argsort(-np.abs(distances).mean(0), kind='stable')[:n]).tolist()
-    width = 2.2 + 1.25 * n
-    figure, (axis,) = figures.panels(1, size=(width, 1.3 + 0.32 * len(values)))
-    image = axis.imshow(distances[:, shown], cmap=figures.DIVERGING, vmin=-5, vmax=5, aspect='auto')
-    for (i, j), distance in np.ndenumerate(distances[:, shown]):
-        colour = 'white' if abs(distance) > 3 else 'black'
-        text = f'{values[i, shown[j]]:.4g}'
-        axis.text(j, i, text, ha='center', va='center', color=colour, fontsize=9)
-    axis.set_yticks(range(len(values)), [drawing.name(each) for each in captions[: len(values)]])
-    axis.set_xticks(range(n), [drawing.wrapped(column(spec, i), 13) for i in shown])
-    axis.xaxis.tick_top()
-    axis.tick_params(length=0)
-    axis.spines[:].set_visible(False)
-    _deviation_bar(figure, image, axis)
-    more = f' (the {n} most unusual columns of {spec.num_dims:,})' if n < spec.num_dims else ''
-    title = drawing.of_first(title + more, len(values), len(x))
-    figure.suptitle(drawing.title_of(title, width))
-    return figures.pixels(figure)
-
-
-TABLES = View('tables', False, samples, pairs, rows, ranked)
+TABLES = with_gaps(View('tables', 'examples', False, True, samples, pairs, rows, ranked))

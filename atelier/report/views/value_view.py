@@ -5,6 +5,7 @@ import numpy as np
 from atelier.data.spec import Spec
 from atelier.report import figures
 from atelier.report.views import drawing
+from atelier.report.views.gaps import with_gaps
 from atelier.report.views.view import DATA, Density, Labels, Names, Picture, Sets, View
 
 SIZE = (6.8, 4.4)  # of a figure, in inches
@@ -130,7 +131,9 @@ def ranked(
     figure, (axis,) = figures.panels(1, size=SIZE)
     marked = drawing.rows_of(x)[:, 0]
     data = marked if among is None else drawing.rows_of(among)[:, 0]
-    low, high = min(data.min(), marked.min()), max(data.max(), marked.max())
+    data, marked = (x[np.isfinite(x)] for x in (data, marked))
+    both = np.concatenate([data, marked])
+    low, high = (both.min(), both.max()) if len(both) else (0.0, 1.0)
     margin = drawing.MARGIN * max(high - low, 1.0)
     edges = drawing.bin_edges(data, low, high + (low == high), spec.levels is not None)
     drawing.histogram(axis, [drawing.Part(DATA, data[:, None], figures.DATA_COLOUR)], edges)
@@ -143,4 +146,4 @@ def ranked(
     return figures.pixels(figure)
 
 
-VALUES = View('values', False, samples, pairs, rows, ranked)
+VALUES = with_gaps(View('values', 'examples', False, True, samples, pairs, rows, ranked))

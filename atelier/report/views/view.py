@@ -33,7 +33,9 @@ class View(NamedTuple):
     Titles, names and captions may be untrusted: views escape and shorten them.
 
     kind: plural noun in messages and tables, such as 'images'.
+    events: plural noun of single events in titles: 'images' or 'examples'.
     is_quick: whether drawing takes milliseconds, so that training draws at each validation.
+    is_among_data: whether the events of a picture are shown among data; an image is by itself.
     samples: ({name: x [n, *event]}, spec, title, labels=None, density=None) -> picture of each
       named set, in colours by class for sets in `labels`, with the model's density if it is known.
     pairs: (x [n, *event], reconstruction [n, *event], spec, title) -> picture of both.
@@ -44,7 +46,9 @@ class View(NamedTuple):
     """
 
     kind: str
+    events: str
     is_quick: bool
+    is_among_data: bool
     samples: Callable[..., Picture]
     pairs: Callable[..., Picture]
     rows: Callable[..., Picture]

@@ -167,6 +167,17 @@ def test_bad_options_raise_one_line(vae, complaint, options, message):
     assert message in complaint(concept.apply, vae, **options)
 
 
+def test_messages_call_classes_by_their_names(vae, complaint, caplog):
+    spec = vae.data.spec._replace(class_names=('cat', 'dog', *'cdefghij'))
+    run = vae._replace(data=vae.data._replace(spec=spec))
+    assert '--source=dog --target=dog: ' in complaint(concept.apply, run, source=1, target='dog')
+    line = complaint(concept.apply, run, source='c', target='d', num_codes=1)
+    assert 'no example of class c among' in line or 'no example of class d among' in line
+    with caplog.at_level('INFO', logger='atelier'):
+        concept.apply(run, source='cat', target='dog', num_codes=60, num_steps=2, num_images=1)
+    assert 'cat to dog: ' in caplog.text
+
+
 def test_missing_classifiers_and_labels_are_refused(vae, gan, classifier, complaint, tmp_path):
     without = generator(gan, folder='')
     assert 'give --config.eval.classifier=RUN' in complaint(concept.apply, without)

@@ -105,11 +105,11 @@ def test_names_of_classes_in_an_npz(npz, complaint):
     ('names', 'message'),
     [
         (['a', 'b'], 'has 2 names, but labels go up to 2'),
-        (['a', 'b', 'a'], 'distinct texts'),
-        (['a', 'b', ''], 'distinct texts'),
+        (['a', 'b', 'a'], "'a' stands there 2 times: give distinct texts"),
+        (['a', 'b', ''], 'name 2 is empty: give distinct texts'),
         ([['a', 'b', 'c']], 'distinct texts'),
         ([1, 2, 3], 'distinct texts'),
-        (['a', 'b', 'c' * 1000], 'distinct texts'),
+        (['a', 'b', 'c' * 500], "ccc' has 500 characters, more than 200"),
     ],
 )
 def test_names_that_do_not_fit_are_refused(npz, complaint, names, message):

@@ -197,3 +197,21 @@ def test_classes_are_in_natural_order(tree):
     assert data.spec.class_names == tuple(names)
     for part in data.splits.values():
         assert (part['x'][:, 0, 0, 0] // 20 == part['label']).all()
+
+
+@pytest.mark.parametrize(
+    ('names', 'is_told'),
+    [
+        (('split_0', 'split_1'), True),
+        (('fold1', 'Fold 2', 'fold10'), True),
+        (('fold1', 'cat'), False),
+        (('split', 'splitter'), False),
+    ],
+)
+def test_classes_that_may_be_parts_of_the_data_are_told(tree, caplog, names, is_told):
+    """They stay classes: the line says which setting makes splits of them."""
+    data = folder.load(str(tree(*names)))
+    assert {*data.spec.class_names} == {*names}
+    told = [note for note in data.notes if 'taken as classes' in note]
+    assert len(told) == is_told == ('If they are parts of the data' in caplog.text)
+    assert all(names[0] in note and 'config.data.splits=train=' in note for note in told)

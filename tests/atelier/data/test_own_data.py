@@ -246,7 +246,7 @@ def test_a_run_from_before_a_field_continues_without_it(tmp_path, complaint):
         assert 'data.without_classes (the run: [], now: [9])' in line
 
 
-def test_a_run_from_before_the_checks_of_files_continues_and_may_change_them(tmp_path):
+def test_a_run_from_before_the_checks_of_files_continues_and_may_change_them(tmp_path, caplog):
     """How files are checked changes no data, so it may change between starts."""
     config_file, config = recipe_and_config('digits,debug', train__steps=5)
     run = experiment.assemble(tmp_path / 'run', config_file, config)
@@ -255,7 +255,9 @@ def test_a_run_from_before_the_checks_of_files_continues_and_may_change_them(tmp
     record = files.read_json(path)
     del record['values']['data']['verify'], record['values']['data']['strict']
     path.write_text(json.dumps(record))
-    opened = run_folder.reopen(run.folder, {'data.verify': 'times'})
+    with caplog.at_level('INFO', logger='atelier'):
+        opened = run_folder.reopen(run.folder, {'data.verify': 'times'})
+    assert 'data.verify=times has no effect: digits always reads all bytes' in caplog.text
     assert (opened.config.data.verify, opened.config.data.strict) == ('times', False)
     run_folder.check_same(run.folder, config_file, config)
     other = config.copy_and_resolve_references()

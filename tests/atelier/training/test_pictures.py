@@ -34,7 +34,8 @@ class SlowView:
 
     def as_view(self):
         unused = lambda *arguments: pytest.fail('not drawn in training')
-        return View('points', False, self.samples, self.draw_pairs, unused, unused)
+        drawn = self.samples, self.draw_pairs, unused, unused
+        return View('points', 'examples', False, True, *drawn)
 
     def samples(self, sets, spec, title):
         self.sets.append(sets)

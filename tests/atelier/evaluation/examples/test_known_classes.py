@@ -8,8 +8,10 @@ import atelier
 import train_lib
 from atelier.applications import classify, perform, score
 from atelier.core.family import is_class_conditional
+from atelier.data.dataset import without_classes
 from atelier.evaluation.evaluate import evaluate
-from atelier.evaluation.examples.known_classes import is_known, of_known_classes
+from atelier.evaluation.examples.known_classes import are_of, is_known, of_known_classes
+from atelier.evaluation.samples.sampling import order_of_known
 from atelier.run import restore
 
 pytestmark = pytest.mark.usefixtures('quick_compilation')
@@ -102,3 +104,33 @@ def test_arrays_of_unknown_classes_are_refused_if_the_model_reads_labels(trained
         assert 'label: 20 examples of classes without training examples' in line
     else:
         assert len(atelier.score(trained, split['x'], split['label'])['confidence']) == 80
+
+
+@pytest.mark.parametrize('rule', ['trained', 'declared', None])
+def test_samples_are_compared_with_what_training_saw_and_all_that_exists_is_scored(
+    tmp_path, folder, rule
+):
+    """In a run from before `config.data.classes`, a class without training examples exists."""
+    changes = dict(SMALL, data__path=str(folder / 'from1.npz'), data__classes=rule or 'declared')
+    if rule == 'declared':
+        changes |= dict(data__without_classes=(0,))
+    run = assembled(tmp_path / 'run', 'classifier', 'arrays,debug', **changes)
+    if rule is None:  # before there was a choice
+        run = run._replace(data=without_classes(run.data, (0,)))
+        with run.config.unlocked():
+            del run.config.data.classes
+    label = run.data.splits['test']['label']
+    kept = is_known(run, 'test')
+    if rule == 'trained':
+        np.testing.assert_array_equal(kept, label > 0)
+    else:
+        assert kept is None
+    order = order_of_known(run, 'test')
+    assert sorted(order.tolist()) == np.flatnonzero(label > 0).tolist()
+
+
+def test_examples_without_labels_are_of_any_class(trained):
+    run = trained.run
+    unlabelled = {'test': {'x': run.data.splits['test']['x']}}
+    run = run._replace(data=run.data._replace(splits=unlabelled))
+    assert are_of(run, 'test', (1,)).all() and len(are_of(run, 'test', (1,))) == 80

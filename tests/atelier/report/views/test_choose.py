@@ -5,7 +5,7 @@ import pytest
 from scipy import stats
 
 from atelier.data.spec import Spec
-from atelier.report import figures
+from atelier.report import figures, image_grids
 from atelier.report.views import drawing, signal_view
 from atelier.report.views.choose import view_of
 from atelier.report.views.view import DATA, Density
@@ -94,15 +94,34 @@ def test_all_other_pictures(name):
 
 
 @each_kind
-def test_constant_data_and_values_that_are_not_finite(name):
+@pytest.mark.parametrize('n', [1, 10])
+def test_constant_data_and_values_that_are_not_finite(name, n, drawn):
+    """Every picture is drawn, and its title says how many events are not finite."""
     spec = SPECS[name]
-    x = np.zeros((10, *spec.event_shape), np.float32)
-    broken = x.copy()
-    if spec.levels is None:
-        broken[:3] = np.nan
-    sets = {DATA: x, 'samples': broken}
-    with np.errstate(invalid='ignore'):
-        check(view_of(spec).samples(sets, spec, 'Samples'), name)
+    view, x = view_of(spec), np.zeros((n, *spec.event_shape), np.float32)
+    broken = x if spec.levels is not None else x + np.nan
+    rows = np.stack([broken] * 3, 1)
+    names, captions, columns = ['linear'] * n, ['row 1: 5'] * n, [*'abc']
+    check(view.samples({DATA: x, 'samples': broken}, spec, 'Samples'), name)
+    check(view.pairs(x, broken, spec, 'Test examples'), name)
+    check(view.rows(rows, spec, 'Paths', names, columns, x), name)
+    check(view.rows(rows, spec, 'Paths', names, columns), name)
+    check(view.ranked(broken, captions, spec, 'Most anomalous', x), name)
+    check(view.ranked(broken, captions, spec, 'Most anomalous'), name)
+    found = [texts(figure).replace('\n', ' ') for figure in drawn]
+    assert len(found) == 6
+    assert all((f'(not finite: {n} of {n} ' in each) == (spec.levels is None) for each in found)
+
+
+def test_images_without_numbers_are_grey():
+    """The others keep their contrast, and nothing is cast that has no value."""
+    spec = Spec((4, 4, 1), None, None)
+    x = events(spec, 4)
+    x[0] = np.nan
+    grid = image_grids.grid(x, spec)
+    assert (grid[1:5, 1:5] == round(255 * image_grids.GREY)).all()
+    finite = image_grids.grid(x[1:], spec, columns=3)
+    np.testing.assert_array_equal(grid[1:5, 6:10], finite[1:5, 1:5])
 
 
 def test_classes_have_names_and_colours(drawn):
