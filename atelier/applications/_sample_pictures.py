@@ -54,6 +54,9 @@ def save_grid(
     above the grid.
     """
     path = path.with_suffix('.png')
+    if is_of_means and classes is not None and depend_on_class(x, len(classes)):
+        _save_one_of_each(path, x[: len(classes)], spec, classes)
+        return
     is_many = classes is not None and len(classes) > MAX_CLASSES
     columns = None if classes is None or is_many else _columns(len(x), len(classes))
     is_named = classes is not None and bool(spec.class_names)
@@ -69,6 +72,27 @@ def save_grid(
         names = [drawing.name(spec.class_name(label)) for label in labels]
         image_grids.save_labelled(path, image, title, [''], names)
     log.info('figure%s: %s', f' ({OF_MEANS}; x itself: --draws)' if is_of_means else '', path)
+
+
+def depend_on_class(x: np.ndarray, num_classes: int) -> bool:
+    """Whether means [n, *event], whose classes take turns, are the same for all of a class.
+
+    Those of naive Bayes are, as its only latent variable is the class.
+    """
+    return len(x) > num_classes and bool((x == x[np.arange(len(x)) % num_classes]).all())
+
+
+def _save_one_of_each(path: pathlib.Path, x: np.ndarray, spec: Spec, classes: np.ndarray) -> None:
+    """Saves the mean [n, *event] of each class; more of them would be equal."""
+    shown = x[:MAX_CAPTIONS]
+    names = [
+        spec.class_name(label) if spec.class_names else f'class {label}'
+        for label in classes[:MAX_CAPTIONS].tolist()
+    ]
+    title = 'The mean of x of each class: all samples of a class have this one'
+    title = drawing.of_first(title, len(shown), len(x))
+    figures.save_picture(path, IMAGES.ranked(shown, names, spec, title))
+    log.info('figure (the mean of x of each class; samples: --draws): %s', path)
 
 
 def _columns(n: int, num_labels: int) -> int:
