@@ -1,6 +1,7 @@
 """Pictures of the samples of several runs side by side: a panel for each run, the data first."""
 
 import pathlib
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -17,6 +18,7 @@ MAX_RUNS = 24
 # runs of a picture in which each has panels of its own, and in which all are drawn over each other
 IN_PANELS, OVER_EACH_OTHER = 8, 3
 NUM_IMAGES = 36  # of a panel
+PICTURE = re.compile('compare-samples(-[0-9]+)?[.]png')
 Runs = Mapping[str, tuple[pathlib.Path, dict[str, Any]]]  # folder and config.json by name
 
 
@@ -29,6 +31,7 @@ def save_samples(runs: Runs, target: pathlib.Path) -> list[pathlib.Path]:
     Raises:
       UserError: a picture cannot be written.
     """
+    _remove_earlier(target)
     read = {name: read_samples(folder, record) for name, (folder, record) in runs.items()}
     for name, (folder, record) in runs.items():
         if read[name] is None and record['values']['data']['name'] != 'text':
@@ -49,6 +52,14 @@ def save_samples(runs: Runs, target: pathlib.Path) -> list[pathlib.Path]:
         figures.save_picture(paths[-1], picture_of(part, where))
         log.info('figure: %s', paths[-1])
     return paths
+
+
+def _remove_earlier(target: pathlib.Path) -> None:
+    """Removes pictures of an earlier comparison, which may have been of more runs."""
+    with writing(target):
+        for path in target.glob('compare-samples*.png'):
+            if PICTURE.fullmatch(path.name):
+                path.unlink()
 
 
 def by_data(samples: Mapping[str, SavedSamples]) -> list[dict[str, SavedSamples]]:

@@ -93,6 +93,10 @@ def test_runs_on_the_same_data_share_a_picture(tmp_path, caplog):
     paths = side_by_side.save_samples(runs, tmp_path / 'out')
     assert [path.name for path in paths] == ['compare-samples.png', 'compare-samples-2.png']
     assert all(Image.open(path).width <= 1300 for path in paths)
+    (tmp_path / 'out' / 'compare-samples-mine.png').write_bytes(b'of the user')
+    side_by_side.save_samples({'a': runs['a']}, tmp_path / 'out')
+    kept = sorted(path.name for path in (tmp_path / 'out').iterdir())
+    assert kept == ['compare-samples-mine.png', 'compare-samples.png']
     assert f'no picture has samples of none: --mode=sample --workdir={tmp_path}' in caplog.text
 
 
