@@ -34,7 +34,7 @@ BUILT_IN = {
         ('trust', *SEVERAL_PROCESSES),
     ),
     'compare': Mode(
-        'Compares runs: a table of their numbers, and their curves.',
+        'Compares runs: a table of their numbers, their curves and their samples.',
         '--mode=compare --runs=RUN,RUN,...',
         ('runs',),
         ('trust',),

@@ -1,4 +1,4 @@
-"""Single pictures of samples that are images: one file each."""
+"""Pictures of samples that are images: one file each, or one mean of each class."""
 
 import itertools
 import pathlib
@@ -14,8 +14,10 @@ from atelier.errors import UserError, check_option, writing
 from atelier.evaluation.per_example import example_table
 from atelier.log import counted, log
 from atelier.report import figures, image_grids
+from atelier.report.views import drawing
 from atelier.report.views.choose import view_of
-from atelier.report.views.image_view import IMAGES
+from atelier.report.views.image_view import IMAGES, MAX_CAPTIONS
+from atelier.report.views.view import Picture
 
 GRID, PNG = FORMATS = 'grid', 'png'
 MAX_SINGLE = 100_000  # pictures of one file each
@@ -33,6 +35,26 @@ def check_format(value: str, spec: Spec) -> None:
     check_option('format', value, FORMATS)
     if value == PNG and view_of(spec) is not IMAGES:
         raise UserError('--format=png: the data are not images, so a sample is no picture')
+
+
+def depend_on_class(x: np.ndarray, num_classes: int) -> bool:
+    """Whether means [n, *event], whose classes take turns, are the same for all of a class.
+
+    Those of naive Bayes are, as its only latent variable is the class.
+    """
+    return len(x) > num_classes and bool((x == x[np.arange(len(x)) % num_classes]).all())
+
+
+def one_of_each_class(x: np.ndarray, spec: Spec, classes: np.ndarray) -> Picture:
+    """Returns a picture of the first means x [n, *event], one a class; all others are equal."""
+    shown = x[: min(len(classes), MAX_CAPTIONS)]
+    names = [
+        spec.class_name(label) if spec.class_names else f'class {label}'
+        for label in classes[: len(shown)].tolist()
+    ]
+    title = 'The mean of x of each class: all samples of a class have this one'
+    title = drawing.of_first(title, len(shown), len(classes))
+    return IMAGES.ranked(shown, names, spec, title)
 
 
 def save_each(folder: pathlib.Path, x: np.ndarray, spec: Spec, label: np.ndarray | None) -> None:

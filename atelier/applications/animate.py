@@ -89,30 +89,46 @@ def apply(
       UserError: a bad option, nothing to animate, or a missing checkpoint.
     """
     _check(run, of)
+    _check_sizes(frames, frames_per_second, num_samples, num_codes)
+    _common.check_seed(seed)
+    arrays, pictures = _animated(run, of, frames, num_samples, num_codes, seed, labels)
+    options = dict(frames=frames, num_codes=num_codes, labels=labels.replace(',', '-'))
+    name = f'animate-{of}' + ('' if of == 'training' else f'-seed-{seed}')
+    path = _common.results_path(run, f'{name}{_common.changed_options(apply, **options)}', '.npz')
+    _save(path, arrays, pictures, frames_per_second, is_closed=of == 'walk')
+    return arrays
+
+
+def _check_sizes(frames: int, frames_per_second: int, num_samples: int, num_codes: int) -> None:
     _common.at_least(2, animation.MAX_FRAMES, frames=frames)
     _common.at_least(0, MOST_PER_SECOND, frames_per_second=frames_per_second)
     _common.at_least(0, num_samples=num_samples)
     _common.at_least(2, num_codes=num_codes)
-    _common.check_seed(seed)
-    n = num_samples or (FEW if image_grids.is_drawn_as_image(run.data.spec) else MANY)
+
+
+def _animated(
+    run: Run, of: str, frames: int, num_samples: int, num_codes: int, seed: int, labels: str
+) -> tuple[Arrays, Pictures]:
+    """Returns the arrays of `apply` and the pictures of the animation."""
     if of == 'training':
-        arrays, pictures = training(run, frames)
-    else:
-        _common.check_outputs(run, num_samples=n, frames=frames)
-        if of == 'trajectory':
-            arrays, pictures = _trajectory(run, n, frames, seed, labels)
-        else:
-            arrays, pictures = _walk(run, n, num_codes, frames, seed)
-    options = dict(frames=frames, num_codes=num_codes, labels=labels.replace(',', '-'))
-    name = f'animate-{of}' + ('' if of == 'training' else f'-seed-{seed}')
-    path = _common.results_path(run, f'{name}{_common.changed_options(apply, **options)}', '.npz')
+        return training(run, frames)
+    n = num_samples or (FEW if image_grids.is_drawn_as_image(run.data.spec) else MANY)
+    _common.check_outputs(run, num_samples=n, frames=frames)
+    if of == 'trajectory':
+        return _trajectory(run, n, frames, seed, labels)
+    return _walk(run, n, num_codes, frames, seed)
+
+
+def _save(
+    path: pathlib.Path, arrays: Arrays, pictures: Pictures, frames_per_second: int, is_closed: bool
+) -> None:
+    """Writes the arrays and the animation; the last frame of one that is not closed stands."""
     files.write_arrays(path, arrays)
     log.info('arrays: %s', path)
     speed = frames_per_second or min(max(round(len(pictures) / SECONDS), SLOWEST), FASTEST)
-    hold = 1 / speed if of == 'walk' else animation.HOLD  # a walk is closed
+    hold = 1 / speed if is_closed else animation.HOLD
     for written in animation.save(path, pictures, speed, hold):
         log.info('animation: %s, %s', counted(len(pictures), 'frame'), written)
-    return arrays
 
 
 def _check(run: Run, of: str) -> None:

@@ -108,21 +108,27 @@ def apply(
       UserError: a missing checkpoint or classifier, a bad option, a class without examples, or a
         stroke attribute of data that are not images.
     """
-    options = ('source', source), ('target', target), ('label', label)
-    source, target, label = (option_of(run.data.spec, *option) for option in options)
-    ends = Ends(attribute, source, target)
+    ends, label = _options(run.data.spec, attribute, source, target, label)
     _check(ends, run.data.spec, low, high)
     _check_sizes(run, num_images, num_steps, num_codes)
     _common.check_seed(seed)
     trained, steps = restore.load(run), np.linspace(low, high, num_steps)
     arrays, sets = compute(trained, ends, steps, label, num_images, num_codes, seed)
     _log(trained, arrays, sets, ends)
-    changed = _common.changed_options(
-        apply, low=low, high=high, num_steps=num_steps, num_codes=num_codes
-    )
-    path = _common.save(trained, _file_name(ends, label, seed) + changed, arrays)
+    options = dict(low=low, high=high, num_steps=num_steps, num_codes=num_codes)
+    name = _file_name(ends, label, seed) + _common.changed_options(apply, **options)
+    path = _common.save(trained, name, arrays)
     _draw(trained, arrays, _title(run.data.spec, ends, sets), path)
     return arrays
+
+
+def _options(
+    spec: Spec, attribute: str, source: int | str, target: int | str, label: int | str
+) -> tuple[Ends, int]:
+    """Returns the ends of the direction and the class of the images, from numbers or names."""
+    options = ('source', source), ('target', target), ('label', label)
+    source, target, label = (option_of(spec, *option) for option in options)
+    return Ends(attribute, source, target), label
 
 
 def compute(

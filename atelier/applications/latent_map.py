@@ -1,4 +1,4 @@
-"""Draws the latent space in a plane: test codes, and a grid of decoded images."""
+"""Draws the latent space in a plane: test codes, and a grid of decoded examples."""
 
 import pathlib
 from typing import NamedTuple
@@ -8,7 +8,7 @@ import numpy as np
 from jax.scipy.special import ndtri
 from jaxtyping import Float
 
-from atelier.applications import _common
+from atelier.applications import _common, _latent_grid_figure, _pictures
 from atelier.applications._application import DECODE, ENCODE, Application
 from atelier.core.family import codes_of, is_class_conditional
 from atelier.core.randomness import Stream, key_for
@@ -103,6 +103,7 @@ def apply(run: Run, num_points: int = 15, label: int | str = 0) -> dict[str, np.
     path = _common.save(trained, f'{name}{changed}', arrays)
     examples = figure_text(_common.described_examples(run))
     _save_figure(run, arrays, f'Codes of {examples}\n{description}', position, path)
+    _save_grid(trained, arrays, position, path)
     return arrays
 
 
@@ -194,9 +195,7 @@ def _save_figure(
     spec = run.data.spec
     has_grid = image_grids.is_drawn_as_image(spec)
     figure, panels = figures.panels(1 + has_grid, size=PANEL)
-    names = ('principal component 1', 'principal component 2')
-    if arrays['codes'].shape[1] <= 2:
-        names = ('dimension 1', 'dimension 2')
+    names = _axis_names(arrays)
     _scatter(figure, panels[0], arrays, spec)
     panels[0].set(title=in_lines(title, TITLE_LETTERS), xlabel=names[0], ylabel=names[1])
     if has_grid:
@@ -206,10 +205,37 @@ def _save_figure(
             f'{tick:.2f}' if i % NAMED_TICKS == 0 else '' for i, tick in enumerate(ticks)
         ]
         image_grids.show(panels[1], image, tick_labels(arrays['v'])[::-1], tick_labels(arrays['u']))
-        suffix = ', through the mean code' if arrays['codes'].shape[1] > 2 else ''
-        title = figure_text(f'Decoded from the plane, {position}{suffix}')
+        title = figure_text(_grid_title(arrays, position))
         panels[1].set(title=in_lines(title, TITLE_LETTERS), xlabel=names[0], ylabel=names[1])
     _common.draw_figure(path, figure)
+
+
+def _axis_names(arrays: dict[str, np.ndarray]) -> tuple[str, str]:
+    noun = 'dimension' if arrays['codes'].shape[1] <= 2 else 'principal component'
+    return f'{noun} 1', f'{noun} 2'
+
+
+def _grid_title(arrays: dict[str, np.ndarray], position: str) -> str:
+    suffix = ', through the mean code' if arrays['codes'].shape[1] > 2 else ''
+    return f'Decoded from the plane, {position}{suffix}'
+
+
+def _save_grid(
+    trained: TrainedRun, arrays: dict[str, np.ndarray], position: str, path: pathlib.Path
+) -> None:
+    """Draws the decoded grid of data that are not images, in a second figure."""
+    spec = trained.run.data.spec
+    view = _pictures.drawn_otherwise(spec)
+    if view is None:
+        if not image_grids.is_drawn_as_image(spec):
+            log.info('the decoded grid has no figure: the data are texts')
+        return
+    title = _grid_title(arrays, position)
+    grid = _latent_grid_figure.Grid(
+        *(arrays[name] for name in ('u', 'v', 'x')), _axis_names(arrays), title
+    )
+    picture = _latent_grid_figure.picture(view, grid, spec, _pictures.test_data(trained)[0])
+    _common.save_picture(path.with_name(f'{path.stem}-grid.png'), picture)
 
 
 def _scatter(figure, axes, arrays: dict[str, np.ndarray], spec: Spec) -> None:

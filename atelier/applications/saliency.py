@@ -1,4 +1,4 @@
-"""Draws saliency maps of a classifier: input gradients and Grad-CAM."""
+"""Draws saliency maps of a classifier: gradients with respect to x, and Grad-CAM."""
 
 import pathlib
 from collections.abc import Callable
@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
-from atelier.applications import _common
+from atelier.applications import _common, _pictures, _saliency_figure
 from atelier.applications._application import CLASSIFY, Application
 from atelier.core.abilities import Classify
 from atelier.core.randomness import Stream, key_for
@@ -76,9 +76,28 @@ def apply(
         log.info('no class activation: the classifier has no convolutions or no `feature_maps`')
     name = f'saliency-{index}' + (result_names.suffix(label=label) if label >= 0 else '')
     path = _common.save(trained, name, arrays)
-    if image_grids.is_drawn_as_image(run.data.spec):
-        _save_figure(run, arrays, label >= 0, path)
+    _draw(run, arrays, label >= 0, path)
     return arrays
+
+
+def _draw(run: Run, arrays: dict[str, np.ndarray], is_chosen: bool, path: pathlib.Path) -> None:
+    """Draws images with their maps, and the gradients of other data by column or position."""
+    spec, view = run.data.spec, _pictures.drawn_otherwise(run.data.spec)
+    if view is not None:
+        captions = [_caption(arrays, spec, i) for i in range(len(arrays['x']))]
+        parts = arrays['x'], arrays['gradient'], captions
+        _common.save_picture(path, _saliency_figure.picture(view, *parts, spec))
+    elif image_grids.is_drawn_as_image(spec):
+        _save_figure(run, arrays, is_chosen, path)
+
+
+def _caption(arrays: dict[str, np.ndarray], spec: Spec, i: int) -> str:
+    """Returns the index and the class of an example, and the class whose logit is explained."""
+    shown, probabilities = int(arrays['shown'][i]), jax.nn.softmax(arrays['logits'][i])
+    name = lambda label: shortened_text(spec.class_name(int(label)), MAX_NAME)
+    own = f', {name(arrays["label"][i])}' if 'label' in arrays else ''
+    share = percent(float(probabilities[shown]))
+    return f'test {arrays["index"][i]}{own}: logit of {name(shown)}, {share}'
 
 
 def compute(trained: TrainedRun, index: np.ndarray, label: int) -> dict[str, np.ndarray]:

@@ -164,16 +164,18 @@ def _save_picture(
         title = f'Samples of {trained.run.folder.name}, {trained.weights}'
         _common.save_picture(path, _pictures.of_samples(trained, samples.x, title, samples.label))
         return
-    picture = _grid(trained.run.data.spec, view, samples, has_classes=classes is not None)
-    is_of_means = samples.mean is not None
-    what = f' ({OF_MEANS}; x itself: --draws)' if is_of_means else ''
-    figures.save_picture(path, picture)
+    figures.save_picture(path, _grid(trained.run.data.spec, view, samples, classes))
+    what = '' if samples.mean is None else f' ({OF_MEANS}; x itself: --draws)'
     log.info('figure%s: %s', what, path)
 
 
-def _grid(spec: Spec, view: View, samples: Samples, has_classes: bool) -> Picture:
-    title = 'Samples by class' if samples.mean is None else f'Samples by class: {OF_MEANS}'
-    labels = {'samples': samples.label} if has_classes else {}
+def _grid(spec: Spec, view: View, samples: Samples, classes: np.ndarray | None) -> Picture:
+    mean = samples.mean
+    is_of_classes = mean is not None and classes is not None
+    if is_of_classes and _sample_pictures.depend_on_class(mean, len(classes)):
+        return _sample_pictures.one_of_each_class(mean, spec, classes)
+    title = 'Samples by class' if mean is None else f'Samples by class: {OF_MEANS}'
+    labels = {} if classes is None else {'samples': samples.label}
     return view.samples({'samples': _shown(samples)}, spec, title, labels)
 
 

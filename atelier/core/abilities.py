@@ -180,6 +180,8 @@ class LogProb(NamedTuple):
     budget: how much computation the value takes, such as 'k = 500' (importance samples) or '100
       times' (diffusion times).
     coarser: `nats` with half as many integration steps; None if the value takes no such steps.
+    quicker: the same with a smaller budget, for pictures that need many values; None: there is no
+      such budget.
     by_value: (weights, batch, rng) -> [local, *event], the terms of `nats`: log p of each value of
       x given those before it, 0 for values that are not scored. None if it has no such terms.
     """
@@ -189,6 +191,7 @@ class LogProb(NamedTuple):
     budget: str = ''
     coarser: PerExample | None = None
     by_value: PerExample | None = None
+    quicker: 'LogProb | None' = None
 
     @property
     def description(self) -> str:

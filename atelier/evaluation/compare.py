@@ -1,4 +1,4 @@
-"""`--mode=compare`: compares runs in a table and plots their validation metrics."""
+"""`--mode=compare`: compares runs in a table, and draws their validation metrics and samples."""
 
 import pathlib
 import re
@@ -10,11 +10,12 @@ import numpy as np
 from atelier import leftovers
 from atelier.errors import UserError, shortened_text, writing
 from atelier.evaluation import evaluation_file
-from atelier.evaluation.curves import Curves, plot_curves, read_curves
+from atelier.evaluation.curves import Curves, plot_curves, read_curves, without_common
 from atelier.evaluation.evaluate import summary
 from atelier.evaluation.latents.report import headlines
 from atelier.evaluation.per_example.values_file import read_values
 from atelier.evaluation.samples.report import texts_of
+from atelier.evaluation.samples.side_by_side import Runs, save_samples
 from atelier.log import counted, log
 from atelier.paths import user_path
 from atelier.report.metrics_log import aligned, plus_minus
@@ -27,6 +28,8 @@ class Column(NamedTuple):
     """One run's column of the table, and its curves."""
 
     name: str
+    folder: pathlib.Path
+    record: dict[str, Any]  # content of config.json
     config: dict[str, Any]  # keys are dotted names
     evaluation: dict[str, Any]  # content of evaluation.json; empty if there is no such file
     curves: Curves
@@ -34,7 +37,7 @@ class Column(NamedTuple):
 
 
 def compare(folders: Sequence[str], target: pathlib.Path) -> dict[str, dict[str, float | None]]:
-    """Logs a table of the runs and plots their validation curves in the folder `target`.
+    """Logs a table of the runs; draws their validation curves and samples in the folder `target`.
 
     Values come from each run's evaluation.json. For runs evaluated on the same test examples, a row
     below each metric gives the mean per-example difference from the first run and its standard
@@ -62,7 +65,16 @@ def compare(folders: Sequence[str], target: pathlib.Path) -> dict[str, dict[str,
         path = target / 'compare.png'
         plot_curves({column.name: column.curves for column in columns}, path)
         log.info('figure: %s', path)
+    save_samples(samples_of(columns), target)
     return {name: {column.name: _mean(column, name) for column in columns} for name in names}
+
+
+def samples_of(columns: list[Column]) -> Runs:
+    """Returns where the samples of the runs lie, by the names of the runs in figures."""
+    names = without_common(column.name for column in columns)
+    return {
+        name: (column.folder, column.record) for name, column in zip(names, columns, strict=True)
+    }
 
 
 def check_several(folders: Sequence[str], mode: str) -> None:
@@ -105,7 +117,8 @@ def column_of(folder: str) -> Column:
     means = {name: value.get('mean') for name, value in evaluation.get('values', {}).items()}
     config = {**config_values.flatten(record['values']), 'init_from': record['init_from']}
     values = read_values(path, means, evaluation.get('values_checksum'))
-    return Column(folder.rstrip('/'), config, evaluation, read_curves(path), values)
+    name = folder.rstrip('/')
+    return Column(name, path, record, config, evaluation, read_curves(path), values)
 
 
 def _samples(evaluation: dict[str, Any]) -> dict[str, Any]:

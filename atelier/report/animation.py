@@ -32,6 +32,11 @@ TEXT_SIZE = round(11 / 72 * figures.DPI)  # pixels: 11 points, as in figures
 MARGIN = 6  # pixels around a text
 WHITE = 255
 MP4_SECONDS = 120  # until ffmpeg is stopped
+# the conversion from RGB, and its name in the file: players guess another one from the size
+BT709 = (
+    *('-vf', 'scale=out_color_matrix=bt709:out_range=tv', '-color_range', 'tv'),
+    *('-colorspace', 'bt709', '-color_primaries', 'bt709', '-color_trc', 'bt709'),
+)
 
 
 def save(
@@ -45,7 +50,7 @@ def save(
       path: its suffix is replaced.
       frames: at least one picture.
       frames_per_second: from 1 to 50.
-      hold: seconds for which the last frame stands before the GIF starts again.
+      hold: seconds for which the last frame stands, before the GIF starts again.
 
     Returns:
       The paths of the files.
@@ -60,7 +65,8 @@ def save(
     if program is None:
         log.info('no MP4: there is no ffmpeg on the PATH')
         return paths
-    coded = _mp4(program, frames, frames_per_second)
+    num_held = max(0, round(frames_per_second * hold) - 1)
+    coded = _mp4(program, [*frames, *[frames[-1]] * num_held], frames_per_second)
     if coded is not None:
         paths.append(path.with_suffix('.mp4'))
         with files.whole(paths[1]) as file:
@@ -203,7 +209,7 @@ def _mp4(program: str, frames: Sequence[np.ndarray], frames_per_second: int) -> 
         command = [
             *(program, '-nostdin', '-loglevel', 'error', '-f', 'rawvideo', '-pix_fmt', 'rgb24'),
             *('-video_size', f'{width}x{height}', '-framerate', str(frames_per_second)),
-            *('-i', 'pipe:0', '-an', '-c:v', 'libx264', '-pix_fmt', 'yuv420p'),
+            *('-i', 'pipe:0', '-an', *BT709, '-c:v', 'libx264', '-pix_fmt', 'yuv420p'),
             *('-movflags', '+faststart', '-y', str(path)),
         ]
         try:

@@ -1,6 +1,7 @@
 """Text in figures: untrusted names, and lines that fit."""
 
 import textwrap
+import unicodedata
 
 from atelier.log import escaped
 
@@ -22,6 +23,16 @@ def title_lines(text: str, width: float) -> str:
     return in_lines(text, int(TITLE_LETTERS * width))
 
 
+def width_of(text: str) -> int:
+    """Returns the width of a text in Latin letters; East Asian ones are twice as wide."""
+    return sum(1 + (unicodedata.east_asian_width(letter) in 'WF') for letter in text)
+
+
+def fitting(text: str, letters: int) -> int:
+    """Returns how many letters of this text are as wide as so many Latin ones."""
+    return max(1, letters * len(text) // max(1, width_of(text)))
+
+
 def in_lines(text: str, letters: int) -> str:
     """Returns text in as few lines of at most `letters` as it needs, of about equal length.
 
@@ -32,6 +43,7 @@ def in_lines(text: str, letters: int) -> str:
 
 def _balanced(text: str, letters: int) -> list[str]:
     """Returns the lines of the narrowest paragraph that has no more lines than the widest."""
+    letters = fitting(text, letters)
     num_lines = len(textwrap.wrap(text, letters))
     shortest = max(1, len(text) // max(num_lines, 1))
     widths = range(min(shortest, letters), letters + 1)

@@ -14,6 +14,8 @@ import numpy as np
 from jaxtyping import UInt8
 
 from atelier import files
+from atelier.report import fonts
+from atelier.report.figure_text import width_of
 
 DPI = 120  # resolution of figures, in dots per inch
 MAX_COLUMNS = 3  # panels side by side: a figure of three fits a screen and a slide
@@ -50,7 +52,7 @@ def style() -> Iterator[None]:
     """Sets the style of figures; `@style()` makes a function draw in it."""
     import matplotlib  # slow import: a run without figures does not need it
 
-    with _LOCK, matplotlib.rc_context(STYLE):
+    with _LOCK, matplotlib.rc_context({**STYLE, 'font.family': fonts.families()}):
         yield
 
 
@@ -96,7 +98,7 @@ def legend_below(figure, lines, labels: Sequence[str]) -> None:
 
 def legend_columns(names: Sequence[str], width: float, most: int = 5) -> int:
     """Returns the columns of a legend in a figure of this width in inches."""
-    inches = 0.6 + 0.09 * max(map(len, names), default=0)  # of an entry
+    inches = 0.6 + 0.09 * max(map(width_of, names), default=0)  # of an entry
     return max(1, min(len(names), most, int(width / inches)))
 
 
@@ -132,8 +134,11 @@ def save_picture(path: pathlib.Path, picture: np.ndarray) -> None:
 def drawn(figure):
     """Draws a matplotlib figure in memory; returns its canvas."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.text import Text
 
     figure.set_dpi(DPI)
     canvas = FigureCanvasAgg(figure)
+    fonts.silence()
     canvas.draw()
+    fonts.report(text.get_text() for text in figure.findobj(Text))
     return canvas

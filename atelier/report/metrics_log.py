@@ -2,10 +2,11 @@
 
 import json
 import math
+import os
 import pathlib
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -16,6 +17,9 @@ from atelier.log import counted, log
 from atelier.report.board import Board
 
 MAX_LINE = 1 << 20  # bytes
+LARGE = 1 << 23  # bytes of a file that is read whole even if it may be thinned
+VALIDATION = b'"valid/'  # in a line with a validation
+GOLDEN_RATIO = (math.sqrt(5) - 1) / 2
 MAX_NAME = 200  # characters of a metric's name, with its group, such as train/
 MAX_METRICS = 5_000  # different metrics of a run
 MAX_WARNINGS = 5  # damaged lines that are named; the others are counted
@@ -99,11 +103,18 @@ def read_metrics(folder: pathlib.Path) -> list[dict[str, int | float]]:
     return list(iterate_metrics(folder))
 
 
-def iterate_metrics(folder: pathlib.Path) -> Iterator[dict[str, int | float]]:
+def iterate_metrics(
+    folder: pathlib.Path, is_thinned: bool = False
+) -> Iterator[dict[str, int | float]]:
     """Yields the lines of `metrics.jsonl`, without an unfinished last line of a killed process.
 
     The file has no limit on its size: one line is held at a time. Any other unreadable line is
     skipped with a warning.
+
+    Args:
+      folder: of the run.
+      is_thinned: whether lines of training are left out if the file has more than `LARGE` bytes, so
+        that about as many are read. All validations and the last line are always yielded.
 
     Raises:
       UserError: the file cannot be read, or it has more than `MAX_METRICS` different metrics.
@@ -112,7 +123,9 @@ def iterate_metrics(folder: pathlib.Path) -> Iterator[dict[str, int | float]]:
     if not path.exists():
         return
     with reading(path), files.open_regular(path) as file:
-        for line_number, line in enumerate(_whole_lines(file), 1):
+        size = os.fstat(file.fileno()).st_size
+        share = min(1.0, LARGE / max(1, size)) if is_thinned else 1.0
+        for line_number, line in _kept(_whole_lines(file), share):
             row = _row(line)
             if row is None:
                 num_damaged += 1
@@ -126,6 +139,22 @@ def iterate_metrics(folder: pathlib.Path) -> Iterator[dict[str, int | float]]:
     if num_damaged > MAX_WARNINGS:
         more = counted(num_damaged - MAX_WARNINGS, 'more damaged line')
         log.warning('%s of %s left out', more, path)
+
+
+def _kept(lines: Iterable[bytes], share: float) -> Iterator[tuple[int, bytes]]:
+    """Yields the number of a line and the line: all validations, the last, and a share of others.
+
+    Multiples of the golden ratio choose them evenly also among every second or every tenth line,
+    as kinds of lines may take turns.
+    """
+    last = None
+    for number, line in enumerate(lines, 1):
+        is_kept = share == 1.0 or VALIDATION in line or number * GOLDEN_RATIO % 1.0 < share
+        last = None if is_kept else (number, line)
+        if is_kept:
+            yield number, line
+    if last is not None:
+        yield last
 
 
 def _whole_lines(file: BinaryIO) -> Iterator[bytes]:
@@ -164,7 +193,7 @@ def iterate_validations(folder: pathlib.Path) -> Iterator[tuple[int, dict[str, f
     Raises:
       UserError: as `iterate_metrics`.
     """
-    for row in iterate_metrics(folder):
+    for row in iterate_metrics(folder, is_thinned=True):
         means = {
             sys.intern(name.removeprefix('valid/')): math.nan if value is None else value
             for name, value in row.items()

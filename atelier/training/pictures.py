@@ -17,6 +17,7 @@ from atelier.evaluation.samples.sampling import (
     shows_means,
     split_examples,
 )
+from atelier.evaluation.samples.saved_samples import write_samples
 from atelier.log import log
 from atelier.multihost import processes
 from atelier.report import figures, texts
@@ -44,7 +45,8 @@ class CompiledPictures:
         self.sample = None
         if sample is not None and is_drawn:
             self.sample = sampler(run, devices, means=True) if shows_means(run) else sample
-        if self.sample is not sample:
+        self.shows_means = self.sample is not sample and self.sample is not None
+        if self.shows_means:
             log.info('pictures of samples show the mean of x given z (x: --mode=sample --draws)')
         self.reconstruct = reconstructor(run, devices) if self.view is not None else None
         self.thread, self.time = DrawingThread(), DrawingTime()
@@ -90,6 +92,7 @@ class Pictures:
             return
         began = time.monotonic()
         samples, pair = self._samples(state), self._pair(state)
+        data = self._data(state, samples) if is_last and not compiled.is_text else None
         before = time.monotonic() - began
         # of a sweep, as many members have curves as there is time for
         has_curves = is_last and (not self._log_prefix or compiled.time.allows_one_more())
@@ -98,6 +101,9 @@ class Pictures:
             began = time.monotonic()
             try:
                 self._save(step, samples, pair)
+                if data is not None:
+                    means = compiled.shows_means
+                    write_samples(self._run.folder, samples['samples'], data, means)
                 if has_curves:
                     save_curves(self._run.folder)
             finally:
@@ -158,6 +164,13 @@ class Pictures:
         n = MANY if shows_distribution(spec) else n
         beside = self._compiled.beside(state, n)
         return {DATA: beside, 'samples': self._compiled.sample(state, key, n)}
+
+    def _data(self, state: State, samples: dict[str, np.ndarray] | None) -> np.ndarray | None:
+        """Returns the examples that `compare` shows beside the last samples."""
+        if samples is None:
+            return None
+        n = self._run.config.eval.num_pictures
+        return samples[DATA] if DATA in samples else self._compiled.beside(state, n)
 
     def _pair(self, state: State) -> tuple[np.ndarray, np.ndarray] | None:
         if self._compiled.reconstruct is None:

@@ -13,7 +13,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from atelier.core import game
-from atelier.core.abilities import BoundTerms, Codes, LogProb, Sample, reconstruct_by_codes
+from atelier.core.abilities import BoundTerms, Codes, PerExample, Sample, reconstruct_by_codes
 from atelier.core.family import Family
 from atelier.core.randomness import fold_in
 from atelier.core.types import Batch, Weights
@@ -27,7 +27,7 @@ from models.autoencoders.hierarchical_inference import (
     prior,
     sampling,
 )
-from models.autoencoders.vae import bound_of_samples, check_estimate
+from models.autoencoders.vae import bound_of_samples, check_estimate, importance_estimate
 from models.shared.reconstruction_inpainting import by_reconstruction
 
 
@@ -130,15 +130,9 @@ def hierarchical_vae(
         del condition
         return decode(weights, prior(nets, weights.params, rng.keys))
 
-    def log_prob(weights, batch, rng):
-        return importance_weighted_log_prob(
-            nets,
-            infer,
-            weights.params,
-            batch['x'],
-            rng.keys,
-            num_importance_samples,
-            importance_chunk,
+    def nats_of(k: int) -> PerExample:
+        return lambda weights, batch, rng: importance_weighted_log_prob(
+            nets, infer, weights.params, batch['x'], rng.keys, k, importance_chunk
         )
 
     def bound_nats(weights, batch, rng):
@@ -167,7 +161,7 @@ def hierarchical_vae(
             ),
             reconstruct_by_codes(encode, decode),
             by_reconstruction(nets.spec, draw_z_1, decode),
-            LogProb(log_prob, 'estimate', f'k = {num_importance_samples}'),
+            importance_estimate(nats_of, num_importance_samples),
             BoundTerms(bound_nats),
         ),
     )

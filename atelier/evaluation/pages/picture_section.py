@@ -2,7 +2,7 @@
 
 import pathlib
 import re
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import NamedTuple, Protocol
 
 from atelier import files
@@ -59,11 +59,15 @@ def picture_section(
     return [section for section in sections if section.body]
 
 
-def newest_of_each(runs: Mapping[str, Known], pictures: Pictures) -> list[Section]:
-    """Returns the section of the newest pictures of several runs, by the runs' names: samples.
+def newest_of_each(
+    runs: Mapping[str, Known], pictures: Pictures, side_by_side: Sequence[pathlib.Path] = ()
+) -> list[Section]:
+    """Returns the section of the newest pictures of several runs, by their names: samples.
 
     A run without samples shows the first other picture that it has; one without any shows none.
+    Pictures of the samples of all runs `side_by_side` stand before them.
     """
+    together = [pictures.figure(path, path.stem, _path_of(path)) for path in side_by_side]
     figures, kinds = [], set()
     for name, run in runs.items():
         series, others = pictures_of(run.folder)
@@ -73,8 +77,13 @@ def newest_of_each(runs: Mapping[str, Known], pictures: Pictures) -> list[Sectio
             title = element('b', text_of(name, 100))
             figures.append(pictures.figure(paths[0], name[:100], title, _path_of(paths[0])))
     kind = kinds.pop().replace('_', ' ') if len(kinds) == 1 else 'pictures'
-    title = f'Newest {text_of(kind, 60)}'
-    body = joined([_titled(title, 'pictures', figures), pictures.remark()])
+    body = joined(
+        [
+            _titled('Samples side by side', 'pictures', together),
+            _titled(f'Newest {text_of(kind, 60)}', 'pictures', figures),
+            pictures.remark(),
+        ]
+    )
     return [Section('pictures', 'Pictures', body)] if body else []
 
 

@@ -41,7 +41,7 @@ class RunLog(NamedTuple):
 
 
 def read_log(folder: pathlib.Path, best_metric: str = '', is_less_better: bool = False) -> RunLog:
-    """Reads `metrics.jsonl`, whatever its size.
+    """Reads `metrics.jsonl`, whatever its size; of a large one, not every line of training.
 
     Args:
       folder: of the run.
@@ -54,7 +54,7 @@ def read_log(folder: pathlib.Path, best_metric: str = '', is_less_better: bool =
     curves: dict[str, Curve] = {}
     names, step, progress, best = set(), 0, {}, None
     wanted, sign = f'valid/{best_metric}', -1.0 if is_less_better else 1.0
-    for row in iterate_metrics(folder):
+    for row in iterate_metrics(folder, is_thinned=True):
         step = row['step']
         progress |= {k: row[k] for k in PROGRESS if math.isfinite(_number(row.get(k)))}
         for name, value in row.items():

@@ -11,6 +11,7 @@ from atelier.evaluation.pages.curve_sections import charts_of_runs, curve_sectio
 from atelier.evaluation.pages.known import Known, known
 from atelier.evaluation.pages.overview import progress, training
 from atelier.evaluation.pages.picture_section import newest_of_each
+from atelier.evaluation.samples.side_by_side import save_samples
 from atelier.log import counted
 from atelier.report.page import page
 from atelier.report.page.html import Html, element, folded, joined, note, table, text_of
@@ -40,12 +41,17 @@ def write_page_of_runs(folders: Sequence[str], target: pathlib.Path) -> tuple[pa
     with writing(target):
         target.mkdir(parents=True, exist_ok=True)
     leftovers.remove_files(target)
-    path = target / PAGE
-    return path, page.write(path, lambda limits, pictures: _page(columns, runs, limits, pictures))
+    path, drawn = target / PAGE, save_samples(compare.samples_of(columns), target)
+    of_limits = lambda limits, pictures: _page(columns, runs, drawn, limits, pictures)
+    return path, page.write(path, of_limits)
 
 
 def _page(
-    columns: list[compare.Column], runs: Mapping[str, Known], limits: Limits, pictures: Pictures
+    columns: list[compare.Column],
+    runs: Mapping[str, Known],
+    drawn: Sequence[pathlib.Path],
+    limits: Limits,
+    pictures: Pictures,
 ) -> Page:
     logs = {name: run.log for name, run in runs.items()}
     more = sum(log.num_curves - len(log.curves) for log in logs.values())
@@ -54,7 +60,7 @@ def _page(
         _overview(runs),
         _results(columns, [*runs], limits),
         *curves,
-        *newest_of_each(runs, pictures),
+        *newest_of_each(runs, pictures, drawn),
         _provenance(runs, limits),
     ]
     title = counted(len(runs), 'run')

@@ -11,7 +11,7 @@ from atelier.data.spec import Spec
 from atelier.errors import shortened_text
 from atelier.log import counted, escaped
 from atelier.report import figures
-from atelier.report.figure_text import figure_text, title_lines
+from atelier.report.figure_text import figure_text, fitting, title_lines
 from atelier.report.views.view import DATA, Labels, Sets
 
 MAX_CLASSES = len(figures.COLOURS)  # that have a colour of their own; more share one
@@ -33,12 +33,15 @@ class Part(NamedTuple):
 
 def name(text: str, letters: int = MAX_LETTERS) -> str:
     """Returns an untrusted name as a figure shows it, shortened."""
-    return figure_text(shortened_text(escaped(text), letters))
+    text = escaped(text)
+    return figure_text(shortened_text(text, fitting(text, letters)))
 
 
 def wrapped(text: str, letters: int) -> str:
     """Returns an untrusted name as a figure shows it, in at most two lines of so many letters."""
-    first, *others = textwrap.wrap(shortened_text(escaped(text), MAX_TITLE), letters) or ['']
+    text = shortened_text(escaped(text), MAX_TITLE)
+    letters = fitting(text, letters)
+    first, *others = textwrap.wrap(text, letters) or ['']
     lines = [first, shortened_text(' '.join(others), letters)] if others else [first]
     return '\n'.join(map(figure_text, lines))
 

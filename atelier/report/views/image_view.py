@@ -69,8 +69,8 @@ def _named_grids(sets: Sets, spec: Spec, title: str) -> Picture:
     figure, axes = figures.panels(len(sets), size=(3.4, 3.6))
     for axis, (name, x) in zip(axes, sets.items(), strict=True):
         image_grids.show(axis, image_grids.grid(x, spec), (), ())
-        axis.set_title(figure_text(name))
-    figure.suptitle(figure_text(title))
+        axis.set_title(drawing.name(name))
+    figure.suptitle(drawing.title_of(title, 3.4 * min(len(sets), figures.MAX_COLUMNS)))
     return figures.pixels(figure)
 
 

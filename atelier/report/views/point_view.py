@@ -19,6 +19,7 @@ TEXT, LINE = 1.2, 0.25  # height of the texts around a panel, and of each furthe
 SIDE = 0.7  # width of the texts beside it
 RATIOS = (0.6, 1.6)  # smallest and largest height of a panel, relative to its width
 MASSES = (0.9, 0.5)  # of the regions of highest density that contours enclose
+LETTERS = 32  # of a title in one line, above a panel of `WIDTH`
 MAX_PATHS, FEW_PATHS = 60, 25  # in a large panel, and in a small one
 MAX_PAIRS = 200
 
@@ -41,13 +42,17 @@ def samples(
     low, high = drawing.frame(sets)
     n = len(sets) + has_density
     title = drawing.title_of(title, WIDTHS.get(n, WIDTH) * min(n, 3))
-    lines = title.count('\n') + has_density + _legend_lines(n, sets, spec, labels)
+    counts = [drawing.counts(which, drawing.rows_of(x), low, high) for which, x in sets.items()]
+    if max(map(len, counts)) > LETTERS and n > 2:
+        counts = [each.replace(' (', '\n(') for each in counts]
+    more = has_density or '\n' in counts[0]
+    lines = title.count('\n') + more + _legend_lines(n, sets, spec, labels)
     figure, axes = figures.panels(n, size=_size(n, low, high, lines))
-    for axis, which in zip(axes, sets, strict=False):
+    for axis, which, count in zip(axes, sets, counts, strict=False):
         parts = drawing.parts_of(sets, which, spec, labels)
         for part in parts:
             _scatter(axis, part.x, part.colour, part.name)
-        axis.set_title(drawing.counts(which, drawing.rows_of(sets[which]), low, high))
+        axis.set_title(count)
         _finish(axis, spec, low, high)
     if has_density:
         draw_density(axes[-1], density)

@@ -45,6 +45,8 @@ def samples(
             else:
                 axis.set_axis_off()
         column[-1].set_xlabel('position')
+    if len(sets) > len(shown):
+        title += f' (the first {len(shown)} of {len(sets)} sets)'
     _finish(figure, axes[0, 0], spec, title, width)
     return figures.pixels(figure)
 

@@ -7,8 +7,10 @@ from scipy.stats import norm
 from support import assembled, with_abilities
 
 from atelier import door
-from atelier.applications import latent_map, perform
+from atelier.applications import _latent_grid_figure, latent_map, perform
 from atelier.core.abilities import Codes
+from atelier.data.spec import Spec
+from atelier.report.views.choose import view_of
 from atelier.run import restore
 
 pytestmark = pytest.mark.usefixtures('quick_compilation', 'untrained')
@@ -168,3 +170,43 @@ def test_bad_input_raises_one_line(vae, complaint, tmp_path):
     for name, missing in (('gan', 'has no encoder'), ('classifier', 'no decoder')):
         line = complaint(perform, latent_map.APPLICATION, assembled(tmp_path, name))
         assert f'{missing}; modes that fit it: ' in line
+
+
+@pytest.mark.parametrize('shape', [(1,), (2,), (3,), (5,), (12,), (40, 1), (40, 2)])
+def test_the_decoded_grid_of_other_data_has_a_figure(shape):
+    """`legible_figures` checks that no text is cut or overlaps another."""
+    random = np.random.default_rng(0)
+    u, v = np.linspace(-2, 2, 5), np.linspace(-2, 2, 6)
+    x = random.normal(size=(6, 5, *shape))
+    grid = _latent_grid_figure.Grid(u, v, x, ('dimension 1', 'dimension 2'), 'Decoded')
+    spec = Spec(shape, None, None)
+    picture = _latent_grid_figure.picture(
+        view_of(spec), grid, spec, random.normal(size=(9, *shape))
+    )
+    assert picture.dtype == np.uint8 and picture.shape[1] <= 1300
+
+
+def test_columns_are_maps_over_the_plane(monkeypatch):
+    """The values stand at their coordinates; columns that change most are shown."""
+    drawn = []
+    white = np.full((4, 4, 3), 255, np.uint8)
+    pixels = lambda figure: (drawn.append(figure), white)[1]
+    monkeypatch.setattr(_latent_grid_figure.figures, 'pixels', pixels)
+    monkeypatch.setattr(_latent_grid_figure, 'MAX_COLUMNS', 1)
+    u, v = np.array([0.0, 1.0]), np.array([0.0, 2.0, 4.0])
+    x = np.zeros((3, 2, 4))
+    x[..., 2] = [[1, 2], [3, 4], [5, 6]]
+    spec = Spec((4,), None, None, column_names=('a', 'b', 'c', 'd'))
+    grid = _latent_grid_figure.Grid(u, v, x, ('dimension 1', 'dimension 2'), 'Decoded')
+    _latent_grid_figure.picture(view_of(spec), grid, spec)
+    (figure,) = drawn
+    assert figure.axes[0].get_title() == 'c'
+    np.testing.assert_array_equal(figure.axes[0].collections[0].get_array(), x[..., 2])
+    assert 'the 1 column of 4' in figure.get_suptitle().replace('\n', ' ')
+
+
+def test_a_grid_of_points_is_drawn_among_data(tmp_path):
+    run = assembled(tmp_path, 'vae', 'moons,debug')
+    latent_map.apply(run, num_points=3)
+    path = run.folder / 'applications' / 'latent_map-num_points-3-grid.png'
+    assert path.stat().st_size > 5000

@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 from support import assembled, with_abilities
 
-from atelier.applications import perform, saliency
+from atelier.applications import _saliency_figure, perform, saliency
 from atelier.core.abilities import Classify, FeatureMaps
 from atelier.core.randomness import rng_for
+from atelier.data.spec import Spec
 from atelier.run import restore
 
 pytestmark = pytest.mark.usefixtures('quick_compilation', 'untrained')
@@ -214,3 +215,49 @@ def test_bad_options_raise_one_line(classifier, complaint, options, message):
 def test_a_missing_ability_is_named(tmp_path, complaint):
     line = complaint(perform, saliency.APPLICATION, assembled(tmp_path, 'vae'))
     assert 'has no class probabilities; modes' in line
+
+
+def of_kind(classifier, shape, **fields):
+    """The run with real-valued events of this shape, and an affine classifier of them."""
+    random = np.random.default_rng(0)
+    x = random.normal(size=(20, *shape)).astype(np.float32)
+    weights = random.normal(size=(x[0].size, 3)).astype(np.float32)
+    split = {'x': x, 'label': np.arange(20) % 3}
+    spec = Spec(shape, None, 3, class_names=('one', 'two', 'three'), **fields)
+    affine = lambda _, batch, rng: batch['x'].reshape(-1, x[0].size) @ weights
+    run = with_abilities(classifier, Classify(affine), splits=dict.fromkeys(SPLITS, split))
+    return run._replace(data=run.data._replace(spec=spec)), weights
+
+
+SPLITS = ('train', 'valid', 'test')
+
+
+@pytest.mark.parametrize('shape', [(1,), (2,), (5,), (30,), (40, 1), (40, 2)])
+def test_data_that_are_not_images_have_a_figure(classifier, shape):
+    run, weights = of_kind(classifier, shape)
+    arrays = saliency.apply(run, num_images=3, label='two')
+    np.testing.assert_allclose(arrays['gradient'].reshape(3, -1), np.tile(weights[:, 1], (3, 1)))
+    assert (run.folder / 'applications' / 'saliency-0-label-1.png').stat().st_size > 3000
+
+
+def test_bars_are_gradients_per_standard_deviation(classifier, monkeypatch):
+    """The largest columns are shown, in their order, by name and with their values."""
+    std = (1.0, 10.0, 0.1, 2.0)
+    names = ('age', 'height', 'weight', 'dose')
+    run, weights = of_kind(classifier, (4,), std=std, mean=(0.0,) * 4, column_names=names)
+    monkeypatch.setattr(_saliency_figure, 'MAX_COLUMNS', 2)
+    drawn = []
+    monkeypatch.setattr(
+        _saliency_figure.figures, 'pixels', lambda figure: (drawn.append(figure), WHITE)[1]
+    )
+    arrays = saliency.apply(run, num_images=1, label=0)
+    (axis,) = drawn[0].axes
+    scaled = weights[:, 0] * np.array(std)
+    expected = np.sort(np.argsort(-np.abs(scaled))[:2])
+    np.testing.assert_allclose([bar.get_width() for bar in axis.patches], scaled[expected])
+    texts = [label.get_text() for label in axis.get_yticklabels()]
+    assert texts == [f'{names[i]} = {arrays["x"][0, i]:.3g}' for i in expected]
+    assert axis.get_title().replace('\n', ' ').startswith('test 0, one: logit of one, ')
+
+
+WHITE = np.full((4, 4, 3), 255, np.uint8)

@@ -13,6 +13,7 @@ from atelier.core.abilities import Codes, Sample
 from atelier.core.randomness import Stream, key_for
 from atelier.evaluation.samples.sampling import labels_like, sampler, split_examples
 from atelier.report import image_grids
+from atelier.report.views.image_view import IMAGES
 from atelier.run import restore
 
 pytestmark = pytest.mark.usefixtures('quick_compilation')
@@ -61,6 +62,32 @@ def test_random_classes_are_written_too(tmp_path):
     key = key_for(jax.random.PRNGKey(0), Stream.SAMPLE)
     draw = sampler(run, jax.devices()[:1])
     np.testing.assert_array_equal(draw(restore.load(run).state, key, 11, label), x)
+
+
+@pytest.mark.usefixtures('scattered_weights')
+def test_naive_bayes_shows_one_mean_a_class(tmp_path, monkeypatch, caplog):
+    """All samples of a class have the same; draws differ."""
+    shown = []
+    ranked = lambda x, names, *rest: (shown.append((x, names)), np.zeros((9, 9, 1), np.uint8))[1]
+    monkeypatch.setattr(_sample_pictures, 'IMAGES', IMAGES._replace(ranked=ranked))
+    run = assembled(tmp_path, 'naive_bayes')
+    with caplog.at_level('INFO', logger='atelier'):
+        sample.apply(run, num_samples=25, labels='all')
+    ((x, names),) = shown
+    assert names == [f'class {i}' for i in range(10)]
+    with np.load(tmp_path / 'samples' / 'seed-0-labels-all.npz') as file:
+        np.testing.assert_array_equal(file['mean'], np.resize(x, file['mean'].shape))
+    assert 'x itself: --draws' in caplog.text
+    sample.apply(run, num_samples=25, labels='all', draws=True)
+    assert len(shown) == 1
+
+
+def test_means_that_differ_within_a_class_are_all_shown():
+    x = np.resize(np.arange(3.0), (9, 2, 2))
+    assert not _sample_pictures.depend_on_class(x, 2)
+    x = np.repeat([[[0.0]], [[1.0]]], 3, 0)[[0, 3, 1, 4, 2, 5]]
+    assert _sample_pictures.depend_on_class(x, 2)
+    assert not _sample_pictures.depend_on_class(x[:2], 2)  # one of each is a usual grid
 
 
 def test_each_class_has_a_named_column_of_the_image(run, monkeypatch):

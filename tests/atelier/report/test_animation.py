@@ -1,5 +1,6 @@
 """Animations: what was written, read back by Pillow, and what ffmpeg is given."""
 
+import subprocess
 import sys
 
 import numpy as np
@@ -120,7 +121,29 @@ def test_ffmpeg_gets_every_pixel_by_a_pipe(tmp_path, monkeypatch):
     frames = [np.zeros((5, 7, 3), np.uint8)] * 3
     paths = animation.save(tmp_path / 'a.npz', frames, 10)
     assert paths[1:] == [tmp_path / 'a.mp4']
-    assert paths[1].read_text() == f'8x6 {3 * 6 * 8 * 3}'
+    num_held = 14  # of 1.5 seconds at 10 frames a second, the first is the last frame itself
+    assert paths[1].read_text() == f'8x6 {(3 + num_held) * 6 * 8 * 3}'
+
+
+def test_a_real_ffmpeg_makes_an_mp4_that_plays(tmp_path):
+    """Decoded again, it has the frames, in the format that every player knows."""
+    program = animation.ffmpeg()
+    if program is None:
+        pytest.skip('there is no ffmpeg on the PATH')
+    frames = np.full((6, 61, 83, 3), 255, np.uint8)
+    for i, frame in enumerate(frames):
+        frame[10:40, 10 * i : 10 * i + 30] = 0, 114, 178  # blue of the figures
+    path = animation.save(tmp_path / 'a.npz', [*frames], 10, hold=0.5)[1]
+    options = ['-loglevel', 'error', '-i', str(path), '-f', 'rawvideo', '-pix_fmt', 'rgb24', '-']
+    raw = subprocess.run([program, *options], capture_output=True, check=True).stdout
+    decoded = np.frombuffer(raw, np.uint8).reshape(-1, 62, 84, 3).astype(int)
+    assert len(decoded) == 6 + 4  # the last frame stands for half a second
+    error = np.abs(decoded[:6, :61, :83] - frames)
+    assert error.mean() < 3 and (error[:, 14:36, :4] < 12).all()
+    inside = [decoded[i, 15:35, 10 * i + 5 : 10 * i + 25] for i in range(6)]
+    assert np.abs(np.mean(inside, (0, 1, 2)) - (0, 114, 178)).max() < 4
+    shown = subprocess.run([program, '-i', str(path)], capture_output=True, text=True).stderr
+    assert 'h264' in shown and 'yuv420p(tv, bt709' in shown and '84x62' in shown
 
 
 def test_an_ffmpeg_that_fails_leaves_the_gif(tmp_path, monkeypatch, caplog):

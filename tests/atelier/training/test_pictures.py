@@ -117,8 +117,12 @@ def test_slow_pictures_are_left_out_but_for_the_last(tmp_path, slow, monkeypatch
         drawer.draw(state, 30, is_last=True)
     drawer.wait()
     metrics_log.close()
-    assert names(run) == ['samples-0000030.png']
+    assert names(run) == ['samples-0000030.png', 'samples.npz']
     assert caplog.text.count('pictures of points take time') == 1
+    (sets,) = slow.sets  # which `compare` shows
+    saved = np.load(run.folder / 'samples' / 'samples.npz')
+    np.testing.assert_array_equal(saved['x'], sets['samples'])
+    np.testing.assert_array_equal(saved[DATA], sets[DATA])
 
 
 def test_data_without_a_view_have_no_pictures(tmp_path, monkeypatch):

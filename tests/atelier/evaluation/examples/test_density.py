@@ -113,6 +113,30 @@ def test_a_density_is_right_to_a_tenth_or_is_left_out(tmp_path, caplog, std):
     assert abs(np.log(ratio[0])) < 3 * density.MAX_ERROR
 
 
+def test_a_quicker_estimate_is_drawn_if_its_error_is_small(tmp_path):
+    """Else that of the evaluation is."""
+    x = np.random.RandomState(0).normal(size=100)
+    path = numbers(tmp_path, x_train=x, x_valid=x, x_test=x)
+    run = assembled(tmp_path, 'vae', 'arrays,debug', data__path=path)
+    for std, kind in ((0.01, 'estimate, quick'), (0.2, 'estimate, one draw')):
+        log_prob = noisy(0.0)._replace(quicker=noisy(std)._replace(budget='quick'))
+        found = density.density_of(trained(with_abilities(run, log_prob)), {DATA: x})
+        assert found.kind == kind
+        np.testing.assert_allclose(found.p, stats.norm.pdf(found.axes[0]), rtol=0.1)
+
+
+def test_the_quicker_density_of_a_vae_integrates_to_one(tmp_path, monkeypatch):
+    """With a tenth of the importance samples of the evaluation."""
+    run = assembled(tmp_path, 'vae', 'moons,debug', eval__num_importance_samples=1000)
+    monkeypatch.setattr(density, 'QUICK_ERROR', 1.0)  # its weights are random
+    corners = np.array([[-7.0, -7.0], [7.0, 7.0]], np.float32)
+    data = np.concatenate([run.data.splits['test']['x'][:100], corners])
+    found = density.density_of(trained(run), {DATA: data})
+    x, y = found.axes
+    mass = np.trapezoid(np.trapezoid(found.p, x, axis=1), y)
+    assert found.kind == 'estimate, k = 100' and mass == pytest.approx(1, abs=0.05)
+
+
 def test_the_known_density_of_points_is_found(tmp_path):
     known = toy.MIXTURES['eight_gaussians']
     run = assembled(tmp_path, 'vae', 'eight_gaussians,debug')

@@ -1,11 +1,14 @@
 """The curves of a run, of training and validation."""
 
+import json
+
 import numpy as np
 import pytest
 from reported_runs import write_log
 
 from atelier.evaluation.pages import run_log
 from atelier.evaluation.pages.run_log import Best, read_log
+from atelier.report import metrics_log
 
 
 @pytest.mark.parametrize(
@@ -40,3 +43,24 @@ def test_curves_are_bounded_and_counted(tmp_path, monkeypatch):
     write_log(tmp_path, {f'train/{i}': float for i in range(7)})
     log = read_log(tmp_path)
     assert [*log.curves] == ['train/0', 'train/1', 'train/2'] and log.num_curves == 7
+
+
+def test_a_large_log_is_thinned_but_for_validations_and_its_end(tmp_path, monkeypatch):
+    """Kinds of lines that take turns are thinned alike."""
+    steps = range(1, 2001)
+    rows = [
+        {'step': s, 'examples': s, 'valid/a' if s % 100 == 0 else f'train/{"bc"[s % 2]}': float(s)}
+        for s in steps
+    ]
+    text = ''.join(json.dumps(row) + '\n' for row in [*rows, {'step': 2001, 'examples': 7}])
+    (tmp_path / 'metrics.jsonl').write_text(text)
+    whole = read_log(tmp_path, 'a')
+    assert len(whole.curves['train/b'].points()) == 980
+    monkeypatch.setattr(metrics_log, 'LARGE', len(text) // 8)
+    log = read_log(tmp_path, 'a')
+    np.testing.assert_array_equal(log.curves['valid/a'].points(), whole.curves['valid/a'].points())
+    assert log[1:] == whole[1:] and (log.step, log.examples) == (2001, 7)
+    for name in 'bc':
+        points = log.curves[f'train/{name}'].points()
+        assert 100 < len(points) < 145
+        assert (points[:, 0] == points[:, 1]).all() and np.diff(points[:, 0]).max() < 60
