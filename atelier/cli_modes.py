@@ -11,12 +11,10 @@ from atelier.cli_flags import Command
 from atelier.core import devices
 from atelier.data import cache
 from atelier.errors import UserError, first_line
-from atelier.evaluation import compare, evaluate
+from atelier.evaluation import evaluate
 from atelier.multihost import processes
 from atelier.paths import user_path
-from atelier.run import config_values, experiment, run_folder
-from atelier.sweep import folder as sweep_folder
-from atelier.sweep import launch, plan, report, sweep
+from atelier.run import experiment, run_folder
 
 
 def perform(command: Command) -> None:
@@ -77,14 +75,27 @@ def _perform(command: Command) -> None:
     values = command.values
     if values.mode in WITHOUT_CONFIG and command.is_config_typed:
         raise UserError(f'--mode={values.mode} takes no --config: it reads folders of runs')
-    if values.mode == 'compare':
-        compare.compare(values.runs, user_path(values.workdir or 'runs/compare'))
-    elif values.mode == 'report':
-        report.write_report(values.runs, values.workdir)
-    elif values.mode == 'sweep':
-        _sweep(command)
+    if values.mode in ('compare', 'report', 'sweep'):
+        _perform_of_several(command)
     else:
         _hand_over(command, _run_of(command))
+
+
+def _perform_of_several(command: Command) -> None:
+    """Performs a mode of several runs. Its imports wait: the start of a training needs none."""
+    values = command.values
+    if values.mode == 'compare':
+        from atelier.evaluation import compare
+
+        compare.compare(values.runs, user_path(values.workdir or 'runs/compare'))
+    elif values.mode == 'report':
+        from atelier.sweep import report
+
+        report.write_report(values.runs, values.workdir)
+    else:
+        from atelier import cli_sweep
+
+        cli_sweep.perform(command)
 
 
 def _run_of(command: Command) -> experiment.Run:
@@ -107,45 +118,6 @@ def _run_of(command: Command) -> experiment.Run:
         config_file=config_file,
         to_train=values.mode == 'train',
         reads=reads,  # `applications.perform` reads them for an application that needs them
-    )
-
-
-def _sweep(command: Command) -> None:
-    values, shard = command.values, plan.shard_of(command.values.sweep_shard)
-    if values.launcher and values.sweep_shard:
-        raise UserError('--launcher makes the shards itself: leave out --sweep_shard')
-    if not values.launcher and (values['launcher_jobs'].present or values.launcher_option):
-        raise UserError('--launcher_jobs and --launcher_option are for --launcher')
-    prepared = _prepared(command)
-    if values.launcher:
-        folder, options = prepared.folder, values.launcher_option
-        flags = checkout.trust_flags()
-        launch.launch(folder, values.launcher, values.launcher_jobs, options, flags)
-        if values.launcher == launch.LOCAL:
-            sweep.summarize(prepared)
-        return
-    devices.enable_compilation_cache()
-    sweep.train(prepared, shard)
-
-
-def _prepared(command: Command) -> sweep.Sweep:
-    """Returns the sweep of the flags; without --config, the one in --workdir supplies the rest."""
-    values, config_file, config = command.values, command.config_file, command.config
-    default = checkout.default_folder(config_file, config)
-    folder = user_path(values.workdir or default.with_name(f'sweep-{default.name}'))
-    axes, num_random, init_from = values.sweep, values.sweep_random, values.init_from
-    if not command.is_config_typed:
-        record = sweep_folder.load(folder)
-        may_change = ('eval.', *config_values.MAY_MOVE, 'train.steps')
-        config_values.with_values(
-            config, record['values'], command.overrides, may_change, folder / sweep_folder.NAME
-        )
-        axes, num_random = axes or record['axes'], num_random or record['num_random']
-        init_from = init_from or record['init_from']
-    init_from = run_folder.init_from_path(init_from)
-    may_prepare = command.is_config_typed  # not if sweep.json names the data
-    return sweep.prepare(
-        folder, config_file, config, axes, num_random, init_from, may_prepare=may_prepare
     )
 
 

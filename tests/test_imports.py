@@ -39,7 +39,7 @@ LAYERS = [
         f'atelier.{name}'
         for name in (
             *('cli', 'cli_arguments', 'cli_built_in', 'cli_flags', 'cli_help', 'cli_modes'),
-            *('door', 'on_arrays'),
+            *('cli_sweep', 'door', 'on_arrays'),
         )
     },
     {'atelier'},  # the package's __init__, which exports the functions of `door`
@@ -48,7 +48,8 @@ LAYERS = [
 BRIDGES = {'atelier.checkout', 'atelier.user_files'}
 MAY_CROSS = BRIDGES | {
     *('atelier.run', 'atelier.evaluation.samples', 'atelier.sweep', 'atelier.applications'),
-    *('atelier.cli', 'atelier.cli_flags', 'atelier.cli_help', 'atelier.cli_modes', 'atelier.door'),
+    *('atelier.cli', 'atelier.cli_flags', 'atelier.cli_help', 'atelier.cli_modes'),
+    *('atelier.cli_sweep', 'atelier.door'),
 }
 FOR_MODELS = {'atelier.core', 'atelier.data', 'atelier.errors'}
 # Allowed imports outside the engine, by name prefix. A package not listed may import anything.

@@ -9,8 +9,8 @@ from atelier.data.dataset import Dataset
 from atelier.data.spec import Spec
 from atelier.errors import shortened_text
 from atelier.evaluation.examples.score_maps import ScoreMaps, score_maps
-from atelier.report import figures, heat_maps, image_grids
-from atelier.report.figure_text import figure_text, title_lines
+from atelier.report import heat_maps, image_grids
+from atelier.report.figure_text import figure_text
 from atelier.report.views.choose import view_of
 from atelier.run.restore import TrainedRun
 
@@ -61,7 +61,6 @@ def captions_of(arrays: dict[str, np.ndarray], spec: Spec) -> list[str]:
     return captions
 
 
-@figures.style()
 def save_figure(
     path: pathlib.Path,
     maps: ScoreMaps,
@@ -74,30 +73,11 @@ def save_figure(
     Raises:
       UserError: the file cannot be written.
     """
-    from matplotlib.figure import Figure  # slow import, which other modes do not need
-
     parts = [maps] if of_picture is None else [of_picture, maps]
-    x = np.concatenate([part.x for part in parts])
-    shades = image_grids.shades(x, spec)
+    shades = image_grids.shades(np.concatenate([part.x for part in parts]), spec)
     terms = np.concatenate([part.terms for part in parts]).reshape(shades.shape).sum(-1)
-    n, height = len(x), 1.25 * shades.shape[1] / shades.shape[2]
-    figure = Figure(figsize=(max(1.25 * n, 4) + 1.2, 2 * height + 1.3), layout='constrained')
-    rows = figure.subplots(2, n, squeeze=False)
-    low, high = _limits(terms)
-    for i in range(n):
-        heat_maps.show_image(rows[0, i], shades[i])
-        rows[0, i].set_title(captions[i], fontsize='small')
-        shown = heat_maps.show_over(rows[1, i], shades[i], terms[i], low, high)
-        rows[1, i].set_title(f'sum {terms[i].sum():.1f}', fontsize='small')
-    figure.colorbar(shown, ax=rows, label=f'{maps.unit} per pixel', extend='max', shrink=0.8)
-    title = f'Most anomalous test examples, and by pixel:\n{maps.description}'
-    figure.suptitle(title_lines(title, figure.get_figwidth()))
+    sums = [f'sum {each.sum():.1f}' for each in terms]
+    title = f'The most anomalous test images, and below them their pixels:\n{maps.description}'
+    label = f'{maps.unit} per pixel'
+    figure = heat_maps.maps_figure(shades, terms, captions, sums, label, title)
     _common.draw_figure(path, figure)
-
-
-def _limits(terms: np.ndarray) -> tuple[float, float]:
-    """Returns the ends of the colours: the highest is that of all but 1 % of the pixels."""
-    finite = terms[np.isfinite(terms)]
-    if not len(finite):
-        return 0.0, 1.0
-    return min(0.0, float(finite.min())), max(float(np.quantile(finite, 0.99)), 1e-12)

@@ -20,13 +20,13 @@ from atelier.evaluation.evaluate import condition_suffix, likelihood_description
 from atelier.evaluation.examples.known_classes import classes_of
 from atelier.evaluation.per_example.over_examples import over_examples
 from atelier.log import counted, log
-from atelier.report import image_grids
+from atelier.report import heat_maps, image_grids
 from atelier.run import restore
 from atelier.run.experiment import Run
 from atelier.run.restore import TrainedRun
 
 NAME = 'compress'
-COLUMNS = 12  # of the figure
+COLUMNS = 7  # of the figure
 TABLE = ('file', 'row', 'label', 'code_bits', 'reported_bits', 'log_prob_bits')
 
 
@@ -286,11 +286,11 @@ def _save_figure(run: Run, arrays: dict[str, np.ndarray], path: pathlib.Path) ->
     totals = arrays['bits'].reshape(len(arrays['x']), -1).sum(1) + arrays.get('code_bits', 0)
     indices = np.linspace(0, len(totals) - 1, min(COLUMNS, len(totals))).round().astype(int)
     indices = np.argsort(totals, kind='stable')[indices]
-    x, bits = (arrays[name][indices] for name in ('x', 'bits'))
-    low, high = run.data.spec.interval
-    max_bits = bits.max() or 1.0
-    rows = np.stack([x, low + (high - low) * bits / max_bits])
-    columns = [f'{total:.0f}' for total in totals[indices]]
+    shades = image_grids.shades(arrays['x'][indices], run.data.spec)
+    bits = arrays['bits'][indices].reshape(shades.shape).sum(-1)
+    sizes = [f'{total:.0f} bits' for total in totals[indices]]
     pixels = 'each pixel given the code' if 'code_bits' in arrays else 'each pixel'
-    title = f'Test images by their bits, and those of {pixels} (white: {max_bits:.1f})'
-    _common.draw_grid(path, rows, run.data.spec, title, ['image', 'bits'], columns)
+    title = f'Test images, from the fewest to the most bits, and below them the bits of {pixels}'
+    blank = [''] * len(indices)
+    figure = heat_maps.maps_figure(shades, bits, sizes, blank, 'bits per pixel', title)
+    _common.draw_figure(path, figure)

@@ -8,9 +8,12 @@ import numpy as np
 
 from atelier.log import counted
 from atelier.report import figures
+from atelier.report.figure_text import title_lines
 
 WINDOWS = 4  # least likely, and as many most likely ones
-COLUMNS = 80  # characters of a line
+COLUMNS = 80  # characters of a line, at most
+MIN_COLUMNS = 40  # of a figure
+TITLE_CELL = 0.75  # width of a character of a title, in those of a line
 MIN_ROWS, MAX_LINES = 12, 32  # of a figure, with titles; of a passage
 BEFORE = 40  # characters shown before those that are scored
 MAX_SHOWN = 160  # characters of a window
@@ -111,18 +114,27 @@ def figure(passages: Sequence[Passage], num_symbols: int, title: str):
 
     rows = [row for each in passages for row in (each.title, *lines_of(each))]
     with figures.style():
-        size = (CELL[0] * COLUMNS + 1.5, CELL[1] * max(len(rows), MIN_ROWS) + 0.7)
-        whole = Figure(figsize=size, layout='constrained')
+        columns = columns_of(rows)
+        width = CELL[0] * columns + 1.5
+        title = title_lines(title, width)
+        height = CELL[1] * max(len(rows), MIN_ROWS) + 0.45 + 0.25 * len(title.splitlines())
+        whole = Figure(figsize=(width, height), layout='constrained')
         axis = whole.subplots()
-        _draw(whole, axis, rows, math.log(num_symbols))
+        _draw(whole, axis, rows, columns, math.log(num_symbols))
         whole.suptitle(title)
         return whole
 
 
-def _draw(whole, axis, rows: list[str | Line], uniform: float) -> None:
+def columns_of(rows: list[str | Line]) -> int:
+    """Returns the width of the longest row, in characters of a line."""
+    widths = [len(row) * (TITLE_CELL if isinstance(row, str) else 1) for row in rows]
+    return max(MIN_COLUMNS, math.ceil(max(widths)))
+
+
+def _draw(whole, axis, rows: list[str | Line], columns: int, uniform: float) -> None:
     import matplotlib
 
-    nats = np.full((len(rows), COLUMNS), np.nan)
+    nats = np.full((len(rows), columns), np.nan)
     for i, row in enumerate(rows):
         if not isinstance(row, str):
             nats[i, : len(row)] = [value for _, value in row]

@@ -55,6 +55,8 @@ def training(known: Known) -> Html:
 
 def progress(known: Known) -> str:
     """Returns how far a run was trained: '1,500 of 1,500 steps, 144,000 examples, 17 seconds'."""
+    if not known.log.step:
+        return 'the log has no steps'  # the folder may have lost it
     log, steps = known.log, known.config.get('train.steps')
     total = f' of {steps:,}' if isinstance(steps, int) else ''
     parts = [f'{log.step:,}{total} steps']
@@ -92,7 +94,8 @@ def _numbers(known: Known) -> list[tuple[str, str]]:
         step, value = known.log.best
         label = f'best {known.log.best_metric}, validation at step {step:,}'
         numbers.append((plus_minus(value), label))
-    numbers.append((f'{known.log.step:,}', 'steps trained'))
+    if known.log.step:
+        numbers.append((f'{known.log.step:,}', 'steps trained'))
     if known.log.seconds is not None:
         numbers.append((duration(known.log.seconds), 'training time'))
     return numbers

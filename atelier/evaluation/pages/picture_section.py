@@ -62,23 +62,25 @@ def picture_section(
 def newest_of_each(
     runs: Mapping[str, Known], pictures: Pictures, side_by_side: Sequence[pathlib.Path] = ()
 ) -> list[Section]:
-    """Returns the section of the newest samples of several runs, by their names.
+    """Returns the section of the newest pictures of several runs, by their names: samples.
 
     A run without samples shows the first other picture that it has; one without any shows none.
     Pictures of the samples of all runs `side_by_side` stand before them.
     """
     together = [pictures.figure(path, path.stem, _path_of(path)) for path in side_by_side]
-    figures = []
+    figures, kinds = [], set()
     for name, run in runs.items():
         series, others = pictures_of(run.folder)
         paths = [[*each.paths.values()][-1] for each in series] or others
         if paths:
+            kinds.add(series[0].name if series else 'pictures')
             title = element('b', text_of(name, 100))
             figures.append(pictures.figure(paths[0], name[:100], title, _path_of(paths[0])))
+    kind = kinds.pop().replace('_', ' ') if len(kinds) == 1 else 'pictures'
     body = joined(
         [
             _titled('Samples side by side', 'pictures', together),
-            _titled('Newest samples', 'pictures', figures),
+            _titled(f'Newest {text_of(kind, 60)}', 'pictures', figures),
             pictures.remark(),
         ]
     )

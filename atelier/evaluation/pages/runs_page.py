@@ -132,7 +132,7 @@ def _provenance(runs: Mapping[str, Known], limits: Limits) -> Section:
         'run': lambda run: run.record['id'],
     }
     cells = [[name, *(_cell(read(run)) for run in runs.values())] for name, read in rows.items()]
-    body = table(['', *runs], cells, limits.rows)
+    body = table(['', *runs], cells, limits.rows, class_='provenance')
     return Section('provenance', 'Data, environment and provenance', body)
 
 

@@ -72,11 +72,13 @@ class Pictures:
             encoded = encode_animation(path) if path.suffix == '.gif' else encode(path)
         except (OSError, UserError) as error:
             return self._leave_out(name, _reason(error))
+        is_wide = encoded.width >= WIDE
+        image = _image(encoded, name, width)
         figure = element(
             'figure',
-            _image(encoded, name, width),
+            _zoomed(image) if is_wide else image,
             element('figcaption', *caption),
-            class_='picture wide' if encoded.width >= WIDE else 'picture',
+            class_='picture wide' if is_wide else 'picture',
         )
         if len(figure.encode()) > self._budget:
             return self._leave_out(name, 'the page is full')
@@ -186,6 +188,12 @@ def _encoded(x: np.ndarray) -> Encoded:
         if len(jpeg.getvalue()) <= JPEG_SAVES * len(raw):
             return Encoded('jpeg', jpeg.getvalue(), width, height)
     return Encoded('png', raw, width, height)
+
+
+def _zoomed(image: Html) -> Html:
+    """Returns an image that a tap shows at full size, in a frame that scrolls; without a script."""
+    choice = element('input', type='checkbox', class_='zoom', aria_label='full size')
+    return element('label', choice, element('span', image, class_='frame', tabindex=0))
 
 
 def _image(picture: Encoded, name: str, least_width: int) -> Html:

@@ -43,12 +43,12 @@ def samples(
 
 def _by_class(x: np.ndarray, spec: Spec, title: str, label: np.ndarray) -> Picture:
     classes = label[: period(label)]
-    is_many, is_named = len(classes) > MAX_CLASSES, bool(spec.class_names)
-    if is_many and is_named and len(x) <= MAX_CAPTIONS:
+    is_many = len(classes) > MAX_CLASSES
+    if is_many and spec.class_names and len(x) <= MAX_CAPTIONS:
         return ranked(x, [spec.class_name(each) for each in label.tolist()], spec, title)
     columns = None if is_many else _columns(len(x), len(classes))
     image = image_grids.grid(x, spec, columns)
-    if is_many or not is_named or columns > MAX_NAMED:
+    if is_many or columns > MAX_NAMED:
         return image_grids.enlarged(image)
     names = [drawing.name(spec.class_name(each)) for each in np.resize(classes, columns).tolist()]
     return image_grids.labelled(image, title, [''], names)

@@ -21,6 +21,17 @@ FIELDS = ('eval.weights', 'eval.sampler.temperature', 'hypers.beta')
             ['--seed=-1', '--config.eval.sampler.temperature=0.5'],
         ),
         ('samples', 'seed-0-weights-last', ['--seed=0', '--config.eval.weights=last']),
+        ('samples', 'seed-0-labels-0-1-2', ['--seed=0', '--labels=0,1,2']),
+        ('applications', 'animate-training', ['--of=training']),
+        ('applications', 'animate-walk-seed-0', ['--of=walk', '--seed=0']),
+        ('applications', 'anomaly-nll', ['--score=nll']),
+        ('applications', 'anomaly-nll-maps', ['--score=nll']),
+        (
+            'applications',
+            'denoise-gaussian-seed-0-levels-0.5',
+            ['--noise=gaussian', '--seed=0', '--levels=0.5'],
+        ),
+        ('applications', 'inpaint-left-seed-0', ['--mask=left', '--seed=0']),
     ],
 )
 def test_the_options_in_a_name_are_flags_again(folder, stem, flags):
@@ -34,6 +45,20 @@ def test_a_value_that_is_only_a_checksum_gives_no_flags():
     stem = 'text' + suffix(seed=0, prompt='Once upon a time, there was')
     origin = origin_of('applications', stem)
     assert origin.flags == [] and 'text' in origin.description.lower()
+
+
+@pytest.mark.parametrize(
+    'stem',
+    [
+        'concept-label-3-to-8-of-3',  # --label is another option than the attribute label
+        'concept-thickness-thin-to-thick',
+        'inpaint-random-0.3-seed-0',
+        'anomaly-nll-mnist',  # outliers of another data set
+        'sample-seed-0-labels-T-shirt',
+    ],
+)
+def test_an_ambiguous_name_gives_no_flags(stem):
+    assert origin_of('applications', stem).flags == []
 
 
 @pytest.mark.parametrize(

@@ -90,14 +90,17 @@ def test_means_that_differ_within_a_class_are_all_shown():
     assert not _sample_pictures.depend_on_class(x[:2], 2)  # one of each is a usual grid
 
 
-def test_each_class_has_a_column_of_the_image(run):
+def test_each_class_has_a_named_column_of_the_image(run, monkeypatch):
+    drawn, blank = [], np.zeros((1, 1, 1), np.uint8)
+    monkeypatch.setattr(
+        image_grids, 'labelled', lambda *arguments: drawn.append(arguments) or blank
+    )
     sample.apply(run, num_samples=6, labels='0,8,9')
-    (path,) = (run.folder / 'samples').glob('*.png')
-    image = np.asarray(Image.open(path))
-    factor = -(-400 // 28)  # three columns of 8 pixels and four borders
-    assert image.shape == (factor * 19, factor * 28)
-    assert image[2 * factor, 2 * factor] == 0
-    assert image[2 * factor, 11 * factor] == image[11 * factor, 11 * factor] == 128
+    ((image, _, _, names),) = drawn
+    assert names == ['0', '8', '9']
+    assert image.shape == (19, 28, 1)  # three columns of 8 pixels and four borders
+    assert image[2, 2] == 0
+    assert image[2, 11] == image[11, 11] == 128
 
 
 @pytest.mark.parametrize('labels', ['10', 'x', '1,', '-1', 'ALL'])

@@ -82,3 +82,13 @@ def test_windows_of_one_text_are_shown_once():
     passages = text_figure.windows(text, nats, np.full(4, 2), np.arange(0, 8, 2))
     assert [each.text for each in passages] == ['ef', 'cd'] or len(passages) == 2
     assert [each.text for each in passages].count('ab') == 1
+
+
+@pytest.mark.parametrize(('length', 'width'), [(8, 40), (64, 64), (300, 80)])
+def test_a_figure_is_as_wide_as_its_longest_line(length, width):
+    passage = Passage('a title', 'x' * length, np.ones(length))
+    rows = [passage.title, *text_figure.lines_of(passage)]
+    assert text_figure.columns_of(rows) == width
+    drawn = text_figure.figure([passage], 20, 'Nats by character: the examples of some file')
+    assert drawn.get_figwidth() == pytest.approx(text_figure.CELL[0] * width + 1.5)
+    check_texts(drawn)

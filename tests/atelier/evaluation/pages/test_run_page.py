@@ -56,6 +56,13 @@ def charts_in(page):
     return json.loads(re.search(r'id="charts">(.*?)</script>', page)[1])
 
 
+def test_a_run_whose_log_is_lost_is_not_said_to_have_no_training(tmp_path):
+    reported_run(tmp_path / 'a')
+    (tmp_path / 'a' / 'metrics.jsonl').unlink()
+    page = page_of(tmp_path / 'a')
+    assert 'the log has no steps' in page and 'steps trained' not in page
+
+
 def test_the_page_says_what_the_files_say(tmp_path):
     reported_run(tmp_path / 'run', hypers__beta=4.0, seed=7)
     write_evaluation(

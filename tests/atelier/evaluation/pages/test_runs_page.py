@@ -42,6 +42,16 @@ def test_the_page_has_the_numbers_and_settings_of_all_runs(tmp_path):
     assert 'not comparable' not in page
 
 
+def test_the_title_of_pictures_says_what_they_show(tmp_path):
+    reported_run(tmp_path / 'a')
+    reported_run(tmp_path / 'b')
+    assert '<h3>Newest samples</h3>' in page_of([tmp_path / 'a', tmp_path / 'b'], tmp_path / 'out')
+    for path in (tmp_path / 'b' / 'samples').iterdir():
+        path.rename(path.with_name(path.name.replace('samples', 'reconstructions')))
+    page = page_of([tmp_path / 'a', tmp_path / 'b'], tmp_path / 'out')
+    assert '<h3>Newest pictures</h3>' in page
+
+
 def test_what_is_not_comparable_is_said(tmp_path):
     reported_run(tmp_path / 'a')
     reported_run(tmp_path / 'b')

@@ -14,6 +14,7 @@ from atelier.report.page import page
 from atelier.report.page.charts import Chart, Line, places
 from atelier.report.page.html import command, element, joined, note, table
 from atelier.report.page.page import Limits, Page, Section
+from atelier.report.page.pictures import Pictures
 
 EVIL = '</script><script>alert(1)</script><img src=x onerror=alert(2)>'
 
@@ -157,6 +158,22 @@ def test_a_phone_scrolls_only_downwards(tmp_path, chromium):
     assert opened.value('document.documentElement.scrollWidth') == 390
     assert opened.value("document.querySelector('.scroll').scrollWidth") > 390
     assert opened.value("document.querySelector('canvas').getBoundingClientRect().right") <= 390
+
+
+def test_a_tap_shows_a_wide_picture_at_full_size(tmp_path, chromium):
+    """In a box of its own, which scrolls; another tap shows all of it again."""
+    figures.save_picture(tmp_path / 'a.png', np.zeros((50, 1000, 1), np.uint8))
+    body = Pictures(10**6).figure(tmp_path / 'a.png', 'a')
+    path = written(tmp_path, Page('a', 'b', [Section('c', 'd', body)]))
+    opened = chromium.open(path, 390, 844)
+    width = lambda: opened.value("document.querySelector('img').getBoundingClientRect().width")
+    assert width() < 390
+    opened.value("document.querySelector('img').click()")
+    assert width() == 1000
+    assert opened.value("document.querySelector('.frame').scrollWidth") == 1000
+    assert opened.value('document.documentElement.scrollWidth') == 390
+    opened.value("document.querySelector('img').click()")
+    assert width() < 390 and opened.problems() == []
 
 
 def test_dark_pages_are_dark_and_legible(tmp_path, chromium):
