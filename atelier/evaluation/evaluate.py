@@ -30,7 +30,7 @@ from atelier.evaluation.samples.sample_quality import can_compare, chosen_featur
 from atelier.log import counted, log
 from atelier.multihost import processes
 from atelier.report.metrics_log import plus_minus
-from atelier.run import code_record, config_values, provenance, restore, run_folder
+from atelier.run import code_record, config_values, provenance, refit, restore, run_folder
 from atelier.run.experiment import Run
 
 SPLIT = 'test'
@@ -118,6 +118,7 @@ def _evaluate(
         'latents': latent_diagnostics(run, state, devices, feature_function),
         **determining_settings,
         'run': run_id,
+        **({} if run.choice is None else {'refit': refit.recorded(run.choice)}),
         'seconds': round(time.perf_counter() - start, 2),
         'hardware': f'{jax.device_count()} x {jax.devices()[0].device_kind}',
     }
@@ -242,6 +243,8 @@ def show(result: dict[str, Any], run: Run) -> None:
     _warn(result, run)
     if warning := memorisation_warning(result['samples']):
         log.warning('%s', warning)
+    if run.choice is not None:
+        log.info('%s', run.choice)
     log.info('weights: %s', result['weights'])
     log.info('numbers: %s', evaluation_file.path_of(run))
     if (run.folder / 'samples').exists():
