@@ -14,7 +14,7 @@ from ml_collections import ConfigDict
 
 from atelier.data.train_and_valid import has_valid
 from atelier.errors import UserError, shortened
-from atelier.log import log
+from atelier.log import counted, log
 from atelier.run.stored_values import MAX_TEXT, damaged
 
 
@@ -37,9 +37,13 @@ class Choice(NamedTuple):
     def __str__(self) -> str:
         """One line for logs, tables and pages."""
         return (
-            f'refit on train + validation, for the {self.steps:,} steps that {self.run} chose '
+            f'refit on train + validation, for the {_steps(self)} that {self.run} chose '
             f'(best valid/{self.metric} {self.value:.6g})'
         )
+
+
+def _steps(choice: Choice) -> str:
+    return counted(choice.steps, 'step')
 
 
 def recorded(choice: Choice | None) -> dict[str, Any] | None:
@@ -101,6 +105,6 @@ def check_same_choice(folder: pathlib.Path, then: Choice | None, now: Choice | N
             'another --workdir'
         )
     raise UserError(
-        f'{folder} is a refit for the {then.steps:,} steps that {then.run} had chosen, and '
+        f'{folder} is a refit for the {_steps(then)} that {then.run} had chosen, and '
         f'{now.run} chooses {now.steps:,} now: move that folder away'
     )

@@ -26,10 +26,11 @@ def check_can_choose(config: ConfigDict) -> None:
       UserError: it does not.
     """
     if has_valid(config.data):
-        field = 'train_on_valid' if config.data.train_on_valid else 'valid_share'
+        is_typed = config.data.train_on_valid
+        field = 'train_on_valid=True' if is_typed else 'valid_share=0'
         raise UserError(
-            f'--refit: with config.data.{field}={config.data[field]}, the run is trained on its '
-            'validation examples, so nothing can be chosen on them: omit it'
+            f'--refit: with config.data.{field}, the run is trained on its validation examples, so '
+            f'nothing can be chosen on them: {"leave it out" if is_typed else "set it above 0"}'
         )
     if not config.train.best_metric:
         raise UserError(
