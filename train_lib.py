@@ -162,6 +162,8 @@ def announce(run: Run, state: State, num_devices: int) -> None:
         state.step,
         train.steps,
     )
+    if run.config.data.train_on_valid:
+        log.info('%s', run.choice or 'trained on train + validation: nothing is chosen on it')
     log.info('to watch: %s', board.command(run.folder))
     warn_of_settings([run.config], int(state.step))
 

@@ -24,7 +24,7 @@ BUILT_IN = {
     'train': Mode(
         'Trains a run, then evaluates it (the default); the same command continues it.',
         '--config=CONFIG [--config.FIELD=VALUE ...] [--workdir=RUN]',
-        ('profile',),
+        ('profile', 'refit'),
         ('init_from', 'trust', *SEVERAL_PROCESSES),
     ),
     'evaluate': Mode(

@@ -91,6 +91,12 @@ def define() -> flags.FlagValues:
     flags.DEFINE_bool(
         'profile', False, 'whether to record a trace of some steps in RUN/profile', **kwargs
     )
+    flags.DEFINE_bool(
+        'refit',
+        False,
+        'whether to train again on train + validation for the chosen steps, in RUN-refit',
+        **kwargs,
+    )
     flags.DEFINE_list('runs', [], 'folders of several runs: RUN,RUN,...', **kwargs)
     flags.DEFINE_multi_string(
         'sweep', [], 'axis of the sweep: FIELD=VALUES; give one --sweep for each axis', **kwargs

@@ -15,6 +15,7 @@ from atelier.evaluation import evaluate
 from atelier.multihost import processes
 from atelier.paths import user_path
 from atelier.run import experiment, run_folder
+from atelier.training import refit
 
 
 def perform(command: Command) -> None:
@@ -136,8 +137,18 @@ def _hand_over(command: Command, run: experiment.Run) -> None:
     if command.application:
         applications.perform(command.application, run, **command.options)
         return
+    if command.values.refit:
+        refit.check_can_choose(run.config)
     if command.values.mode == 'train':
         checkout.train_lib().train(run, profile=command.values.profile)
-    result = evaluate.evaluate(run, reuse=command.values.mode == 'train')
+    _evaluate(run, reuse=command.values.mode == 'train')
+    if command.values.refit:
+        run = refit.refit_of(run)
+        checkout.train_lib().train(run)
+        _evaluate(run, reuse=True)
+
+
+def _evaluate(run: experiment.Run, reuse: bool) -> None:
+    result = evaluate.evaluate(run, reuse=reuse)
     if processes.is_first():
         evaluate.show(result, run)

@@ -28,7 +28,9 @@ from atelier.evaluation.samples.sampling import check_labels, sampler
 from atelier.on_arrays import classify, embed, reconstruct, score
 from atelier.paths import user_path
 from atelier.run import experiment, restore, run_data, run_folder
+from atelier.run.refit import warn_if_trained
 from atelier.run.restore import TrainedRun
+from atelier.training import refit as refit_lib
 
 __all__ = [
     'TrainedRun',
@@ -85,6 +87,7 @@ def train(
     init_from: str | pathlib.Path | None = None,
     devices: Sequence[jax.Device] | None = None,
     trust: str | pathlib.Path | Sequence[str | pathlib.Path] = (),
+    refit: bool = False,
 ) -> TrainedRun:
     """Trains the family that `build(config, spec)` returns, or resumes its run; then loads the run.
 
@@ -95,9 +98,11 @@ def train(
       init_from: folder of another run, whose weights this one starts with.
       devices: all by default.
       trust: as for `load`.
+      refit: whether to train again on train + validation, for the number of steps that validation
+        chose, in a folder beside `folder` with the ending -refit; that run is returned.
 
     Raises:
-      UserError: as `train_lib.train`, or the folder holds another run.
+      UserError: as `train_lib.train`, the folder holds another run, or a refit is impossible.
     """
     if not callable(build):
         raise UserError(
@@ -109,11 +114,16 @@ def train(
     config = ConfigDict(config.to_dict()).lock()  # a copy: the caller may change theirs
     folder, config_file = user_path(folder), checkout.ConfigFile('', None)
     init_from = run_folder.init_from_path(init_from)
+    if refit:
+        refit_lib.check_can_choose(config)
     run_folder.check_same(folder, config_file, config, init_from)
     run = experiment.assemble(
         folder, config_file, config, build, init_from, experiment.prepared_data
     )
     checkout.train_lib().train(run, devices)
+    if refit:
+        run = refit_lib.refit_of(run, build)
+        checkout.train_lib().train(run, devices)
     return restore.load(run)
 
 
@@ -197,6 +207,7 @@ def over_split(
         raise UserError(
             f'{run.data.name} has no split {split!r}, only {", ".join(run.data.splits)}'
         )
+    warn_if_trained(run.config, run.folder, split)
     n = run.data.size(split) if n is None else min(_at_least_one(n), run.data.size(split))
     key = key_for(trained.state.key, Stream.EVALUATE)
     apply = over_examples(function, run.data, run.config.eval.batch_size, jax.devices())

@@ -22,6 +22,7 @@ from atelier.report.figure_text import figure_text
 from atelier.report.metrics_log import plus_minus
 from atelier.run import restore
 from atelier.run.experiment import Run
+from atelier.run.refit import warn_if_trained
 from atelier.run.restore import TrainedRun
 
 NEEDS = (CLASSIFY,)
@@ -65,6 +66,8 @@ def apply(run: Run, beside: str = '', num_bins: int = 15) -> dict[str, np.ndarra
     trained = [restore.load(trained_run) for trained_run in runs]
     arrays, metrics = _common.origins_of(run), {}
     is_labelled = 'label' in arrays
+    for each in runs if is_labelled else ():
+        warn_if_trained(each.config, each.folder, 'valid')
     compared = {split: _compared(runs, split) for split in ('valid', 'test')} if is_labelled else {}
     for array_name, name, trained_run in zip(LOGITS, _beside.names_of(runs), trained, strict=False):
         logits = compute(trained_run, ('valid', 'test') if is_labelled else ('test',))

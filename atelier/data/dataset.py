@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Array, UInt32
 
-from atelier.data import classes, fingerprints, preprocess
+from atelier.data import classes, fingerprints, preprocess, train_and_valid
 from atelier.data.content import WAYS
 from atelier.data.left_out import leave_out
 from atelier.data.modes import Modes
@@ -140,6 +140,8 @@ def load(config, may_prepare: bool = False) -> Dataset:
     loaded = loaded._replace(splits=splits, split_origin=origin)
     if loaded.split_rule:
         loaded = loaded._replace(description=f'{loaded.description}, split by content')
+    if data.train_on_valid and 'train_on_valid' not in accepted:  # else the source has done it
+        loaded = with_valid_in_training(loaded)
     # before classes are left out, so that the fixed draw of an example does not depend on them
     loaded = _with_stored(binarized(loaded, data.binarize), loaded)
     loaded = without_classes(loaded, tuple(data.without_classes))
@@ -150,6 +152,20 @@ def load(config, may_prepare: bool = False) -> Dataset:
     if loaded.spec.levels is None:
         loaded = loaded._replace(spec=with_moments(loaded.spec, loaded.splits['train']['x']))
     return dequantized(loaded, data.dequantize)
+
+
+def with_valid_in_training(data: Dataset) -> Dataset:
+    """Returns `data` whose training split has the validation examples too.
+
+    Raises:
+      UserError: as `train_and_valid.joined`.
+    """
+    described, rule = train_and_valid.described, data.split_rule
+    return data._replace(
+        splits=train_and_valid.joined(data.splits),
+        split_rule=rule and described(rule),
+        split_origin=described(data.split_origin),
+    )
 
 
 def without_classes(data: Dataset, left_out: tuple) -> Dataset:

@@ -51,6 +51,7 @@ def load(
     num_pieces: int = 0,
     split_by: str = 'order',
     held_out_share: float = 0.1,
+    train_on_valid: bool = False,
 ) -> Dataset:
     """Loads the text in windows of `context` symbols; 'valid' and 'test' also have 'num_scored'.
 
@@ -65,6 +66,7 @@ def load(
         from their number and may differ from `context`.
       split_by: rule of the splits, 'content' or 'order'.
       held_out_share: by content, share of the pieces of text in each of test and validation.
+      train_on_valid: whether training uses the validation text too, without any seam.
 
     Raises:
       UserError: the file is missing, not text or too short, one of its symbols is outside the
@@ -76,6 +78,8 @@ def load(
         division = text_splits.by_content(text, name, valid_share, held_out_share)
     else:
         division = text_splits.by_order(text, name, valid_share)
+    if train_on_valid and valid_share:
+        division = text_splits.with_valid_in_training(division)
     text_splits.check_sizes(division, context)
     parts, symbols = _tokenized(text, division)
     splits = {'train': _training(parts.pop('train'), context, num_pieces)}

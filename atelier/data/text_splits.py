@@ -7,6 +7,7 @@ import numpy as np
 from atelier.data import text_pieces
 from atelier.data.origins import Ranges
 from atelier.data.text_pieces import Spans, united
+from atelier.data.train_and_valid import described
 from atelier.errors import UserError
 from atelier.log import counted
 
@@ -47,12 +48,8 @@ def by_content(text: str, name: str, valid_share: float, held_out_share: float) 
             "config.data.held_out_share instead, or config.data.split_by='order' too"
         )
     spans, num_pieces = text_pieces.by_content(text, held_out_share)
-    pieces = counted(num_pieces, 'piece')
-    share, is_trained = f'a share of {held_out_share} each', ''
-    if not valid_share:
-        spans['train'] = united(spans['train'], spans['valid'])
-        is_trained = ', and valid is part of train'
-    return Division(
+    pieces, share = counted(num_pieces, 'piece'), f'a share of {held_out_share} each'
+    division = Division(
         name,
         spans,
         size=f'{counted(len(text), "character")} in {pieces}, which are split by their content',
@@ -60,8 +57,19 @@ def by_content(text: str, name: str, valid_share: float, held_out_share: float) 
         remedy='remove it, or set a smaller config.data.held_out_share',
         hint=': give more text, set a larger config.data.held_out_share, '
         "or set config.data.split_by='order'",
-        rule=f'test and valid by content, {share}{is_trained}',
-        origin=f'test and valid by content of {pieces}, {share}{is_trained}',
+        rule=f'test and valid by content, {share}',
+        origin=f'test and valid by content of {pieces}, {share}',
+    )
+    return division if valid_share else with_valid_in_training(division)
+
+
+def with_valid_in_training(division: Division) -> Division:
+    """Returns the splits with the spans of 'valid' among those of 'train'."""
+    spans = division.spans
+    return division._replace(
+        spans={**spans, 'train': united(spans['train'], spans['valid'])},
+        rule=division.rule and described(division.rule),
+        origin=described(division.origin),
     )
 
 

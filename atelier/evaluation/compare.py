@@ -115,7 +115,8 @@ def column_of(folder: str) -> Column:
     if not evaluation:
         log.warning('%s has no evaluation: --mode=evaluate --workdir=%s makes one', folder, folder)
     means = {name: value.get('mean') for name, value in evaluation.get('values', {}).items()}
-    config = {**config_values.flatten(record['values']), 'init_from': record['init_from']}
+    begins = {name: record[name] for name in ('init_from', 'refit')}
+    config = {**config_values.flatten(record['values']), **begins}
     values = read_values(path, means, evaluation.get('values_checksum'))
     name = folder.rstrip('/')
     return Column(name, path, record, config, evaluation, read_curves(path), values)

@@ -22,6 +22,7 @@ from atelier.evaluation.examples.known_classes import of_known_classes
 from atelier.evaluation.latents.diagnostics import latent_diagnostics
 from atelier.evaluation.latents.report import show_latents
 from atelier.evaluation.per_example.over_examples import over_examples, per_dimension
+from atelier.evaluation.per_example.random_windows import random_window_nats
 from atelier.evaluation.per_example.values_file import write_values
 from atelier.evaluation.samples.features import FeatureFunction, from_function
 from atelier.evaluation.samples.report import memorisation_warning, show_samples
@@ -29,12 +30,11 @@ from atelier.evaluation.samples.sample_quality import can_compare, chosen_featur
 from atelier.log import counted, log
 from atelier.multihost import processes
 from atelier.report.metrics_log import plus_minus
-from atelier.run import code_record, config_values, provenance, restore, run_folder
+from atelier.run import code_record, config_values, provenance, refit, restore, run_folder
 from atelier.run.experiment import Run
 
 SPLIT = 'test'
-# `_warn` gives the family's advice the test means this many times, as if from successive
-# validations
+# times that `_warn` gives the family's advice the test means, as if from successive validations
 NUM_EQUAL_VALIDATIONS = 3
 PACKAGES = ('jax', 'flax', 'optax', 'orbax-checkpoint', 'numpy')
 
@@ -47,6 +47,7 @@ def check_evaluation(config: ConfigDict) -> None:
     """
     for name in ('batch_size', 'num_pictures'):
         at_least(1, f'eval.{name}', config.eval[name])
+    at_least(0, 'eval.random_windows', config.eval.get('random_windows', 0))
     choose('eval.weights', config.eval.weights, restore.WEIGHTS)
 
 
@@ -110,12 +111,14 @@ def _evaluate(
     image_name = f'nearest-training{path.stem.removeprefix("evaluation")}.png'
     image_path = None if features else run.folder / 'samples' / image_name
     values = per_example(run, state, devices)
+    all_values = values | random_window_nats(run, state, SPLIT, devices)
     result = {
-        'values': {name: summary(value) for name, value in values.items()},
+        'values': {name: summary(value) for name, value in all_values.items()},
         'samples': sample_quality(run, state, devices, feature_function, image_path),
         'latents': latent_diagnostics(run, state, devices, feature_function),
         **determining_settings,
         'run': run_id,
+        **({} if run.choice is None else {'refit': refit.recorded(run.choice)}),
         'seconds': round(time.perf_counter() - start, 2),
         'hardware': f'{jax.device_count()} x {jax.devices()[0].device_kind}',
     }
@@ -240,6 +243,8 @@ def show(result: dict[str, Any], run: Run) -> None:
     _warn(result, run)
     if warning := memorisation_warning(result['samples']):
         log.warning('%s', warning)
+    if run.choice is not None:
+        log.info('%s', run.choice)
     log.info('weights: %s', result['weights'])
     log.info('numbers: %s', evaluation_file.path_of(run))
     if (run.folder / 'samples').exists():

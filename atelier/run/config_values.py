@@ -31,6 +31,7 @@ LATER = {
     'data.strict': False,
     'data.draw_as': 'auto',
     'data.verify': 'content',
+    'data.train_on_valid': False,
     'train.optimizer': 'adam',
 }
 # rules of config.data that a run keeps, and the values for which it does; (): all

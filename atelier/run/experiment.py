@@ -12,6 +12,7 @@ from atelier.data import dataset
 from atelier.errors import UserError
 from atelier.run import limits
 from atelier.run.config_values import config_with_absolute_paths
+from atelier.run.refit import Choice
 
 Build = Callable[[ConfigDict, dataset.Spec], Family]
 
@@ -25,6 +26,7 @@ class Run(NamedTuple):
     family: Family
     data: dataset.Dataset
     init_from: str | None = None  # folder of the run whose weights initialize this one
+    choice: Choice | None = None  # of a refit: what its choosing run chose
 
     def __repr__(self) -> str:
         """Short, for notebooks, because the fields hold whole data sets."""
@@ -38,10 +40,12 @@ def assemble(
     build: Build | None = None,
     init_from: str | None = None,
     read: Callable[[ConfigDict], dataset.Dataset] = dataset.load,
+    choice: Choice | None = None,
 ) -> Run:
     """Reads the data and builds the family that `config` describes; its paths become absolute.
 
     `build` replaces that of the config file. `read` returns the data that a config names.
+    `choice` is that of a refit.
 
     Raises:
       UserError: `build` does not return a Family, a size in the config is too large, or `read`
@@ -54,7 +58,7 @@ def assemble(
     family = built(build or config_file.build, config, data.spec)
     if not isinstance(family, Family):
         raise UserError(f'{config_file}: build returns a {type(family).__name__}, not a Family')
-    return Run(folder, config_file, config, family, data, init_from)
+    return Run(folder, config_file, config, family, data, init_from, choice)
 
 
 def prepared_data(config: ConfigDict) -> dataset.Dataset:

@@ -13,6 +13,7 @@ from atelier.data.dataset import Dataset
 from atelier.data.fingerprints import size_of
 from atelier.data.sources import OWN_PICTURES
 from atelier.data.splits import array_digests
+from atelier.data.train_and_valid import has_valid
 from atelier.errors import UserError
 from atelier.log import log
 from atelier.paths import user_path
@@ -28,6 +29,8 @@ def warn_of_leakage(run: Run, folder: pathlib.Path, splits: Sequence[str] = HELD
     The same holds for the run with whose weights that one began, and so on. Nothing is logged if
     the checksums show that no example was trained on, or if both runs split by content alike.
     """
+    if run.config.data.train_on_valid:
+        splits = [split for split in splits if split != 'valid']  # trained on here too
     for source, record in _with_sources(folder):
         if record is None:
             log.warning('%s cannot be read: what its weights were trained on is unknown', source)
@@ -85,7 +88,7 @@ def _doubtful(
     if is_alike and (then.get('train') == now['train'] or _begins_with(run.data, then)):
         return []
     own = [then.get(split) for split in HELD_OUT] if is_alike else []
-    if then_config.get('valid_share') == 0:  # of text: validation reads training data
+    if has_valid(then_config):
         own = own[1:]
     return [split for split in splits if split in now and now[split] not in own]
 

@@ -1,7 +1,7 @@
 """The folder of a run and the config in it: opening, checking and recording runs.
 
 config.json       the run's id; the config file's path, argument, source and values; the git hash;
-                  initial weights, number of devices; descriptions of the data and of the code
+                  initial weights, choice of a refit, number of devices; the data and the code
 data.json         what was understood of the data: splits, classes, ranges, copies
 metrics.jsonl     one object per line
 tensorboard/      the same metrics for TensorBoard
@@ -27,7 +27,7 @@ from atelier.data.dataset import Dataset
 from atelier.errors import A_RUN, UserError, opened_from_python, reading, shortened, writing
 from atelier.log import counted, log
 from atelier.paths import user_path
-from atelier.run import code_record, data_record, data_table, run_data, stored_values
+from atelier.run import code_record, data_record, data_table, refit, run_data, stored_values
 from atelier.run.config_values import (
     MAY_MOVE,
     adopt_data_rules,
@@ -46,20 +46,16 @@ LOCK = '.lock'  # its lock is held by the process that trains the run
 PAGE = 'report.html'  # that --mode=report writes
 OF_A_START = ('config.json', data_table.NAME, 'tensorboard', LOCK, PAGE)  # not of training
 EMPTY_AT_START = ('metrics.jsonl', 'checkpoints')  # made empty before the first dispatch
-OPTIONAL = (  # earlier runs lack them
-    *('id', 'init_from', 'devices', 'data'),
-    *data_record.FIELDS,
-    *code_record.FIELDS,
-)
+BEGUN = ('id', 'init_from', 'refit', 'devices', 'data')
+OPTIONAL = (*BEGUN, *data_record.FIELDS, *code_record.FIELDS)  # earlier runs lack them
 RECORD = ('path', 'argument', 'values', 'source', 'git', *OPTIONAL)
 
 
 def load(folder: pathlib.Path) -> dict[str, Any]:
-    """Returns the contents of a run's `config.json`.
+    """Returns the contents of a run's `config.json`, with the `Choice` of a refit.
 
     Raises:
-      UserError: the folder is not a run, or as `check_entries`, or the file is damaged or was
-        changed.
+      UserError: the folder is not a run, or as `check_entries`, or the file is damaged.
     """
     return _load(folder)[0]
 
@@ -78,6 +74,7 @@ def _load(folder: pathlib.Path) -> tuple[dict[str, Any], DataRecord | None]:
         record['data'] = None  # the run predates checksums of splits
     elif not all(isinstance(text, str) for text in record['data'].values()):
         raise stored_values.damaged(path, f'data is {shortened(record["data"])}')
+    record['refit'] = refit.read(path, record['refit'])
     recorded_data = data_record.read(path, record)
     code_record.check(path, record)
     return {name: record[name] for name in RECORD}, recorded_data
@@ -119,8 +116,9 @@ def check_same(
     config: ConfigDict,
     init_from: str | None = None,
     warn: bool = True,
+    choice: refit.Choice | None = None,
 ) -> None:
-    """Checks that `folder` is, or may become, the run of this config and `init_from`.
+    """Checks that `folder` is, or may become, the run of this config, `init_from` and `choice`.
 
     An existing run keeps the rules of its data: `config` gets them, in place. A run that has not
     finished its first dispatch, for example because memory was full, may be replaced by any other.
@@ -147,6 +145,7 @@ def check_same(
             raise UserError(
                 f'{folder} began with {began}, not with {init_from or "random weights"}'
             )
+        refit.check_same_choice(folder, record['refit'], choice)
         adopt_data_rules(folder, record['values'], config, log_it=warn)
         check_same_values(folder, record['values'], config.to_dict())
         if warn:
@@ -210,7 +209,7 @@ def write_config(run: Run, num_devices: int, data: dict[str, str] | None = None)
         record = {'source': run.config_file.source(), 'git': git_hash()}
         record.update(code_record.recorded_fields(run.config_file))
     record.update(run.config_file._asdict(), values=with_absolute_paths(values), data=data)
-    record.update(init_from=run.init_from, devices=num_devices)
+    record.update(init_from=run.init_from, refit=refit.recorded(run.choice), devices=num_devices)
     if record.get('spec') is None:  # a run of an earlier version gets what it lacks
         record.update(data_record.recorded_fields(run.data))
     record['id'] = record.get('id') or secrets.token_hex(16)  # every checkpoint records it
@@ -264,7 +263,8 @@ def reopen(
             return run_data.for_training(folder, config)
         return run_data.of_record(folder, config, record, recorded_data)
 
-    run = assemble(folder, recorded_file, config, build, record['init_from'], read)
+    begins = record['init_from']
+    run = assemble(folder, recorded_file, config, build, begins, read, record['refit'])
     return run if to_train or reads is None else run_data.with_data(run, reads)
 
 

@@ -55,6 +55,7 @@ def runs_of(
         with about(name):
             check_seed(member_config)
             check_hypers(member_config.hypers)
+            _check_validation(member_config)
             limits.check_integers(member_config)
             data_key = json.dumps(member_config.data.to_dict())
             if data_key not in data:
@@ -65,6 +66,14 @@ def runs_of(
             folder / name, config_file, member_config, family, data[data_key], init_from
         )
     return runs
+
+
+def _check_validation(config: ConfigDict) -> None:
+    if config.data.train_on_valid:
+        raise UserError(
+            'config.data.train_on_valid=True: a sweep compares its members by validation, which '
+            'they would be trained on; sweep without it, then give the best member --refit'
+        )
 
 
 def _names_in(folder: pathlib.Path, settings: Sequence[Setting]) -> list[str]:

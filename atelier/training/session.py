@@ -99,11 +99,14 @@ class Member:
     def validate(self, state: State, report: dict[str, np.ndarray]) -> None:
         """Evaluates the validation split; `report` is that of the last dispatch.
 
+        If training has the validation examples, only pictures are drawn: nothing is chosen on them.
+
         Raises:
           UserError: the disk is full, or the run folder was deleted, moved or replaced.
         """
-        with self.checkpoints.checked():
-            self.memory = self._watch(state, self.memory, self._metrics_log, report)
+        if not self.run.config.data.train_on_valid:
+            with self.checkpoints.checked():
+                self.memory = self._watch(state, self.memory, self._metrics_log, report)
         self.draw(state)
 
     def save(self, state: State, keep: bool = True) -> None:

@@ -54,6 +54,9 @@ def common_config() -> ConfigDict:
             # fraction of the examples, or of a text, in each split that is made by content
             held_out_share=0.1,
             num_valid=0,  # size of the validation split, if it is made by order; 0: automatic
+            # whether training has the validation examples too, so that nothing is chosen on them
+            # (--refit)
+            train_on_valid=False,
             # classes left out of all but the test split (--mode=anomaly): names or numbers
             without_classes=(),
             # classes that a model knows: trained (those with training examples) | declared (all)

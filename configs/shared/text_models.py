@@ -13,6 +13,8 @@ def add_text(config: ConfigDict) -> None:
         # rule, 0: training has the validation text too
         valid_share=0.05,
     )
+    # number of random windows whose mean loss is nanoGPT's estimate (it takes 200 batches); 0: none
+    config.eval.random_windows = 0
     config.eval.sampler = ConfigDict(
         dict(
             temperature=1.0,  # divisor of the logits; 0: always the most likely token

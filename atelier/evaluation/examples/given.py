@@ -26,6 +26,7 @@ from atelier.evaluation.examples.given_pictures import of_folder, pictures, unbi
 from atelier.log import counted, listed
 from atelier.paths import user_path
 from atelier.run.experiment import Run
+from atelier.run.refit import warn_if_trained
 
 SPLIT_SUFFIX = '-split-'  # of the names of results of another split
 FROM_ARRAYS = 'array'  # the file of an example that was given as an array
@@ -40,6 +41,7 @@ def with_split(run: Run, split: str) -> Run:
     check_option('split', split, SPLITS)
     if split == 'test':
         return run
+    warn_if_trained(run.config, run.folder, split)
     data, old = run.data, run.data.origins_with(split)
     origins = old._replace(
         rows={**old.rows, 'test': old.rows[split]}, suffix=f'{SPLIT_SUFFIX}{split}'

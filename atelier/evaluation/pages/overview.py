@@ -21,6 +21,7 @@ def overview(known: Known) -> Section:
         ('training', progress(known)),
         ('weights evaluated', known.evaluation.get('weights') or None),
         ('command', training(known)),
+        ('refit', known.record['refit'] and str(known.record['refit'])),
         ('begins with', known.record['init_from'] and f'weights of {known.record["init_from"]}'),
     ]
     shown = [(name, value) for name, value in rows if value]
@@ -43,6 +44,8 @@ def _with_small_error(value: str) -> list[Html]:
 
 def training(known: Known) -> Html:
     """Returns the command that trains the run, with the fields that differ from the file's."""
+    if known.record['refit'] is not None:
+        return command(command_line(f'--workdir={known.record["refit"].run}', '--refit'))
     flags = config_flags(known.config, known.file)
     if not flags:
         return note(known.file.problem)
