@@ -90,4 +90,4 @@ def main(_):
 
 
 if __name__ == '__main__':
-    outcome.run(main)
+    workers.run(main)

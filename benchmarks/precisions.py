@@ -14,8 +14,12 @@ PRODUCTS = {'float32': 'float32', 'tf32': 'tensorfloat32', 'bfloat16': 'float32'
 
 
 def chosen(names: list[str]) -> list[str]:
-    """Returns the names that this machine has: tf32 only on a GPU."""
-    return [name for name in names if name != 'tf32' or jax.default_backend() == 'gpu']
+    """Returns the names that this machine has; without names, those that it is used in.
+
+    That is all of them on a GPU, and float32 elsewhere. tf32 is only on a GPU.
+    """
+    is_gpu = jax.default_backend() == 'gpu'
+    return [name for name in names or NAMES[: None if is_gpu else 1] if name != 'tf32' or is_gpu]
 
 
 def set_products(name: str) -> str:

@@ -30,7 +30,7 @@ class Subject(NamedTuple):
     model: dict
     products: list[Product]
     loss: str = 'loss'
-    tolerance: float = 0.01
+    tolerance: float = 0.02
     relative_time: int = 4
 
 

@@ -163,4 +163,4 @@ def _per_member(arm: workers.Measured, name: str) -> workers.Measured:
 
 
 if __name__ == '__main__':
-    outcome.run(main)
+    workers.run(main)

@@ -1,6 +1,7 @@
 """PyTorch's arm of `benchmarks.sweep_speed`: members of a sweep of `configs/vae.py`, one by one."""
 
 import itertools
+import math
 import pathlib
 
 import numpy as np
@@ -15,10 +16,7 @@ from benchmarks.worker import Arm, main
 
 
 def make(config: str, count: int, length: int, arguments: list[str]) -> Arm:
-    """Returns an arm that trains `count` members for `length` more steps; losses [count, length].
-
-    The learning rate stays at its initial value, where ours decays over 1,500 steps.
-    """
+    """Returns an arm that trains members for `length` more steps; losses [count, length]."""
     torch_training.set_precision('float32')
     (run, *_) = runs = members(config, count, arguments, pathlib.Path('unused'))
     images = np.asarray(run.data.splits['train']['x'])
@@ -51,7 +49,13 @@ def training_of(config, event_shape: tuple[int, ...], levels: int) -> Training:
         parameters, hypers.learning_rate, weight_decay=hypers.weight_decay, fused=True
     )
 
+    count = 0
+
     def step(x: torch.Tensor) -> torch.Tensor:
+        nonlocal count
+        for group in optimizer.param_groups:
+            group['lr'] = learning_rate(hypers, count)
+        count += 1
         optimizer.zero_grad(set_to_none=True)
         mean, log_var = encoder(x / (levels - 1)).chunk(2, 1)
         z = mean + torch.exp(0.5 * log_var) * torch.randn_like(mean)
@@ -63,6 +67,14 @@ def training_of(config, event_shape: tuple[int, ...], levels: int) -> Training:
         return loss.detach()
 
     return Training(step, (encoder, decoder), (optimizer,))
+
+
+def learning_rate(hypers, step: int) -> float:
+    """Returns the rate of a step: a cosine from the peak, or the peak if nothing decays."""
+    peak, end, decay = hypers.learning_rate, hypers.learning_rate_end, hypers.decay_steps
+    if not decay:
+        return peak
+    return end + (peak - end) * 0.5 * (1 + math.cos(math.pi * min(1.0, step / decay)))
 
 
 def layers(sizes: tuple[int, ...]) -> list[nn.Module]:

@@ -44,6 +44,7 @@ def set_precision(name: str) -> None:
     bfloat16 is chosen by `in_precision`; the products that autocast leaves in float32 stay full.
     """
     is_tf32 = name == 'tf32'
+    torch.backends.cudnn.benchmark = True  # chooses convolutions by their time, as XLA does
     torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = is_tf32
 
 

@@ -31,7 +31,7 @@ flags.DEFINE_multi_enum('models', list(SUBJECTS), list(SUBJECTS), 'models to mea
 flags.DEFINE_integer('steps', 400, 'steps per repeat of the MLP; the others take fewer')
 flags.DEFINE_integer('repeats', 7, 'repeats of each arm')
 flags.DEFINE_string('data_dir', '', 'folder of the TFDS data sets')
-flags.DEFINE_list('precisions', list(precisions.NAMES), 'precisions of matrix products')
+flags.DEFINE_list('precisions', [], 'precisions of products; by default all, on a CPU float32')
 flags.DEFINE_bool('compiled', False, 'also measure torch.compile, which needs a C++ compiler')
 
 
@@ -128,4 +128,4 @@ def main(_):
 
 
 if __name__ == '__main__':
-    outcome.run(main)
+    workers.run(main)

@@ -14,17 +14,24 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import NamedTuple
 
 import numpy as np
 
 from atelier import checkout
+from benchmarks import outcome
 from benchmarks.timing import alternate_clocked
 
 JAX = {'XLA_PYTHON_CLIENT_PREALLOCATE': 'false'}
 TORCH = {'JAX_PLATFORMS': 'cpu'}  # if a module imports JAX, it leaves the accelerator alone
 TAIL = 300  # characters of an error
+
+
+def run(main: Callable) -> None:
+    """Runs the `main` of a comparison (`outcome.run`), which itself takes no memory in advance."""
+    os.environ.update(JAX)
+    outcome.run(main)
 
 
 class Spec(NamedTuple):

@@ -38,7 +38,7 @@ def output_of(name, *arguments):
     [
         ('placement', [DEBUG, '--length=2', '--dispatches=1', '--repeats=1'], 2),
         ('steps_per_dispatch', [DEBUG, '--lengths=1,epoch', '--steps=2', '--repeats=1'], 2),
-        ('train_speed', ['--steps=16', '--repeats=1'], 15),
+        ('train_speed', ['--steps=16', '--repeats=1', '--precisions=float32,bfloat16'], 15),
         ('diffusion_speed', ['--sizes=digits', '--steps=1', '--repeats=1'], 2),
         ('device_count', [DEBUG, '--counts=1,8', '--length=2', '--repeats=1'], 3),
         (

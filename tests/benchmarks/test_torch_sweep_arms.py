@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from atelier.core import optimizers
 from atelier.run import restore
 from losses import elbo
 
@@ -35,6 +36,14 @@ def test_its_losses_begin_as_ours_and_fall():
     assert ours.shape == theirs.shape == (1, 20)
     assert theirs[0, :5].mean() == pytest.approx(ours[0, :5].mean(), rel=0.05)
     assert theirs[0, -5:].mean() < 0.8 * theirs[0, 0]
+
+
+def test_its_learning_rate_is_ours():
+    (run,) = sweep_arms.members('configs/vae.py', 1, [], pathlib.Path('unused'))
+    for step in (0, 1, 700, 1499, 2000):
+        expected = float(optimizers.learning_rate(run.config.hypers.to_dict(), step))
+        rate = torch_sweep_arms.learning_rate(run.config.hypers, step)
+        assert rate == pytest.approx(expected, rel=1e-3)
 
 
 def test_it_has_the_parameters_of_our_model():

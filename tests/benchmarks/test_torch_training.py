@@ -130,11 +130,10 @@ def test_bfloat16_rounds_the_products_and_nothing_else():
 
 
 def test_the_precision_of_float32_products_is_set_for_matrices_and_convolutions():
-    flags = lambda: (torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32)
-    before = flags()
     try:
-        for name, is_tf32 in (('tf32', True), ('float32', False), ('bfloat16', False)):
+        for name, is_tf32 in (('bfloat16', False), ('tf32', True), ('float32', False)):
             torch_training.set_precision(name)
-            assert flags() == (is_tf32, is_tf32)
+            assert torch.backends.cuda.matmul.allow_tf32 == is_tf32
+            assert torch.backends.cudnn.allow_tf32 == is_tf32
     finally:
-        torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32 = before
+        torch_training.set_precision('float32')
