@@ -54,7 +54,7 @@ def unrolled(count: int):
 
     def first(*arguments, **options):
         jax.lax.scan = scan
-        return scan(*arguments, unroll=count, **options)
+        return scan(*arguments, **{**options, 'unroll': count})
 
     jax.lax.scan = first if count > 1 else scan
     try:

@@ -94,7 +94,8 @@ def seconds_of(arm: str, arguments: list[str], cache: str, limit: float) -> floa
         command = [sys.executable, '-m', 'benchmarks.sweep_speed', f'--child={arm}']
         command += [f'--folder={folder}/runs', f'--config={flags.FLAGS.config}']
         command += [f'--members={flags.FLAGS.members}', '--', *arguments]
-        environment = {**os.environ, 'JAX_COMPILATION_CACHE_DIR': cache}
+        as_used = {'XLA_PYTHON_CLIENT_PREALLOCATE': 'true'}
+        environment = {**os.environ, **as_used, 'JAX_COMPILATION_CACHE_DIR': cache}
         start = time.perf_counter()
         process = subprocess.run(
             command,

@@ -30,7 +30,8 @@ TAIL = 300  # characters of an error
 
 def run(main: Callable) -> None:
     """Runs the `main` of a comparison (`outcome.run`), which itself takes no memory in advance."""
-    os.environ.update(JAX)
+    for name, value in JAX.items():
+        os.environ.setdefault(name, value)
     outcome.run(main)
 
 
