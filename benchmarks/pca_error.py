@@ -9,7 +9,7 @@ once more clipped to the data's interval, which can only lower the error.
 
 import jax
 import numpy as np
-from absl import app, flags
+from absl import flags
 from jaxtyping import Float
 
 from atelier import checkout
@@ -19,6 +19,7 @@ from atelier.data.dataset import Dataset
 from atelier.evaluation.evaluate import summary
 from atelier.evaluation.latents.pca import principal_components
 from atelier.evaluation.samples.features import coordinates
+from benchmarks import outcome
 from losses.reconstruction import half_squared_error
 
 flags.DEFINE_string('config', 'configs/autoencoder.py', 'config whose data are used')
@@ -44,7 +45,7 @@ def mean_and_error(values) -> str:
 
 def main(_):
     """Prints a line for each number of components."""
-    values = flags.FLAGS
+    values, result = flags.FLAGS, outcome.Outcome.of_flags('pca_error')
     config = checkout.config_file(values.config).config()
     with config.unlocked():
         config.data.data_dir = values.data_dir
@@ -52,13 +53,18 @@ def main(_):
     pca, x = principal_components(normalized(data, 'train')), normalized(data, 'test')
     print(f'{len(x)} test examples of {data.description}: PCA fit to {data.size("train")} others')
     for components in values.components:
+        if not result.left():
+            print('  time was up')
+            break
         reconstruction = pca.rotate_back(pca.rotate(x)[:, :components]).astype(np.float32)
         errors = [half_squared_error(x, reconstruction)]
         if data.spec.interval is not None:
             errors.append(half_squared_error(x, np.clip(reconstruction, 0, 1)))
+        result.add_arm(f'{components} components', [float(np.mean(errors[0]))], 'squared_error')
         summary_text = ', clipped to the interval '.join(map(mean_and_error, errors))
         print(f'  {components:5} components: squared_error {summary_text}')
+    result.write()
 
 
 if __name__ == '__main__':
-    app.run(main)
+    outcome.run(main)
