@@ -11,6 +11,7 @@ from jaxtyping import Array, Float
 from ml_collections import ConfigDict
 from optax.contrib import MuonDimensionNumbers
 
+from atelier.core import precision
 from atelier.core.types import Optimizer
 from atelier.errors import UserError, at_least, choose, share
 
@@ -126,11 +127,14 @@ def muon(player: str, hypers: dict, step) -> optax.GradientTransformation:
 def chosen(config: ConfigDict) -> Optimizer:
     """Returns the optimizer that `config.train.optimizer` names; Adam if there is no such field.
 
+    Its products, those of Muon, have the precision of `config.train.precision`.
+
     Raises:
-      UserError: there is no such optimizer.
+      UserError: there is no such optimizer, or no such precision.
     """
     name = config.train.get('optimizer', 'adam')
-    return choose('train.optimizer', name, {'adam': adam, 'muon': muon})
+    optimizer = choose('train.optimizer', name, {'adam': adam, 'muon': muon})
+    return precision.optimizer_with_precision(optimizer, precision.of_config(config.train))
 
 
 def clip_by_global_norm(max_norm) -> optax.GradientTransformation:

@@ -32,6 +32,8 @@ LATER = {
     'data.draw_as': 'auto',
     'data.verify': 'content',
     'train.optimizer': 'adam',
+    'train.unroll': 1,
+    'train.command_buffers': 'auto',
 }
 # rules of config.data that a run keeps, and the values for which it does; (): all
 KEPT_RULES = {'split_by': (), 'channels': ('last',), 'splits': ('exact',), 'classes': ()}
