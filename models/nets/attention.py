@@ -7,13 +7,12 @@ heads, tokens, keys] are stored in float32.
 """
 
 import math
+import warnings
 
 import jax
 import jax.numpy as jnp
 from jax.typing import DTypeLike
 from jaxtyping import Array, Float, Int
-
-from atelier.log import log
 
 MAX_HEAD_DIM, HEAD_DIM_UNIT = 128, 8  # heads that cuDNN accepts on every card
 Heads = Float[Array, 'batch tokens heads head_dim']
@@ -34,6 +33,8 @@ def attention(
       is_causal: whether query i reads keys 0 to i only.
       num_visible: the number of leading keys that are read, of each example or of all; at least 1.
         The others are padding, or the part of a cache that is still empty. None: all keys.
+
+    Warns if cuDNN should be able to compute it and refuses.
     """
     if num_visible is not None:
         num_visible = jnp.broadcast_to(num_visible, len(queries)).astype(jnp.int32)
@@ -48,7 +49,7 @@ def attention(
                 implementation='cudnn',
             )
         except (NotImplementedError, RuntimeError) as error:
-            log.info('attention without cuDNN, which refuses it: %s', error)
+            warnings.warn(f'attention without cuDNN, which refuses it: {error}', stacklevel=2)
     return with_scores(queries, keys, values, is_causal, num_visible)
 
 
