@@ -57,5 +57,6 @@ def compiled(lowered: Lowered, options: Options) -> Compiled:
         reason = first_line(error)
         if not reason.startswith('INVALID_ARGUMENT'):
             raise
-        log.warning('compiling without %s, which XLA refuses: %s', ', '.join(options), reason)
-        return lowered.compile()
+        refused = [name for name in options if name in reason] or [*options]
+        log.warning('compiling without %s, which XLA refuses: %s', ', '.join(refused), reason)
+        return compiled(lowered, {k: v for k, v in options.items() if k not in refused})

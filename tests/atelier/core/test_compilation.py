@@ -34,6 +34,20 @@ def test_a_refused_option_is_left_out(lowered, caplog, options):
     assert 'XLA refuses' in caplog.text and next(iter(options)) in caplog.text
 
 
+def test_the_other_options_stay(lowered, monkeypatch, caplog):
+    used, compile_it = [], type(lowered).compile
+
+    def watched(self, compiler_options=None):
+        used.append([*(compiler_options or {})])
+        return compile_it(self, compiler_options)
+
+    monkeypatch.setattr(type(lowered), 'compile', watched)
+    options = {'xla_no_such_option': 1, 'xla_gpu_graph_min_graph_size': 1}
+    assert compilation.compiled(lowered, options)(1.0) == 8
+    assert used == [[*options], ['xla_gpu_graph_min_graph_size']]
+    assert len(caplog.records) == 1
+
+
 def test_flags_of_the_user_stay(lowered, monkeypatch, caplog):
     monkeypatch.setenv('XLA_FLAGS', '--xla_no_such_option=3')
     assert compilation.compiled(lowered, {'xla_no_such_option': 1})(1.0) == 8
