@@ -129,7 +129,7 @@ def run_on(images: np.ndarray, config_path: str, **overrides: dict) -> experimen
         config.update(overrides)
     spec = dataset.Spec(images.shape[1:], 2, None)
     data = dataset.Dataset('bits', spec, {'train': {'x': images}}, 'bits')
-    family = config_file.build(config, spec)
+    family = experiment.built(config_file.build, config, spec)
     return experiment.Run(pathlib.Path('unused'), config_file, config, family, data)
 
 

@@ -22,7 +22,7 @@ from atelier.log import counted, log
 from atelier.report import figures
 from atelier.report.views.choose import view_of
 from atelier.report.views.view import DATA
-from atelier.run import limits, restore
+from atelier.run import experiment, limits, restore
 from atelier.run.experiment import Run
 from atelier.run.restore import TrainedRun
 
@@ -121,7 +121,9 @@ def _with_sampler(run: Run, name: str, steps: int) -> Run:
         if name != run.config.eval.sampler.name:  # fields of the config's sampler only
             config.eval.sampler.update(eta=0.0, churn=0.0)
     limits.check_integers(config)
-    return run._replace(config=config, family=run.config_file.build(config, run.data.spec))
+    return run._replace(
+        config=config, family=experiment.built(run.config_file.build, config, run.data.spec)
+    )
 
 
 def _write_csv(path: pathlib.Path, rows: list[dict[str, Any]]) -> None:

@@ -76,8 +76,13 @@ def local_indices(devices: Sequence[jax.Device]) -> np.ndarray:
 def enable_compilation_cache() -> None:
     """Caches compiled programs in the user's cache folder, so that later starts are fast.
 
-    `JAX_COMPILATION_CACHE_DIR` chooses another folder.
+    `JAX_COMPILATION_CACHE_DIR` chooses another folder. On a GPU, the kernels that XLA's autotuner
+    chose are kept there too, so that no program measures again what another one has measured.
     """
     if not os.environ.get('JAX_COMPILATION_CACHE_DIR'):
         jax.config.update('jax_compilation_cache_dir', str(cache_folder() / 'jax'))
     jax.config.update('jax_persistent_cache_min_compile_time_secs', 0.1)
+    if not os.environ.get('JAX_PERSISTENT_CACHE_ENABLE_XLA_CACHES'):
+        jax.config.update(
+            'jax_persistent_cache_enable_xla_caches', 'xla_gpu_per_fusion_autotune_cache_dir'
+        )

@@ -11,7 +11,8 @@ from jaxtyping import Array, Float
 from ml_collections import ConfigDict
 from optax.contrib import MuonDimensionNumbers
 
-from atelier.core.types import Optimizer
+from atelier.core import precision
+from atelier.core.types import HoldingRule, Optimizer
 from atelier.errors import UserError, at_least, choose, share
 
 RMS = 0.2  # approximate RMS of Adam's updates, to which Muon's are scaled
@@ -84,12 +85,32 @@ def adam(player: str, hypers: dict, step) -> optax.GradientTransformation:
     for that player.
     """
     own = lambda name: _own(hypers, name, player)
-    return optax.chain(
-        clip_by_global_norm(own('clip_norm')),
-        optax.scale_by_adam(own('adam_beta1'), own('adam_beta2'), own('adam_eps')),
-        optax.add_decayed_weights(own('weight_decay')),
-        optax.scale(-learning_rate(hypers, step, player)),
+    return HoldingRule(
+        *optax.chain(
+            clip_by_global_norm(own('clip_norm')),
+            scale_by_adam(own('adam_beta1'), own('adam_beta2'), own('adam_eps')),
+            optax.add_decayed_weights(own('weight_decay')),
+            optax.scale(-learning_rate(hypers, step, player)),
+        )
     )
+
+
+def scale_by_adam(beta1, beta2, eps) -> HoldingRule:
+    """Adam's direction (Kingma and Ba 2015, Algorithm 1), with the state and numbers of Optax."""
+
+    def update(gradients, state: optax.ScaleByAdamState, params=None, *, finite=None):
+        del params
+        count = optax.safe_increment(state.count)
+        mu = optax.tree.update_moment(gradients, state.mu, beta1, 1)
+        nu = optax.tree.update_moment_per_elem_norm(gradients, state.nu, beta2, 2)
+        new = optax.ScaleByAdamState(count, mu, nu)
+        if finite is not None:
+            new = jax.tree.map(lambda a, b: jnp.where(finite, a, b), new, state)
+        mean = optax.tree.bias_correction(new.mu, beta1, count)
+        square = optax.tree.bias_correction(new.nu, beta2, count)
+        return jax.tree.map(lambda m, v: m / (jnp.sqrt(v) + eps), mean, square), new
+
+    return HoldingRule(optax.scale_by_adam(beta1, beta2, eps).init, update)
 
 
 def muon(player: str, hypers: dict, step) -> optax.GradientTransformation:
@@ -126,11 +147,14 @@ def muon(player: str, hypers: dict, step) -> optax.GradientTransformation:
 def chosen(config: ConfigDict) -> Optimizer:
     """Returns the optimizer that `config.train.optimizer` names; Adam if there is no such field.
 
+    Its products, those of Muon, have the precision of `config.train.precision`.
+
     Raises:
-      UserError: there is no such optimizer.
+      UserError: there is no such optimizer, or no such precision.
     """
     name = config.train.get('optimizer', 'adam')
-    return choose('train.optimizer', name, {'adam': adam, 'muon': muon})
+    optimizer = choose('train.optimizer', name, {'adam': adam, 'muon': muon})
+    return precision.optimizer_with_precision(optimizer, precision.of_config(config.train))
 
 
 def clip_by_global_norm(max_norm) -> optax.GradientTransformation:

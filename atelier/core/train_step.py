@@ -11,7 +11,7 @@ from jaxtyping import Array, Bool, Float, Int
 from atelier.core.family import Family
 from atelier.core.game import Fit, Hypers, Losses, Metrics, State, Turn, Turns
 from atelier.core.randomness import Rng, Stream, key_for, rng_for
-from atelier.core.types import Batch, Optimizer, Tree, Weights
+from atelier.core.types import Batch, HoldingRule, Optimizer, Tree, Weights
 
 OverDevices = Callable[[Tree], Tree]  # mean or gather over devices; identity on one device
 
@@ -81,6 +81,8 @@ class Move(NamedTuple):
     losses: {player: scalar}, means over all devices.
     gradient_norms: {player: norm of the gradient's mean over all devices}; empty for a `Fit`.
     metrics: {name: scalar}, means over all devices.
+    finite: whether this turn and those before it were finite, if the turn has kept its players and
+      their optimizers' states where it is False; None if it has moved them in any case.
     """
 
     weights: Weights
@@ -88,6 +90,7 @@ class Move(NamedTuple):
     losses: Losses
     gradient_norms: Losses
     metrics: Metrics
+    finite: Bool[Array, ''] | None = None
 
 
 def make_step(
@@ -107,9 +110,11 @@ def make_step(
     loss non-finite.
     """
 
+    held = _held_players(turns)
+
     def step(state: State, batches: list[Batch], rows: Int[Array, 'local']):
         weights, opt = Weights(dict(state.params), state.extra), dict(state.opt)
-        moves = []
+        moves, checked = [], []
         for index, turn in enumerate(turns):
             key = key_for(state.key, Stream.TRAIN, state.step, index)
             rng = rng_for(key, rows, batch_size, gather)
@@ -117,20 +122,28 @@ def make_step(
             if isinstance(turn, Fit):
                 move = _fit(turn, weights, opt, batch, rng, state, mean)
             else:
-                move = _descend(turn, weights, opt, batch, rng, state, optimizer, mean)
+                keep = checked if held and index == len(turns) - 1 else None
+                move = _descend(turn, weights, opt, batch, rng, state, optimizer, mean, keep)
             if turn.when is None:
                 weights, opt = move.weights, move.opt
             else:
                 moves_now = turn.when(state.hypers, state.step)
                 weights, opt = _select(moves_now, (move.weights, move.opt), (weights, opt))
             moves.append(move)
-        fitted = [weights.params[p] for t in turns if isinstance(t, Fit) for p in t.players]
-        checked = [(move.losses, move.gradient_norms) for move in moves]
-        finite = all_finite((checked, weights.extra, fitted))
+            fitted = [weights.params[p] for p in turn.players] if isinstance(turn, Fit) else []
+            checked.append((move.losses, move.gradient_norms, fitted))
+        finite = moves[-1].finite
+        is_held = finite is not None
+        if not is_held:
+            finite = all_finite((checked, weights.extra))
         new = state.replace(
             step=state.step + 1, params=weights.params, extra=weights.extra, opt=opt
         )
         after = _select(finite, new, state)
+        if is_held:  # chosen already
+            kept = {player: weights.params[player] for player in held}
+            kept_opt = {player: opt[player] for player in held}
+            after = after.replace(params=after.params | kept, opt=after.opt | kept_opt)
         # averages `after.params`, not `weights.params`: otherwise XLA keeps a copy of the
         # parameters from before the step
         ema = moving_average(state.ema, after.params, state.hypers['ema_half_life'], batch_size)
@@ -149,20 +162,43 @@ def _descend(
     state: State,
     optimizer: Optimizer,
     mean: OverDevices,
+    checked: list | None,
 ) -> Move:
-    """Updates the turn's players by their gradients."""
+    """Updates the turn's players by their gradients.
+
+    If `checked` is given, players and optimizers that can hold their state do not move unless the
+    values in it, and the losses, gradients and `extra` of this turn, are finite.
+    """
     gradients, losses, extra, metrics = gradients_of_turn(
         turn, weights, batch, rng, state.step, state.hypers
     )
     metrics = jax.tree.map(jnp.mean, metrics)
     gradients, losses, metrics = mean((gradients, losses, metrics))
     params, opt = dict(weights.params), dict(opt)
-    for player in turn.players:
-        rule = optimizer(player, state.hypers, state.step)
-        update, opt[player] = rule.update(gradients[player], opt[player], params[player])
-        params[player] = optax.apply_updates(params[player], update)
     norms = {player: optax.tree.norm(gradients[player]) for player in turn.players}
-    return Move(Weights(params, extra), opt, losses, norms, metrics)
+    rules = {player: optimizer(player, state.hypers, state.step) for player in turn.players}
+    finite = None
+    if checked is not None and all(isinstance(rule, HoldingRule) for rule in rules.values()):
+        finite = all_finite((checked, losses, norms, extra))
+    for player, rule in rules.items():
+        options = {} if finite is None else {'finite': finite}
+        before = params[player]
+        update, opt[player] = rule.update(gradients[player], opt[player], before, **options)
+        after = optax.apply_updates(before, update)
+        params[player] = after if finite is None else _select(finite, after, before)
+    return Move(Weights(params, extra), opt, losses, norms, metrics, finite)
+
+
+def _held_players(turns: Turns) -> tuple[str, ...]:
+    """Returns the players of the last turn if it can keep them in a step that is not finite.
+
+    It can if it is the only turn of these players, descends in every step, and so knows whether the
+    whole step is finite before it moves.
+    """
+    *others, last = turns
+    earlier = {player for turn in others for player in turn.players}
+    is_able = not isinstance(last, Fit) and last.when is None
+    return last.players if is_able and not earlier & {*last.players} else ()
 
 
 def _fit(

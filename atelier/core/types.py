@@ -39,6 +39,16 @@ def player_sizes(params: dict[str, Tree]) -> str:
     return ', '.join(f'{player}: {counted(n, "parameter")}' for player, n in sizes.items())
 
 
+class HoldingRule(optax.GradientTransformationExtraArgs):
+    """An update rule that keeps its state in a step that is not finite.
+
+    `update(gradients, state, params, finite=finite)` returns the old state if `finite` is False,
+    whatever the update is then. A rule that reads its new state for the update reads the one that
+    it returns: on a CPU, XLA then stores that state and reads it again. Otherwise it computes the
+    state twice.
+    """
+
+
 @runtime_checkable  # tests check every annotation while they run
 class Optimizer(Protocol):
     """Builds one player's update rule inside the training step, from traced scalars."""

@@ -12,7 +12,7 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from atelier import files, leftovers
-from atelier.core import game
+from atelier.core import game, precision
 from atelier.core.abilities import LogProb, Sample
 from atelier.core.family import Family, is_class_conditional
 from atelier.core.randomness import Stream, key_for
@@ -121,6 +121,7 @@ def _evaluate(
         **({} if run.choice is None else {'refit': refit.recorded(run.choice)}),
         'seconds': round(time.perf_counter() - start, 2),
         'hardware': f'{jax.device_count()} x {jax.devices()[0].device_kind}',
+        'precision': precision.described(precision.of_config(run.config.train)),
     }
     if features is not None:
         return result

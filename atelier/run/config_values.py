@@ -33,6 +33,8 @@ LATER = {
     'data.verify': 'content',
     'data.train_on_valid': False,
     'train.optimizer': 'adam',
+    'train.unroll': 1,
+    'train.command_buffers': 'auto',
 }
 # rules of config.data that a run keeps, and the values for which it does; (): all
 KEPT_RULES = {'split_by': (), 'channels': ('last',), 'splits': ('exact',), 'classes': ()}

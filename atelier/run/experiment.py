@@ -8,6 +8,7 @@ from ml_collections import ConfigDict
 
 from atelier.checkout import ConfigFile
 from atelier.core.family import Family
+from atelier.core.precision import of_config, with_precision
 from atelier.data import dataset
 from atelier.errors import UserError
 from atelier.run import limits
@@ -71,13 +72,15 @@ def prepared_data(config: ConfigDict) -> dataset.Dataset:
 
 
 def built(build: Build, config: ConfigDict, spec: dataset.Spec) -> Any:
-    """Returns what `build` makes of a config, which should be a Family.
+    """Returns what `build` makes of a config, which should be a Family, in the config's precision.
 
     Raises:
       UserError: `build` raises it, or needs more memory than there is.
     """
     with limits.within_memory(config):
-        return build(config, spec)
+        family = build(config, spec)
+    is_family = isinstance(family, Family)
+    return with_precision(family, of_config(config.train)) if is_family else family
 
 
 def with_batch_size(config: ConfigDict, data: dataset.Dataset) -> ConfigDict:

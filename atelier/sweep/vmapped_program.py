@@ -16,8 +16,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from atelier.core import compilation, game, optimizers
 from atelier.core import devices as device_lib
-from atelier.core import game, optimizers
 from atelier.core.game import State
 from atelier.log import counted, log
 from atelier.run.experiment import Run
@@ -115,7 +115,13 @@ def compiled_for(
 def _compile(run: Run, num_steps: int, layout: Layout, form: str, states, arrays) -> Callable:
     size, streamed = run.config.train.batch_size, is_streamed(run, layout.devices)
     dispatch = make_dispatch(
-        run.family, run.data, optimizers.chosen(run.config), size, num_steps, streamed=streamed
+        run.family,
+        run.data,
+        optimizers.chosen(run.config),
+        size,
+        num_steps,
+        streamed=streamed,
+        unroll=run.config.train.unroll,
     )
     axis, device = 0 if streamed else None, jnp.int32(0)
 
@@ -129,7 +135,8 @@ def _compile(run: Run, num_steps: int, layout: Layout, form: str, states, arrays
 
     f = {'vmap': all_at_once, 'loop': one_by_one}[form]
     mapped = device_lib.over_devices(f, (0, axis), out_axes=0, donate=(0,), devices=layout.devices)
-    return mapped.lower(states, arrays).compile()
+    options = compilation.training_options(run.config.train)
+    return compilation.compiled(mapped.lower(states, arrays), options)
 
 
 def _array_shapes(run: Run, length: int, layout: Layout) -> dict[str, jax.ShapeDtypeStruct]:

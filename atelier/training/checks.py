@@ -4,7 +4,7 @@ import pathlib
 
 from ml_collections import ConfigDict
 
-from atelier.core import optimizers
+from atelier.core import compilation, optimizers
 from atelier.core.abilities import Sample
 from atelier.core.game import num_together
 from atelier.errors import UserError, about, at_least, choose
@@ -32,8 +32,10 @@ def check_training(run: Run, num_devices: int) -> None:
     check_examples(f'config.eval.num_pictures={images}', images, run.data.spec)
     check_seed(config)
     optimizers.check_hypers(config.hypers)
-    for name in ('steps', 'steps_per_dispatch', 'log_every', 'evaluate_every', 'checkpoint_every'):
+    cadences = 'steps', 'steps_per_dispatch', 'log_every', 'evaluate_every', 'checkpoint_every'
+    for name in (*cadences, 'unroll'):
         at_least(1, f'train.{name}', train[name])
+    compilation.training_options(train)
     optimizers.chosen(config)
     choose('data.placement', config.data.placement, PLACEMENTS)
     _check_batch(train.batch_size, n, run.data.name, num_devices)

@@ -10,8 +10,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Int
 
+from atelier.core import compilation, game, optimizers, train_step
 from atelier.core import devices as device_lib
-from atelier.core import game, optimizers, train_step
 from atelier.core.family import Family
 from atelier.core.game import State
 from atelier.core.randomness import Stream, identity, key_for, rng_for
@@ -54,21 +54,22 @@ def data_parallel(run: Run, start: int, devices: Sequence[jax.Device]) -> Iterat
         def dispatch(state: State):
             arrays = next_arrays()
             if not compiled:
-                compiled.append(_fitting(mapped, state, arrays, device_indices))
+                compiled.append(_fitting(run, mapped, state, arrays, device_indices))
             state, report = compiled[0](state, arrays, device_indices)
             return state, [jax.device_get(report)]
 
         yield Program(length, dispatch, lambda state, i: state, identity)
 
 
-def _fitting(mapped: Callable, *arguments) -> Callable:
+def _fitting(run: Run, mapped: Callable, *arguments) -> Callable:
     """Returns the program compiled for these arguments, once it is known to fit into memory.
 
     Of several processes, each has only its part of the arguments: they compile at the first call.
     """
     if jax.process_count() > 1:
         return mapped
-    program = mapped.lower(*arguments).compile()
+    options = compilation.training_options(run.config.train)
+    program = compilation.compiled(mapped.lower(*arguments), options)
     limits.check_step(program)
     return program
 
@@ -83,13 +84,15 @@ def make_dispatch(
     mean: Callable = identity,
     gather: Callable = identity,
     streamed: bool = False,
+    unroll: int = 1,
 ) -> Callable:
     """Returns the pure dispatch(state, arrays, device) -> (state, reports [num_steps]).
 
     `arrays` is the training split or, with `streamed`, the minibatches that `feed` read for these
     steps. `device` is the index of this device: device d trains on rows d * b to d * b + b - 1 of
     every minibatch, where b is the batch size per device. With the defaults, one device computes
-    everything, so that a sweep can vmap the dispatch over the States of its members.
+    everything, so that a sweep can vmap the dispatch over the States of its members. The body of
+    the loop holds `unroll` steps.
     """
     step = train_step.make_step(family.turns, optimizer, batch_size, mean, gather)
     local = batch_size // num_devices
@@ -104,7 +107,7 @@ def make_dispatch(
             return step(state, batches, rows)
 
         state, report = jax.lax.scan(
-            one_step, state, arrays if streamed else None, length=num_steps
+            one_step, state, arrays if streamed else None, num_steps, unroll=unroll
         )
         is_finite = train_step.all_finite((state.params, state.opt, state.ema))
         return state, {**report, 'finite': report['finite'].at[-1].min(is_finite)}
@@ -154,6 +157,7 @@ def compile_dispatch(run: Run, num_steps: int, devices: Sequence[jax.Device]) ->
         device_lib.mean,
         device_lib.gather,
         streamed,
+        run.config.train.unroll,
     )
     axes = (None, 0 if streamed else None, 0)
     return device_lib.over_devices(dispatch, axes, donate=(0,), devices=devices)

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from typing import TypeVar
 
 import flax.linen as nn
-import jax.numpy as jnp
 from jax.typing import DTypeLike
 from ml_collections import ConfigDict
 
+from atelier.core.precision import of_config
 from atelier.data.dataset import Spec
 from atelier.errors import MAX_UNROLLED, UserError, at_least, choose, did_you_mean
 
@@ -22,7 +22,6 @@ ACTIVATIONS = {
     'softplus': nn.softplus,
     'leaky_relu': functools.partial(nn.leaky_relu, negative_slope=0.2),
 }
-PRECISIONS = {'float32': jnp.float32, 'bfloat16': jnp.bfloat16}
 CONV_FORMS = {form: form for form in ('auto', 'matmul', 'lax')}
 MIN_HYPERS = {'discriminator_steps': 1, 'generator_steps': 1}  # the minimum of all others is 0
 
@@ -97,7 +96,13 @@ def common_config() -> ConfigDict:
             best_mode='max',  # whether the best value is the largest or smallest: max | min
             patience=0,  # validations without improvement before stopping; 0: never stop
             optimizer='adam',  # optimizer: adam | muon (on dense kernels; Adam on all else)
-            precision='float32',  # precision of matrix products: float32 | bfloat16
+            # precision of matrix products: float32 (as JAX multiplies: TF32 on a GPU, bfloat16 on a
+            # TPU, full on a CPU) | full_float32 | tf32 (full on a CPU) | bfloat16
+            precision='float32',
+            unroll=1,  # steps in the body of a dispatch's loop; more compile for longer
+            # operations that a GPU launches together: auto (XLA's choice) | scan (loops, too: all
+            # steps of a dispatch) | unrolled (the same without loops, for short dispatches)
+            command_buffers='auto',
         )
     )
     config.eval = ConfigDict(
@@ -196,7 +201,7 @@ def conv_form(config: ConfigDict) -> dict:
 
 def precision(config: ConfigDict) -> DTypeLike:
     """Returns the dtype of matrix products."""
-    return choose('train.precision', config.train.precision, PRECISIONS)
+    return of_config(config.train).dtype
 
 
 def network_options(config: ConfigDict) -> dict:

@@ -10,6 +10,7 @@ from jaxtyping import Array, Float, Int
 
 from atelier.errors import check_sizes
 from models.diffusion.noise_embedding import adaptive_norm, condition_vector
+from models.nets import attention
 from models.nets.conv_encoder_decoder import spatial_shape
 from models.nets.patches import from_patches, to_patches
 from models.nets.transformer import check_heads
@@ -38,10 +39,10 @@ class Block(nn.Module):
         modulation = _modulation(6, width, vector, self.dtype)
         scale, shift, gate, scale_mlp, shift_mlp, gate_mlp = modulation
         normed = adaptive_norm(tokens, scale, shift)
-        attention = nn.MultiHeadDotProductAttention(
-            self.heads, dtype=self.dtype, force_fp32_for_softmax=True
+        layer_of_heads = nn.MultiHeadDotProductAttention(
+            self.heads, dtype=self.dtype, attention_fn=attention.for_flax
         )
-        tokens += gate * attention(normed).astype(jnp.float32)
+        tokens += gate * layer_of_heads(normed).astype(jnp.float32)
         wide = nn.gelu(layer(MLP_FACTOR * width)(adaptive_norm(tokens, scale_mlp, shift_mlp)))
         return tokens + gate_mlp * layer(width)(wide).astype(jnp.float32), None
 

@@ -16,6 +16,7 @@ from jaxtyping import Array, Float, Int
 
 from atelier.errors import UserError, at_least, check_sizes
 from models.diffusion.noise_embedding import condition_vector
+from models.nets import attention
 from models.nets.conv import Conv
 from models.nets.conv_encoder_decoder import STRIDE, spatial_shape
 from models.nets.norms import GroupNorm
@@ -95,7 +96,7 @@ class Attention(nn.Module):
             heads,
             dtype=self.options.dtype,
             out_kernel_init=nn.initializers.zeros,
-            force_fp32_for_softmax=True,
+            attention_fn=attention.for_flax,
         )(positions)
         return x + mixed.reshape(x.shape)
 

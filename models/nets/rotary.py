@@ -7,8 +7,8 @@ SLOWEST = 10_000.0  # the slowest rotation's period is nearly this many times th
 
 
 def rotated(
-    vectors: Float[Array, 'batch heads tokens even'], positions: Int[Array, 'tokens']
-) -> Float[Array, 'batch heads tokens even']:
+    vectors: Float[Array, 'batch tokens heads even'], positions: Int[Array, 'tokens']
+) -> Float[Array, 'batch tokens heads even']:
     """Rotates each pair of dimensions, as a complex number, by position times the pair's angle.
 
     The inner product of two rotated vectors depends only on the vectors and on the difference of
@@ -18,7 +18,7 @@ def rotated(
     """
     pairs = vectors.shape[-1] // 2
     wide = jnp.promote_types(vectors.dtype, jnp.float32)
-    angles = positions[:, None] * SLOWEST ** -(jnp.arange(pairs, dtype=wide) / pairs)
+    angles = positions[:, None, None] * SLOWEST ** -(jnp.arange(pairs, dtype=wide) / pairs)
     cos, sin = jnp.cos(angles), jnp.sin(angles)
     first, second = jnp.split(vectors.astype(wide), 2, -1)
     rotated_halves = jnp.concatenate([cos * first - sin * second, sin * first + cos * second], -1)

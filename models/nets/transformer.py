@@ -30,7 +30,6 @@ added to every position.
 """
 
 import functools
-import math
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -38,17 +37,17 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 from jax.typing import DTypeLike
-from jaxtyping import Array, Bool, Float, Int, UInt32
+from jaxtyping import Array, Float, Int, UInt32
 
 from atelier.core.randomness import fold_in
 from atelier.errors import MAX_UNROLLED, UserError, at_least, check_sizes, share
+from models.nets.attention import Heads, attention
 from models.nets.dropout import dropout
 from models.nets.rotary import rotated
 
 MLP_FACTOR = 4  # hidden units of a block's MLP, in multiples of the width
 SMALL = nn.initializers.normal(0.02)  # initializer of the layer that outputs logits
 Units = Float[Array, 'batch tokens width']
-Heads = Float[Array, 'batch heads tokens head_dim']
 Label = Int[Array, 'batch'] | None
 Keys = UInt32[Array, 'batch 2'] | None
 
@@ -92,7 +91,7 @@ class Block(nn.Module):
 
         Args:
           units: [batch, tokens, width].
-          attend: (queries, keys, values), [batch, heads, tokens, head dim] each -> (mixed values of
+          attend: (queries, keys, values), [batch, tokens, heads, head dim] each -> (mixed values of
             the queries' shape, the cache or None).
           keys: random keys of dropout; None disables dropout.
         """
@@ -109,8 +108,8 @@ class Block(nn.Module):
 
         qkv = layer(3 * width, name='attention')(norm()(units))
         qkv = qkv.reshape(*units.shape[:2], 3, self.heads, -1)
-        mixed, cache = attend(*jnp.moveaxis(qkv, (2, 3), (0, 2)))
-        units += branch(jnp.moveaxis(mixed, 1, 2).reshape(units.shape), 0)
+        mixed, cache = attend(*jnp.moveaxis(qkv, 2, 0))
+        units += branch(mixed.reshape(units.shape), 0)
         inner = nn.gelu(layer(MLP_FACTOR * width, name='widen')(norm()(units)))
         return units + branch(inner, 1), cache
 
@@ -189,8 +188,7 @@ class Transformer(nn.Module):
         units = self._with_positions(units, positions, label)
         if keys is not None and self.dropout:
             units = dropout(units, fold_in(keys, 0), self.dropout)
-        is_visible = jnp.tri(count, dtype=bool)
-        attend = lambda *qkv: (attention(*self._rotated(positions, *qkv), is_visible), None)
+        attend = lambda *qkv: (attention(*self._rotated(positions, *qkv), is_causal=True), None)
         for index, block in enumerate(self.layers, 1):
             block_keys = None if keys is None else fold_in(keys, index)
             units, _ = block(units, attend, block_keys)
@@ -243,24 +241,13 @@ def attend_to_cache(
     cache: BlockCache, position: Int[Array, ''] | int, queries: Heads, keys: Heads, values: Heads
 ) -> tuple[Heads, BlockCache]:
     """Attention of one position to itself and the cached positions; returns the new cache too."""
-    write = lambda all_, one: jax.lax.dynamic_update_slice_in_dim(all_, one, position, axis=2)
+    heads_first = lambda x: jnp.swapaxes(x, 1, 2)
+    write = lambda all_, one: jax.lax.dynamic_update_slice_in_dim(
+        all_, heads_first(one), position, axis=2
+    )
     cache = BlockCache(write(cache.keys, keys), write(cache.values, values))
-    is_visible = jnp.arange(cache.keys.shape[2]) <= position
-    return attention(queries, cache.keys, cache.values, is_visible[None]), cache
-
-
-def attention(
-    queries: Heads,
-    keys: Float[Array, 'batch heads cached head_dim'],
-    values: Float[Array, 'batch heads cached head_dim'],
-    is_visible: Bool[Array, 'tokens cached'],
-) -> Heads:
-    """Attention: equation 1 of Vaswani et al., masked by `is_visible`."""
-    scale = 1 / math.sqrt(queries.shape[-1])
-    wide = sum_dtype(queries.dtype)
-    scores = jnp.einsum('bhqn,bhkn->bhqk', queries, keys, preferred_element_type=wide)
-    weights = jax.nn.softmax(jnp.where(is_visible, scale * scores, -jnp.inf))
-    return jnp.einsum('bhqk,bhkn->bhqn', weights.astype(values.dtype), values)
+    cached = heads_first(cache.keys), heads_first(cache.values)
+    return attention(queries, *cached, num_visible=jnp.asarray(position) + 1), cache
 
 
 def sum_dtype(dtype: DTypeLike) -> DTypeLike:

@@ -148,6 +148,7 @@ def provenance_section(known: Known, limits: Limits) -> Section:
         ('commit, evaluation', evaluation.get('git')),
         ('devices, training', record['devices']),
         ('hardware, evaluation', evaluation.get('hardware')),
+        ('products, evaluation', evaluation.get('precision')),
         ('packages, evaluation', named),
         ('seed', known.config.get('seed')),
         ('folder', known.name),

@@ -125,6 +125,7 @@ def _provenance(runs: Mapping[str, Known], limits: Limits) -> Section:
         'commit, training': lambda run: run.record['git'],
         'devices, training': lambda run: run.record['devices'],
         'hardware, evaluation': lambda run: run.evaluation.get('hardware'),
+        'products, evaluation': lambda run: run.evaluation.get('precision'),
         'jax, evaluation': lambda run: (run.evaluation.get('versions') or {}).get('jax'),
         'data, test split': lambda run: (run.record['data'] or {}).get('test'),
         'data': lambda run: run.data.get('description'),

@@ -91,6 +91,18 @@ def test_losses_do_not_depend_on_the_device_count(run, by_device_count, count):
     )
 
 
+def test_a_loop_of_several_steps_computes_the_same(run, by_device_count):
+    config = run.config.copy_and_resolve_references()
+    config.train.unroll = 3  # does not divide the number of steps
+    devices, state, data, indices = placed(run, 1)
+    dispatch = program.compile_dispatch(run._replace(config=config), STEPS, devices)
+    state, report = dispatch(state, data, indices)
+    one, expected = by_device_count(1)
+    np.testing.assert_allclose(report['loss'], expected['loss'], rtol=1e-5)
+    close = functools.partial(np.testing.assert_allclose, rtol=1e-3, atol=1e-5)
+    jax.tree.map(close, jax.device_get(state.params), one.params)
+
+
 def test_training_changes_the_parameters_and_losses(run, by_device_count):
     state, report = by_device_count(8)
     start = restore.initial_state(run)
