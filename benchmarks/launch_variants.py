@@ -11,18 +11,15 @@ the variant has the reason in its row. A ratio to the training as it is needs th
 """
 
 import os
-from typing import NamedTuple
 
 import jax
 from absl import flags
 
 from benchmarks import comparison, outcome, precisions, workers
 from benchmarks.subjects import SUBJECTS
+from benchmarks.variants import AS_IT_IS, VARIANTS
 
-AS_IT_IS, EQUAL = 'as it is', 1e-3
-WHILE = '--xla_gpu_enable_command_buffer=+WHILE'
-SMALL = '--xla_gpu_graph_min_graph_size=1'
-UNROLLED = '--xla_gpu_command_buffer_unroll_loops=true'
+EQUAL = 1e-3
 
 flags.DEFINE_multi_enum('models', list(SUBJECTS), list(SUBJECTS), 'models to measure')
 flags.DEFINE_integer('steps', 400, 'steps per repeat of the MLP; the others take fewer')
@@ -30,35 +27,6 @@ flags.DEFINE_integer('repeats', 5, 'repeats of each arm')
 flags.DEFINE_string('data_dir', '', 'folder of the TFDS data sets')
 flags.DEFINE_list('precisions', ['float32'], 'precisions of matrix products')
 flags.DEFINE_list('variants', [], 'variants to measure beside the first; all if there are none')
-
-
-class Variant(NamedTuple):
-    """A way to run a training.
-
-    settings: of `launch_arms.make`.
-    xla: flags of XLA, for a GPU only.
-    """
-
-    settings: dict = {}
-    xla: tuple[str, ...] = ()
-
-
-VARIANTS = {
-    AS_IT_IS: Variant(),
-    'unroll 2': Variant(dict(unroll=2)),
-    'unroll 10': Variant(dict(unroll=10)),
-    'flat update': Variant(dict(is_flat=True)),
-    'flat update and unroll 10': Variant(dict(is_flat=True, unroll=10)),
-    'no command buffers': Variant(xla=('--xla_gpu_enable_command_buffer=',)),
-    'small command buffers': Variant(xla=(SMALL,)),
-    'command buffers with WHILE': Variant(xla=(WHILE, SMALL)),
-    'command buffers with CONDITIONAL and WHILE': Variant(
-        xla=('--xla_gpu_enable_command_buffer=+CONDITIONAL,+WHILE', SMALL)
-    ),
-    'command buffers with unrolled loops': Variant(xla=(WHILE, SMALL, UNROLLED)),
-    'loops buffered twice': Variant(xla=('--xla_gpu_enable_while_loop_double_buffering=true',)),
-    'flat update in command buffers with WHILE': Variant(dict(is_flat=True), (WHILE, SMALL)),
-}
 
 
 def specs_of(name: str, precision: str, steps: int, backend: str) -> dict[str, workers.Spec]:
@@ -72,7 +40,7 @@ def specs_of(name: str, precision: str, steps: int, backend: str) -> dict[str, w
             {**workers.JAX, 'XLA_FLAGS': ' '.join((os.environ.get('XLA_FLAGS', ''), *variant.xla))},
         )
         for label, variant in VARIANTS.items()
-        if (label == AS_IT_IS or label in chosen) and (backend == 'gpu' or not variant.xla)
+        if (label == AS_IT_IS or label in chosen) and (backend == 'gpu' or not variant.needs_gpu)
     }
 
 

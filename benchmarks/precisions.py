@@ -7,9 +7,8 @@ what stays float32 in them has full precision.
 
 import jax
 
-from configs.shared import common
-
-NAMES = ('float32', 'tf32', 'bfloat16')
+OF_CONFIG = {'float32': 'full_float32', 'tf32': 'tf32', 'bfloat16': 'bfloat16'}  # train.precision
+NAMES = (*OF_CONFIG,)
 PRODUCTS = {'float32': 'float32', 'tf32': 'tensorfloat32', 'bfloat16': 'float32'}
 
 
@@ -28,7 +27,7 @@ def set_products(name: str) -> str:
     Without this setting, the products of float32 numbers on a GPU are tf32.
     """
     jax.config.update('jax_default_matmul_precision', PRODUCTS[name])
-    return name if name in common.PRECISIONS else 'float32'
+    return OF_CONFIG[name]
 
 
 def named(arm: str, precision: str) -> str:

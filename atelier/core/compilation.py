@@ -18,6 +18,10 @@ from atelier.log import log
 
 Options = dict[str, str | int | bool]
 
+# on a GPU: no kernel that adds in any order, such as those of scattered sums and of the derivatives
+# of cuDNN's attention, because an interrupted run ends with the same bits
+REPEATABLE: Options = {'xla_gpu_exclude_nondeterministic_ops': True}
+
 # kinds of operations that may be launched together, as one CUDA graph. The first six are XLA's own
 # choice. WHILE adds loops, and with them all steps of a dispatch.
 SCAN_COMMANDS = 'FUSION,CUBLAS,CUBLASLT,CUSTOM_CALL,CUDNN,DYNAMIC_SLICE_FUSION,CONDITIONAL,WHILE'
@@ -39,7 +43,7 @@ def training_options(train: ConfigDict | Mapping[str, Any]) -> Options:
       UserError: there is no such value of config.train.command_buffers.
     """
     options = choose('train.command_buffers', train['command_buffers'], COMMAND_BUFFERS)
-    return options if jax.default_backend() == 'gpu' else {}
+    return REPEATABLE | options if jax.default_backend() == 'gpu' else {}
 
 
 def compiled(lowered: Lowered, options: Options) -> Compiled:

@@ -2,8 +2,9 @@
 
 There are two forms. That of cuDNN computes the scores block by block and never stores them. It
 needs a GPU, bfloat16 or float16, several queries, and heads whose size is a multiple of 8, at most
-128. The order of the sums in its derivatives is not fixed. Everywhere else the scores [batch,
-heads, tokens, keys] are stored in float32.
+128. The order of the sums in its derivatives is not fixed, unless the program is compiled with
+`atelier.core.compilation.REPEATABLE`, as training is. Everywhere else the scores [batch, heads,
+tokens, keys] are stored in float32.
 """
 
 import math

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from atelier.core import optimizers
-from benchmarks import launch_arms, launch_variants
+from benchmarks import launch_arms, variants
 
 pytestmark = pytest.mark.usefixtures('quick_compilation')
 
@@ -41,25 +41,8 @@ def test_a_flat_update_is_the_update():
     assert sorted(sizes) == [1, 10, 10]
 
 
-def test_only_the_first_scan_is_unrolled():
-    def repeated(x):
-        def outer(x, _):
-            inner = lambda y, _: (y + 1, None)
-            return jax.lax.scan(inner, 2 * x, length=3)[0], None
-
-        return jax.lax.scan(outer, x, length=4)[0]
-
-    before = jax.lax.scan
-    with launch_arms.unrolled(2):
-        unrolled = jax.make_jaxpr(repeated)(1.0)
-    assert jax.lax.scan is before
-    (outer,) = unrolled.eqns
-    (inner,) = [eqn for eqn in outer.params['jaxpr'].eqns if eqn.primitive.name == 'scan']
-    assert outer.params['unroll'] == 2 and inner.params['unroll'] == 1
-
-
 def test_every_variant_is_known_to_its_arm_and_only_a_gpu_has_flags_of_xla():
-    for name, variant in launch_variants.VARIANTS.items():
-        assert set(variant.settings) <= {'unroll', 'is_flat'}, name
+    for name, variant in variants.VARIANTS.items():
+        assert set(variant.settings) <= {'unroll', 'command_buffers', 'is_flat'}, name
         assert all(flag.startswith('--xla_gpu_') for flag in variant.xla), name
-    assert launch_variants.VARIANTS[launch_variants.AS_IT_IS] == launch_variants.Variant()
+    assert variants.VARIANTS[variants.AS_IT_IS] == variants.Variant()

@@ -30,7 +30,7 @@ def test_products_and_config_have_the_precision(name):
         assert jax.config.jax_default_matmul_precision == expected
     finally:
         jax.config.update('jax_default_matmul_precision', before)
-    assert of_config == name or (name, of_config) == ('tf32', 'float32')
+    assert of_config == ('full_float32' if name == 'float32' else name)
 
 
 def test_only_precisions_other_than_float32_are_named():

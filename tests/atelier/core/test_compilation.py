@@ -13,9 +13,11 @@ def lowered():
 
 
 @pytest.mark.parametrize('name', compilation.COMMAND_BUFFERS)
-def test_xla_knows_every_option(lowered, name):
-    program = lowered.compile(compiler_options=dict(compilation.COMMAND_BUFFERS[name]))
-    assert program(1.0) == 8
+def test_xla_knows_every_option(lowered, monkeypatch, name):
+    monkeypatch.setattr(jax, 'default_backend', lambda: 'gpu')
+    options = compilation.training_options({'command_buffers': name})
+    assert options['xla_gpu_exclude_nondeterministic_ops'] is True
+    assert lowered.compile(compiler_options=options)(1.0) == 8
 
 
 def test_options_are_for_a_gpu_alone(monkeypatch):
@@ -23,7 +25,7 @@ def test_options_are_for_a_gpu_alone(monkeypatch):
     monkeypatch.setattr(jax, 'default_backend', lambda: 'gpu')
     options = compilation.training_options({'command_buffers': 'scan'})
     assert 'WHILE' in options['xla_gpu_enable_command_buffer'].split(',')
-    assert compilation.training_options({'command_buffers': 'auto'}) == {}
+    assert compilation.training_options({'command_buffers': 'auto'}) == compilation.REPEATABLE
     with pytest.raises(UserError, match='config.train.command_buffers'):
         compilation.training_options({'command_buffers': 'all'})
 
