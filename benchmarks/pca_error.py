@@ -7,12 +7,14 @@ normalized x, like the `squared_error` of an autoencoder. Reconstructions are sc
 once more clipped to the data's interval, which can only lower the error.
 """
 
+import pathlib
+
 import jax
 import numpy as np
 from absl import app, flags
 from jaxtyping import Float
 
-from atelier import checkout
+from atelier import checkout, files
 from atelier.core.randomness import Stream, key_for, rng_for
 from atelier.data import dataset
 from atelier.data.dataset import Dataset
@@ -24,6 +26,7 @@ from losses.reconstruction import half_squared_error
 flags.DEFINE_string('config', 'configs/autoencoder.py', 'config whose data are used')
 flags.DEFINE_string('data_dir', '', 'folder of the TFDS data sets')
 flags.DEFINE_multi_integer('components', [8], 'number of PCA components; may be repeated')
+flags.DEFINE_string('json', '', 'file for the errors')
 
 
 def normalized(data: Dataset, split: str) -> Float[np.ndarray, 'n dims']:
@@ -36,9 +39,8 @@ def normalized(data: Dataset, split: str) -> Float[np.ndarray, 'n dims']:
     return coordinates(np.asarray(data.preprocess(data.splits[split], keys)['x']), data.spec)
 
 
-def mean_and_error(values) -> str:
+def mean_and_error(statistics: dict[str, float]) -> str:
     """Formats the mean over examples and its standard error."""
-    statistics = summary(np.asarray(values, np.float64))
     return f'{statistics["mean"]:.4f} +- {statistics["standard_error"]:.4f}'
 
 
@@ -51,13 +53,18 @@ def main(_):
     data = dataset.load(config)
     pca, x = principal_components(normalized(data, 'train')), normalized(data, 'test')
     print(f'{len(x)} test examples of {data.description}: PCA fit to {data.size("train")} others')
+    measured = {}
     for components in values.components:
         reconstruction = pca.rotate_back(pca.rotate(x)[:, :components]).astype(np.float32)
-        errors = [half_squared_error(x, reconstruction)]
+        errors = {'squared_error': half_squared_error(x, reconstruction)}
         if data.spec.interval is not None:
-            errors.append(half_squared_error(x, np.clip(reconstruction, 0, 1)))
-        summary_text = ', clipped to the interval '.join(map(mean_and_error, errors))
+            errors['clipped'] = half_squared_error(x, np.clip(reconstruction, 0, 1))
+        statistics = {n: summary(np.asarray(each, np.float64)) for n, each in errors.items()}
+        summary_text = ', clipped to the interval '.join(map(mean_and_error, statistics.values()))
         print(f'  {components:5} components: squared_error {summary_text}')
+        measured[str(components)] = statistics
+    if values.json:
+        files.write_json(pathlib.Path(values.json), {'components': measured})
 
 
 if __name__ == '__main__':
