@@ -29,11 +29,10 @@ def main(_):
         counts = np.array([count_modes(x, modes) for x in draws])
         for i, field in enumerate(('modes', 'modes_with_ten', 'high_quality', 'reverse_kl')):
             values = counts[:, i]
-            statistics = {'mean': float(values.mean()), 'sd': float(values.std(ddof=1))}
-            measured.setdefault(name, {})[field] = statistics
-            print(f'  {name:16} {field:16} {statistics["mean"]:9.4f} +- {statistics["sd"]:.4f}')
+            measured[f'{name}: {field}'] = {'value': {'median': float(np.median(values))}}
+            print(f'  {name:16} {field:16} {values.mean():9.4f} +- {values.std(ddof=1):.4f}')
     if flags.FLAGS.json:
-        files.write_json(pathlib.Path(flags.FLAGS.json), measured)
+        files.write_json(pathlib.Path(flags.FLAGS.json), {'arms': measured})
 
 
 if __name__ == '__main__':

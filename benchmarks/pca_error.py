@@ -62,9 +62,12 @@ def main(_):
         statistics = {n: summary(np.asarray(each, np.float64)) for n, each in errors.items()}
         summary_text = ', clipped to the interval '.join(map(mean_and_error, statistics.values()))
         print(f'  {components:5} components: squared_error {summary_text}')
-        measured[str(components)] = statistics
+        measured[f'{components} components'] = {
+            name: {'median': each['mean'], 'standard_error': each['standard_error']}
+            for name, each in statistics.items()
+        }
     if values.json:
-        files.write_json(pathlib.Path(values.json), {'components': measured})
+        files.write_json(pathlib.Path(values.json), {'arms': measured})
 
 
 if __name__ == '__main__':

@@ -3,6 +3,7 @@
 It stands in a file beside the run, so that the next start goes on where this one was stopped.
 """
 
+import math
 import pathlib
 from typing import Any, NamedTuple
 
@@ -21,6 +22,7 @@ class Progress(NamedTuple):
     loads: tuple[float, ...] = ()  # load averages of the machine, one a start
     values: dict[str, float] = {}  # empty until the seed is finished
     errors: dict[str, float | None] = {}  # standard errors over examples
+    refused: dict[str, str] = {}  # {value that a benchmark does not give, and is NaN: the reason}
     machine: dict[str, Any] = {}
 
     @property
@@ -46,7 +48,9 @@ def load(row: Row, seed: int, runs: pathlib.Path) -> Progress:
     try:
         content = files.read_json(path)
         known = {name: content[name] for name in Progress._fields}
-        return Progress(**known | {'loads': tuple(known['loads'])})
+        known['loads'] = tuple(known['loads'])
+        known['values'] = {n: math.nan if v is None else v for n, v in known['values'].items()}
+        return Progress(**known)
     except (OSError, ValueError, KeyError, TypeError, UserError) as error:
         raise UserError(f'{path} is damaged: remove it, and the row is measured again') from error
 
@@ -64,8 +68,12 @@ def with_values(progress: Progress, row: Row, seed: int, runs: pathlib.Path) -> 
     """
     folder = commands.folder_of(row, seed, runs)
     default = commands.OUT if row.benchmark else 'evaluation.json'
-    found = {name: value_paths.read(path, folder, default) for name, path in row.values.items()}
-    return progress._replace(
-        values={name: value for name, (value, _) in found.items()},
-        errors={name: error for name, (_, error) in found.items()},
-    )
+    values: dict[str, float] = {}
+    errors: dict[str, float | None] = {}
+    refused: dict[str, str] = {}
+    for name, path in row.values.items():
+        try:
+            values[name], errors[name] = value_paths.read(path, folder, default)
+        except value_paths.RefusedError as error:
+            values[name], errors[name], refused[name] = math.nan, None, str(error)
+    return progress._replace(values=values, errors=errors, refused=refused)

@@ -3,6 +3,7 @@
 `stale` results were measured by another definition of the row. They are shown as such.
 """
 
+import math
 import pathlib
 from collections.abc import Mapping
 from typing import Any, NamedTuple
@@ -24,6 +25,7 @@ class Value(NamedTuple):
     sd: float | None  # standard deviation over seeds; None for a single one
     error: float | None  # mean standard error over examples
     each: tuple[float, ...]
+    refused: str = ''  # why a benchmark does not give it; then the mean is NaN
 
 
 class Result(NamedTuple):
@@ -92,7 +94,8 @@ def _summary(name: str, states: Mapping[int, progress.Progress]) -> Value:
     errors = [state.errors[name] for state in states.values()]
     error = None if None in errors else float(np.mean(errors))
     sd = float(np.std(each, ddof=1)) if len(each) > 1 else None
-    return Value(float(np.mean(each)), sd, error, tuple(map(float, each)))
+    refused = next((s.refused[name] for s in states.values() if name in s.refused), '')
+    return Value(float(np.mean(each)), sd, error, tuple(map(float, each)), refused)
 
 
 def load(row: Row, kind: str, folder: pathlib.Path) -> Result | None:
@@ -135,13 +138,20 @@ def _result(row: Row, kind: str, content: dict[str, Any]) -> Result:
         seeds=tuple(map(int, content['seeds'])),
         seconds=tuple(map(float, content['seconds'])),
         load=float(content['load']),
-        machines=tuple({str(k): v for k, v in each.items()} for each in content['machines']),
+        machines=tuple(map(_machine, content['machines'])),
         is_finished=set(row.seeds) <= set(content['seeds']),
         is_stale=is_stale,
     )
 
 
+def _machine(described: dict[str, Any]) -> dict[str, Any]:
+    texts = {name: str(described[name]) for name in ('kind', 'device', 'processor')}
+    return {**described, **texts, 'cores': int(described['cores'])}
+
+
 def _value(part: dict[str, Any]) -> Value:
     number = lambda x: None if x is None else float(x)
-    each = tuple(map(float, part['each']))
-    return Value(float(part['mean']), number(part['sd']), number(part['error']), each)
+    refused = str(part['refused'])
+    each = tuple(math.nan if x is None and refused else float(x) for x in part['each'])
+    mean = math.nan if refused else float(part['mean'])
+    return Value(mean, number(part['sd']), number(part['error']), each, refused)

@@ -34,6 +34,8 @@ def listing(rows: Mapping[str, Row], found: Mapping[str, Mapping[str, Result]]) 
 
 def number(value: Value) -> str:
     """Returns mean and spread, such as '88.35 ± 0.29', with two digits of the spread."""
+    if value.refused:
+        return f'none ({value.refused})'
     spread = value.sd if value.sd is not None else value.error
     if spread is None or not spread > 0:
         return _plain(value.mean)
@@ -69,14 +71,17 @@ def section(name: str, rows: Mapping[str, Row], found: Mapping[str, Mapping[str,
     for row in chosen:
         for result in found.get(row.name, {}).values() or [None]:
             lines.append(f'| {" | ".join(_cells(row, result))} |')
-    notes = [f'- `{row.name}`: {row.note}' for row in chosen if row.note]
+    of_note: dict[str, list[str]] = {}
+    for row in chosen:
+        of_note.setdefault(row.note, []).append(f'`{row.name}`')
+    notes = [f'- {", ".join(names)}: {note}.' for note, names in of_note.items() if note]
     shown = [f'    {line}' for row in chosen for line in _commands(row)]
     return '\n'.join([*lines, '', *notes, *([''] if notes else []), *shown])
 
 
 def _commands(row: Row) -> list[str]:
-    lines = commands.shown(row)
-    return [f'# {row.name}: python -m benchmarks.reference {row.name} --data=DATA', *lines]
+    data = ' --data=DATA' if row.data else ''
+    return [f'# python -m benchmarks.reference {row.name}{data}', *commands.shown(row)]
 
 
 def _cells(row: Row, result: Result | None) -> list[str]:

@@ -15,6 +15,10 @@ from atelier.errors import UserError, shortened
 PART = re.compile(r'"([^"]+)"|([^."]+)')
 
 
+class RefusedError(UserError):
+    """A benchmark has no such ratio; the message is its reason."""
+
+
 class ValuePath(NamedTuple):
     """A path: file ('': the default one), names from the outermost, and the sign of the value."""
 
@@ -54,8 +58,8 @@ def read(text: str, folder: pathlib.Path, default: str) -> tuple[float, float | 
     `default` is the name of the file where the path names none.
 
     Raises:
-      UserError: the file cannot be read, or it has no such number. A benchmark that refuses a ratio
-        writes {"refused": reason}, and the message ends in this reason.
+      RefusedError: the benchmark wrote {"refused": reason} instead of a ratio.
+      UserError: the file cannot be read, or it has no such number.
     """
     path = parsed(text)
     file = folder / (path.file or default)
@@ -67,9 +71,9 @@ def read(text: str, folder: pathlib.Path, default: str) -> tuple[float, float | 
     for name in path.names:
         parent, content = content, _child(content, name)
         if content is None:
-            refused = parent.get('refused') if isinstance(parent, dict) else None
-            reason = f': {refused}' if isinstance(refused, str) else ''
-            raise UserError(f'{file} has no {".".join(path.names)}{reason}')
+            if isinstance(parent, dict) and isinstance(parent.get('refused'), str):
+                raise RefusedError(parent['refused'])
+            raise UserError(f'{file} has no {".".join(path.names)}')
     if isinstance(content, bool) or not isinstance(content, int | float):
         raise UserError(f'{file}: {".".join(path.names)} is no number')
     error = parent.get('standard_error') if path.names[-1] == 'mean' else None
