@@ -2,12 +2,14 @@
 
 import ast
 import importlib.util
+import subprocess
+import sys
 
 import pytest
 
 from atelier import checkout, cli
 from atelier.errors import UserError
-from benchmarks.reference import commands, rows
+from benchmarks.reference import commands, rows, value_paths
 
 ROWS = rows.load()
 ROW = """
@@ -49,6 +51,28 @@ def test_a_config_accepts_the_overrides_of_its_row(name):
         assert found == value or is_path or found == ast.literal_eval(value), field
     for mode in modes:  # the config of the run stands for itself
         cli.parse([*mode[1:], train[2], '--config.seed=0'])
+
+
+def debug_runs():
+    """{debug variant of a config: paths of the rows' values in its evaluation.json}."""
+    paths = {}
+    for row in ROWS.values():
+        if not row.config or row.needs:
+            continue
+        file, _, argument = row.config.partition(':')
+        data = 'digits' if 'mnist' in argument else argument  # the same metrics, without files
+        own = [path for path in row.values.values() if not value_paths.parsed(path).file]
+        paths.setdefault(f'{file}:{data},debug' if data else f'{file}:debug', set()).update(own)
+    return paths
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(('config', 'paths'), sorted(debug_runs().items()))
+def test_an_evaluation_has_the_values_of_its_rows(config, paths, tmp_path):
+    command = [sys.executable, 'main.py', f'--config={config}', f'--workdir={tmp_path / "run"}']
+    subprocess.run(command, cwd=checkout.ROOT, check=True, capture_output=True)
+    for path in sorted(paths):
+        value_paths.read(path, tmp_path / 'run', 'evaluation.json')
 
 
 @pytest.mark.parametrize('name', [name for name, row in ROWS.items() if row.benchmark])
