@@ -21,7 +21,7 @@ from absl import app, flags
 from atelier import checkout
 from atelier.errors import UserError, did_you_mean
 from atelier.log import counted, log, log_to_terminal, one_line
-from benchmarks.reference import archive, pages, results, rows, schedule, tables
+from benchmarks.reference import archive, pages, results, rows, schedule, tables, work
 from benchmarks.reference.schedule import Setting, Task
 
 flags.DEFINE_bool('list', False, 'show the rows; with names, those rows')
@@ -85,14 +85,14 @@ def measure(known: dict[str, rows.Row], names: list[str], folder: pathlib.Path) 
     tasks = schedule.chosen(setting, names, results.load_all(known, folder))
     problems: dict[Task, str] = {}
     try:
-        problems = schedule.measure(setting, tasks, end, write)
+        problems = work.measure(setting, tasks, end, write)
     finally:
         if values.archive:
             count = archive.write(absolute(values.archive), setting.runs, folder)
             log.info('archive: %s, %d files', values.archive, count)
     chosen = {name: known[name] for name in names or dict.fromkeys(task.name for task in tasks)}
     print(tables.listing(chosen, results.load_all(chosen, folder)))
-    failures = {t: problem for t, problem in problems.items() if problem not in schedule.LATER}
+    failures = {t: problem for t, problem in problems.items() if problem not in work.LATER}
     for task, problem in failures.items():
         print(f'{task}: {problem}')
     if len(problems) > len(failures):

@@ -52,7 +52,8 @@ def filled(
             raise UserError(f'{TEMPLATE.name}: {match.group()} names no value of a row')
         result = found.get(name, {}).get(kind or 'cpu')
         if result is None or result.is_stale:
-            return tables.NOT_MEASURED
+            earlier = '' if kind else rows[name].earlier.get(value_name, '')
+            return f'{earlier} (before rows existed)' if earlier else tables.NOT_MEASURED
         measured = result.values[value_name]
         return tables.number(measured._replace(sd=None, error=None) if is_mean else measured)
 

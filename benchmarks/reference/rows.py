@@ -71,6 +71,7 @@ class Row(NamedTuple):
     published: Published | None = None
     seeds: tuple[int, ...] = (0,)
     budget: str = ''  # of our runs
+    earlier: Mapping[str, str] = {}  # {name: value} that was measured before rows existed
     note: str = ''  # shown below the table
     alone: bool = False  # whether nothing else may run meanwhile, because time is measured
     continues: bool = True  # whether it goes on where it was stopped
@@ -163,6 +164,7 @@ def _check(row: Row, where: str) -> None:
         (row.alone and row.continues, 'what is timed alone cannot be continued'),
         (len({*row.seeds}) != len(row.seeds) or not row.seeds, 'its seeds are not distinct'),
         (row.published is not None and not row.published.source, 'published has no source'),
+        (not set(row.earlier) <= set(row.values), 'earlier has other values than the row'),
     ]
     for is_wrong, message in wrong:
         if is_wrong:

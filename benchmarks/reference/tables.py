@@ -87,7 +87,7 @@ def _commands(row: Row) -> list[str]:
 def _cells(row: Row, result: Result | None) -> list[str]:
     return [
         f'{row.title} (`{row.name}`)',
-        NOT_MEASURED if result is None else _measured(row, result),
+        _unmeasured(row) if result is None else _measured(row, result),
         f'{target(row.target)} {row.unit}',
         _published(row),
         row.budget,
@@ -102,6 +102,11 @@ def target(target: Target) -> str:
     sign = '+' if target.direction == 'lower' else '-'
     tolerance = f' {sign} {target.tolerance:g}' if target.tolerance else ''
     return f'{SIGNS[target.direction]} {target.value:g}{tolerance}'
+
+
+def _unmeasured(row: Row) -> str:
+    earlier = ', '.join(f'{name} {text}' for name, text in row.earlier.items())
+    return f'{NOT_MEASURED}; before rows existed: {earlier}' if earlier else NOT_MEASURED
 
 
 def _measured(row: Row, result: Result) -> str:

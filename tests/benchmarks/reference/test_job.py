@@ -9,7 +9,7 @@ import time
 import example_rows
 import pytest
 
-from benchmarks.reference import commands, progress, schedule
+from benchmarks.reference import commands, progress, work
 from benchmarks.reference.schedule import Task
 
 SHORT = "overrides = {'train.steps' = 300, 'train.steps_per_dispatch' = 10}"
@@ -24,11 +24,11 @@ def test_interrupted_and_continued_equals_whole(tmp_path):
         folder = commands.folder_of(row, 0, setting.runs)
         if name == 'interrupted':
             threading.Thread(target=stop_once_it_trains, args=[folder], daemon=True).start()
-            problems = schedule.measure(setting, [task], math.inf, lambda task: None)
+            problems = work.measure(setting, [task], math.inf, lambda task: None)
             assert problems == {task: 'it was stopped'}
             assert any((folder / 'checkpoints').iterdir())
             assert 'stopping after this dispatch' in folder.with_suffix('.log').read_text()
-        assert schedule.measure(setting, [task], math.inf, lambda task: None) == {}
+        assert work.measure(setting, [task], math.inf, lambda task: None) == {}
         ended[name] = progress.load(row, 0, setting.runs)
     assert ended['interrupted'].starts == 2 and ended['whole'].starts == 1
     assert ended['interrupted'].values == ended['whole'].values

@@ -142,6 +142,7 @@ def test_a_target_has_a_direction_and_a_tolerance(direction, inside, outside):
         ('priority = 1', 'priority = 1\nalone = true', 'cannot be continued'),
         ('priority = 1', 'priority = 1\nseeds = [1, 1]', 'not distinct'),
         ('priority = 1', "priority = 1\nneeds = ['gan']", 'needs gan'),
+        ('priority = 1', "priority = 1\nearlier = {KL = '1'}", 'earlier has other values'),
         ('priority = 1', "priority = 1\nbenchmark = 'b'", 'either a config or a benchmark'),
         ('priority = 1', "priority = 1\npublished = {value = 1.0, source = ''}", 'no source'),
     ],

@@ -12,8 +12,9 @@ import pytest
 
 from atelier import checkout
 from atelier.errors import UserError
-from benchmarks.reference import commands, progress, results, schedule
-from benchmarks.reference.schedule import Lock, Task
+from benchmarks.reference import commands, lock, progress, results, schedule, work
+from benchmarks.reference.schedule import Task
+from benchmarks.reference.work import Work
 
 TIMED = 'alone = true\ncontinues = false'
 
@@ -24,7 +25,7 @@ def names_of(tasks):
 
 def measured(setting, tasks, end=math.inf):
     ended = []
-    problems = schedule.measure(setting, tasks, end, ended.append)
+    problems = work.measure(setting, tasks, end, ended.append)
     return names_of(ended), {str(task): problem for task, problem in problems.items()}
 
 
@@ -82,7 +83,12 @@ def test_what_does_not_fit_starts_only_if_it_can_be_continued(tmp_path, rows_of)
 def test_timed_rows_run_alone_and_others_side_by_side(tmp_path, rows_of):
     known = rows_of(('a', 3, ''), ('b', 2, ''), ('timed', 1, TIMED))
     setting = example_rows.setting(tmp_path, known, jobs=2)
-    ready = lambda waiting, jobs: names_of(schedule._ready(waiting, jobs, {}, setting, 1e9))
+
+    def ready(waiting, jobs):
+        work = Work(setting, waiting)
+        work.jobs = jobs
+        return names_of(work.ready(1e9))
+
     tasks = [Task('a', 0), Task('b', 0), Task('timed', 0), Task('timed', 1)]
     assert ready(tasks, {}) == ['a 0', 'b 0']
     assert ready(tasks[1:], {tasks[0]: None}) == ['b 0']
@@ -127,14 +133,14 @@ def test_a_stopped_row_goes_on_where_it_was_stopped(tmp_path, rows_of, monkeypat
 KILLED = """
 import pathlib, sys
 import example_rows
-from benchmarks.reference import schedule
+from benchmarks.reference import schedule, work
 folder = pathlib.Path(sys.argv[1])
 known = example_rows.load(folder, ('row', 1, ''))
 class Patch:
     setattr = staticmethod(setattr)
 example_rows.scripted(Patch, count=200, pause=0.05)
 setting = example_rows.setting(folder, known)
-schedule.measure(setting, schedule.chosen(setting, ['row'], {}), float('inf'), print)
+work.measure(setting, schedule.chosen(setting, ['row'], {}), float('inf'), print)
 """
 
 
@@ -148,8 +154,8 @@ def test_a_kill_of_the_command_ends_its_children_too(tmp_path, rows_of, monkeypa
         assert process.poll() is None
         time.sleep(0.02)
     with monkeypatch.context() as patch, pytest.raises(UserError, match='another process measures'):
-        patch.setattr(schedule, 'PATIENCE', 0.0)
-        Lock(setting.runs).__enter__()
+        patch.setattr(lock, 'PATIENCE', 0.0)
+        lock.Lock(setting.runs).__enter__()
     process.send_signal(signal.SIGKILL)
     process.wait()
     example_rows.scripted(monkeypatch, count=int(steps.read_text()) + 3)
