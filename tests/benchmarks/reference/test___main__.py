@@ -4,7 +4,6 @@ import tarfile
 
 import example_rows
 import pytest
-from absl import flags
 
 from atelier.errors import UserError
 from benchmarks.reference import __main__ as command
@@ -35,14 +34,9 @@ def perform(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(rows, 'load', lambda: load(folder))
 
     def performed(*arguments):
-        own = [f'--{n}={tmp_path / n}' for n in ('data', 'folder', 'results')]
-        names = flags.FLAGS(['reference', *own, *arguments])[1:]
-        try:
-            return command.perform(names), capsys.readouterr().out
-        finally:
-            flags.FLAGS.unparse_flags()
-            for name in ('list', 'pages', 'minutes', 'archive'):
-                flags.FLAGS[name].unparse()
+        own = [f'--{name}={tmp_path / name}' for name in ('data', 'folder', 'results')]
+        status = command.perform(command.parser().parse_args([*own, *arguments]))
+        return status, capsys.readouterr().out
 
     performed.rows = folder / 'rows.toml'
     return performed

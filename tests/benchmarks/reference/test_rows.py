@@ -34,7 +34,7 @@ def of_text(folder, text):
 def test_there_are_enough_rows_of_every_kind():
     assert len(ROWS) >= 24
     assert sum('cpu' in row.minutes for row in ROWS.values()) >= 14
-    assert all('gpu' in row.minutes for row in ROWS.values())
+    assert sum('gpu' in row.minutes for row in ROWS.values()) >= 24
     assert len({row.definition for row in ROWS.values()}) == len(ROWS)
 
 
