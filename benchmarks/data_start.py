@@ -9,6 +9,7 @@ without what the program needs before it. --pictures=0, --npz_gb=0 or --text_mb=
 """
 
 import contextlib
+import functools
 import json
 import os
 import pathlib
@@ -16,13 +17,13 @@ import struct
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
-from absl import app, flags
+from absl import flags
 
 from atelier import checkout
-from benchmarks import page_rows
+from benchmarks import outcome, page_rows
 
 flags.DEFINE_list('pictures', ['60000', '1000000'], 'numbers of pictures in a folder; 0: none')
 flags.DEFINE_float('npz_gb', 2.0, 'size of the npz of pictures in 10^9 bytes; 0: none')
@@ -121,25 +122,49 @@ def memory(folder: pathlib.Path, path: pathlib.Path, **settings) -> str:
 def main(_) -> None:
     """Prints a line for each part, and writes the rows of the page."""
     values, rows = flags.FLAGS, {}
-    off = '--pictures=0 --npz_gb=0 --text_mb=0'
-    for count in filter(None, map(int, values.pictures)):
-        with _temporary() as folder:
-            command = f'`{COMMAND} {off.replace("pictures=0", f"pictures={count}")}`'
-            rows[f'start with {count:,} pictures'] = [start(folder, count), command]
-    with _temporary() as folder:
-        if values.npz_gb:
-            write_npz(folder / 'a.npz', int(1e9 * values.npz_gb))
-            command = f'`{COMMAND} {off.replace("npz_gb=0", f"npz_gb={values.npz_gb:g}")}`'
-            text = memory(folder, folder / 'a.npz', name='arrays')
-            rows[f'memory for an npz of {values.npz_gb:g} GB'] = [text, command]
-        if values.text_mb:
-            write_text(folder / 'a.txt', int(1e6 * values.text_mb))
-            command = f'`{COMMAND} {off.replace("text_mb=0", f"text_mb={values.text_mb:g}")}`'
-            text = memory(folder, folder / 'a.txt', name='text', context=256)
-            rows[f'memory for a text of {values.text_mb:g} MB'] = [text, command]
-    for name, (text, _) in rows.items():
-        print(f'{name}: {text}')
+    result = outcome.Outcome.of_flags('data_start')
+    for name, part in parts(values).items():
+        if not result.left():
+            print(f'{name}: time was up')
+            continue
+        began = result.used()
+        rows[name] = part()
+        result.add_arm(f'{name}, with making the data', [1e3 * (result.used() - began)])
+        print(f'{name}: {rows[name][0]}', flush=True)
+    result.write()
     page_rows.write_rows('data', rows)
+
+
+def parts(values: flags.FlagValues) -> dict[str, Callable[[], list[str]]]:
+    """Returns functions that measure and return the cells of a row, by the row's first cell."""
+    off, made = '--pictures=0 --npz_gb=0 --text_mb=0', {}
+
+    def command(before: str, after: str) -> str:
+        return f'`{COMMAND} {off.replace(before, after)}`'
+
+    def pictures(count: int) -> list[str]:
+        with _temporary() as folder:
+            return [start(folder, count), command('pictures=0', f'pictures={count}')]
+
+    def npz() -> list[str]:
+        with _temporary() as folder:
+            write_npz(folder / 'a.npz', int(1e9 * values.npz_gb))
+            text = memory(folder, folder / 'a.npz', name='arrays')
+            return [text, command('npz_gb=0', f'npz_gb={values.npz_gb:g}')]
+
+    def text() -> list[str]:
+        with _temporary() as folder:
+            write_text(folder / 'a.txt', int(1e6 * values.text_mb))
+            described = memory(folder, folder / 'a.txt', name='text', context=256)
+            return [described, command('text_mb=0', f'text_mb={values.text_mb:g}')]
+
+    for count in filter(None, map(int, values.pictures)):
+        made[f'start with {count:,} pictures'] = functools.partial(pictures, count)
+    if values.npz_gb:
+        made[f'memory for an npz of {values.npz_gb:g} GB'] = npz
+    if values.text_mb:
+        made[f'memory for a text of {values.text_mb:g} MB'] = text
+    return made
 
 
 @contextlib.contextmanager
@@ -149,4 +174,4 @@ def _temporary() -> Iterator[pathlib.Path]:
 
 
 if __name__ == '__main__':
-    app.run(main)
+    outcome.run(main)

@@ -13,7 +13,7 @@ from collections.abc import Callable
 
 import jax
 import numpy as np
-from absl import app, flags
+from absl import flags
 
 from atelier import checkout
 from atelier.core import devices as device_lib
@@ -21,6 +21,7 @@ from atelier.core import optimizers
 from atelier.core.randomness import identity
 from atelier.run import experiment
 from atelier.training.dispatch import make_dispatch
+from benchmarks import outcome
 from benchmarks.timing import alternate, spread
 from benchmarks.training import placed
 
@@ -56,7 +57,7 @@ def arm(run: experiment.Run, count: int, length: int, mean: Callable) -> Callabl
 def main(_):
     """Prints a table."""
     jax.config.update('jax_num_cpu_devices', 8)  # before JAX initializes its devices
-    values = flags.FLAGS
+    values, result = flags.FLAGS, outcome.Outcome.of_flags('device_count')
     device_lib.enable_compilation_cache()
     config_file = checkout.config_file(values.config)
     config = config_file.config()
@@ -70,19 +71,27 @@ def main(_):
         for name, mean in means.items()
         if count > 1 or mean is identity
     }
-    seconds = alternate(arms, values.repeats)
+    result.print_heading()
+    seconds = alternate(arms, values.repeats, result.left())
     kind, size = jax.devices()[0].device_kind, config.train.batch_size
     print(f'{values.config}: ms a step of {size} examples, median (range) of {values.repeats}')
     for count in counts:
         of_count = {name: seconds[count, name] for name in means if (count, name) in seconds}
+        if 'without' not in of_count or (counts[0], 'without') not in seconds:
+            print(f'  {count} x {kind}: time was up')
+            continue
         timings = ', '.join(
             f'{name} {spread(1e3 * times / values.length, 3)}' for name, times in of_count.items()
         )
         as_trained = of_count.get('with the mean', of_count['without'])
         cost = np.median(as_trained / of_count['without'])
         ratio = np.median(seconds[counts[0], 'without'] / as_trained)
+        for name, times in of_count.items():
+            result.add_arm(f'{count} devices, {name}', 1e3 * times / values.length)
+        result.add_ratio(f'{count} devices: mean / without', as_trained / of_count['without'])
         print(f'  {count} x {kind}: {timings}; the mean x {cost:.2f}; speed x {ratio:.2f}')
+    result.write()
 
 
 if __name__ == '__main__':
-    app.run(main)
+    outcome.run(main)

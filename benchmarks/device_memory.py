@@ -10,12 +10,13 @@ in the process is printed too.
 import pathlib
 
 import jax
-from absl import app, flags
+from absl import flags
 
 from atelier import checkout
 from atelier.core import devices as device_lib
 from atelier.run import experiment
 from atelier.training.dispatch import compile_dispatch
+from benchmarks import outcome
 from benchmarks.training import placed
 
 flags.DEFINE_string('config', 'configs/vae.py', 'config file')
@@ -44,7 +45,8 @@ def planned_mb(run: experiment.Run, length: int) -> tuple[dict[str, float], floa
 
 def main(_):
     """Prints a table."""
-    values = flags.FLAGS
+    values, result = flags.FLAGS, outcome.Outcome.of_flags('device_memory')
+    result.print_heading()
     device_lib.enable_compilation_cache()
     config_file = checkout.config_file(values.config)
     print(f'{values.config}, MB on one {jax.devices()[0].device_kind}')
@@ -54,11 +56,17 @@ def main(_):
         config.data.update(data_dir=values.data_dir, placement='device')
         run = experiment.assemble(pathlib.Path('unused'), config_file, config)
         for length in map(int, values.lengths):
+            if not result.left():
+                print('  time was up')
+                return
             planned, peak = planned_mb(run, length)
             sizes = ', '.join(f'{kind} {size:.3f}' for kind, size in planned.items())
             peak_text = '' if peak is None else f'; peak so far {peak:.1f}'
             print(f'  batch {batch}, {length} steps a dispatch: {sizes}{peak_text}')
+            for kind, size in planned.items():
+                result.add_arm(f'batch {batch}, {length} a dispatch: {kind}', [size], 'megabytes')
+            result.write()
 
 
 if __name__ == '__main__':
-    app.run(main)
+    outcome.run(main)

@@ -8,8 +8,9 @@ import math
 import jax
 import jax.numpy as jnp
 import numpy as np
-from absl import app, flags
+from absl import flags
 
+from benchmarks import outcome
 from benchmarks.timing import alternate, spread
 
 flags.DEFINE_multi_string('shape', ['96,256,256', '128,784,400', '1024,1024,1024'], 'M,K,N')
@@ -40,16 +41,26 @@ def arm(shape: tuple[int, int, int], dtype, products: int):
 
 def main(_):
     """Prints a table."""
-    for text in flags.FLAGS.shape:
+    result = outcome.Outcome.of_flags('matrix_rate')
+    result.print_heading()
+    for index, text in enumerate(flags.FLAGS.shape):
         shape = tuple(map(int, text.split(',')))
         products = max(1, int(2e9 / flop(shape, 1)))
         arms = {d: arm(shape, getattr(jnp, d), products) for d in ('float32', 'bfloat16')}
-        seconds = alternate(arms, flags.FLAGS.matrix_repeats)
+        limit = result.left(1 / (len(flags.FLAGS.shape) - index))
+        seconds = alternate(arms, flags.FLAGS.matrix_repeats, limit)
+        if len(seconds) < len(arms):
+            print(f'{text}: time was up')
+            continue
         rates = {name: flop(shape, products) / times / 1e9 for name, times in seconds.items()}
-        ratio = np.median(rates['bfloat16'] / rates['float32'])
+        ratios = rates['bfloat16'] / rates['float32']
+        for name, times in seconds.items():
+            result.add_arm(f'{text}, {name}', 1e3 * times / products)
+        result.add_ratio(f'{text}: bfloat16 / float32', ratios)
         summary = ', '.join(f'{name} {spread(rate, 0)}' for name, rate in rates.items())
-        print(f'{text}: GFLOP/s {summary}; bfloat16 is {ratio:.2f} times as fast')
+        print(f'{text}: GFLOP/s {summary}; bfloat16 is {np.median(ratios):.2f} times as fast')
+        result.write()
 
 
 if __name__ == '__main__':
-    app.run(main)
+    outcome.run(main)

@@ -11,10 +11,11 @@ import subprocess
 import sys
 
 import numpy as np
-from absl import app, flags
+from absl import flags
 
 from atelier import checkout, files
 from atelier.evaluation.latents.report import headlines
+from benchmarks import outcome
 
 flags.DEFINE_string('config', 'configs/vae.py', 'config file')
 flags.DEFINE_integer('seeds', 5, 'number of seeds: 0, 1, ...')
@@ -23,8 +24,11 @@ flags.DEFINE_string('folder', 'runs/over-seeds', 'folder for the runs')
 
 def main(arguments):
     """Prints a table."""
-    results = []
+    results, result = [], outcome.Outcome.of_flags('over_seeds')
     for seed in range(flags.FLAGS.seeds):
+        if results and result.left() < result.used() / len(results):
+            print(f'time is up before seed {seed}')
+            break
         folder = pathlib.Path(flags.FLAGS.folder) / f'seed-{seed}'
         command = [sys.executable, str(checkout.ROOT / 'main.py')]
         command += [f'--config={flags.FLAGS.config}', f'--workdir={folder}']
@@ -32,9 +36,11 @@ def main(arguments):
         results.append(files.read_json(folder / 'evaluation.json'))
     print(f'{flags.FLAGS.config}, {len(results)} seeds, {results[0]["data"]}')
     print(f'  log_prob: {results[0]["log_prob"]}; seed 0: {results[0]["weights"]}')
-    print_metrics(
-        {name: [r['values'][name]['mean'] for r in results] for name in results[0]['values']}
-    )
+    metrics = {name: [r['values'][name]['mean'] for r in results] for name in results[0]['values']}
+    print_metrics(metrics)
+    for name, values in metrics.items():
+        result.add_arm(name, values, 'value')
+    result.write()
     latents = [headlines(result['latents']) for result in results]
     print_metrics({name: [each[name] for each in latents] for name in latents[0]})
     samples = [result['samples'] for result in results]
@@ -60,4 +66,4 @@ def print_metrics(values: dict[str, list], floor: dict[str, float | None] | None
 
 
 if __name__ == '__main__':
-    app.run(main)
+    outcome.run(main)

@@ -16,13 +16,14 @@ from unittest import mock
 
 import jax
 import numpy as np
-from absl import app, flags
+from absl import flags
 
 import train_lib
 from atelier import checkout
 from atelier.core import devices as device_lib
 from atelier.run import experiment, run_folder
 from atelier.training.pictures import Pictures
+from benchmarks import outcome
 from benchmarks.timing import alternate, spread
 
 flags.DEFINE_string('config', 'configs/vae.py', 'config file')
@@ -49,6 +50,8 @@ def main(_):
     """Prints the seconds of both arms, and their difference."""
     device_lib.enable_compilation_cache()
     values, counts = flags.FLAGS, []
+    result = outcome.Outcome.of_flags('picture_cost')
+    result.print_heading()
     processor = {'with pictures': [], 'without': []}
 
     def arm(name: str) -> None:
@@ -58,14 +61,21 @@ def main(_):
 
     with contextlib.ExitStack() as stack:
         arms = {name: functools.partial(arm, name) for name in processor}
-        seconds = alternate(arms, values.repeats)
+        seconds = alternate(arms, values.repeats, result.left())
     print(f'{values.config}: a training of {max(counts)} pictures')
     print(f'median (range) of {values.repeats} repeats, in seconds, and in those of the processor')
-    table = {name: (seconds[name], np.array(processor[name][1:])) for name in arms}
+    if len(seconds) < len(arms):
+        print('  time was up')
+        return
+    count = len(seconds['without'])
+    table = {name: (seconds[name], np.array(processor[name][1 : count + 1])) for name in arms}
     table['cost'] = np.subtract(table['with pictures'], table['without'])
     for name, times in table.items():
+        result.add_arm(name, 1e3 * times[0])
+        result.add_arm(name, 1e3 * times[1], 'milliseconds of the processor')
         print(f'  {name:14} {spread(times[0]):26} {spread(times[1])}')
+    result.write()
 
 
 if __name__ == '__main__':
-    app.run(main)
+    outcome.run(main)

@@ -8,11 +8,12 @@ import pathlib
 
 import jax
 import numpy as np
-from absl import app, flags
+from absl import flags
 
 from atelier import checkout
 from atelier.core import devices as device_lib
 from atelier.run import experiment
+from benchmarks import outcome
 from benchmarks.timing import alternate, spread
 from benchmarks.training import trainer
 
@@ -34,19 +35,24 @@ def run_of(placement: str) -> experiment.Run:
 def main(_):
     """Prints both arms."""
     device_lib.enable_compilation_cache()
-    values = flags.FLAGS
+    values, result = flags.FLAGS, outcome.Outcome.of_flags('placement')
+    result.print_heading()
     steps = values.length * values.dispatches
     with contextlib.ExitStack() as stack:
         arms = {
             placement: trainer(stack, run_of(placement), values.length, steps, jax.devices())
             for placement in ('device', 'stream')
         }
-        seconds = alternate(arms, values.repeats)
+        seconds = alternate(arms, values.repeats, result.left())
     print(f'{values.config}: steps per second, median (range) of {values.repeats} repeats')
     for name, times in seconds.items():
-        ratio = np.median(seconds['device'] / times)
-        print(f'  {name:8} {spread(steps / times, 1):28} ratio to device {ratio:.2f}')
+        ratios = seconds['device'] / times if 'device' in seconds else []
+        result.add_arm(name, 1e3 * times / steps)
+        result.add_ratio(f'{name} / device', ratios)
+        ratio = f'ratio to device {np.median(ratios):.2f}' if len(ratios) else ''
+        print(f'  {name:8} {spread(steps / times, 1):28} {ratio}')
+    result.write()
 
 
 if __name__ == '__main__':
-    app.run(main)
+    outcome.run(main)

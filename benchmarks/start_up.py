@@ -13,17 +13,23 @@ import tempfile
 import time
 
 import numpy as np
-from absl import app, flags
+from absl import flags
 
 from atelier import checkout
+from benchmarks import outcome
 from benchmarks.timing import spread
 
 flags.DEFINE_string('config', 'configs/vae.py', 'config file')
 flags.DEFINE_integer('repeats', 5, 'repeats of each arm')
 
 
-def seconds_to_first_dispatch(config: str, cache: str) -> float:
-    """Starts a run in its own folder, kills it after its first metrics; returns the seconds."""
+def seconds_to_first_dispatch(config: str, cache: str, limit: float) -> float:
+    """Starts a run in its own folder, kills it after its first metrics; returns the seconds.
+
+    Raises:
+      TimeoutError: there are none after `limit` seconds.
+      RuntimeError: the run ended before.
+    """
     with tempfile.TemporaryDirectory() as folder:
         workdir = pathlib.Path(folder) / 'run'
         command = [sys.executable, 'main.py', f'--config={config}', f'--workdir={workdir}']
@@ -37,27 +43,39 @@ def seconds_to_first_dispatch(config: str, cache: str) -> float:
             stderr=subprocess.DEVNULL,
         )
         metrics_file = workdir / 'metrics.jsonl'
-        while not (metrics_file.exists() and metrics_file.stat().st_size):
-            if process.poll() is not None:
-                raise RuntimeError('main.py ended before its first dispatch')
-            time.sleep(0.01)
-        seconds = time.perf_counter() - start
-        process.kill()
-        process.wait()
-    return seconds
+        try:
+            while not (metrics_file.exists() and metrics_file.stat().st_size):
+                if process.poll() is not None:
+                    raise RuntimeError('main.py ended before its first dispatch')
+                if time.perf_counter() - start > limit:
+                    raise TimeoutError(f'no first dispatch within {limit:.0f} s')
+                time.sleep(0.01)
+            return time.perf_counter() - start
+        finally:
+            process.kill()
+            process.wait()
 
 
 def main(_):
     """Measures both arms in turn, and prints them."""
-    cold, warm = [], []
-    for _ in range(flags.FLAGS.repeats):
-        with tempfile.TemporaryDirectory() as cache:
-            cold.append(seconds_to_first_dispatch(flags.FLAGS.config, cache))
-            warm.append(seconds_to_first_dispatch(flags.FLAGS.config, cache))
+    result = outcome.Outcome.of_flags('start_up')
+    seconds = {'cold compilation cache': [], 'warm compilation cache': []}
+    try:
+        for _ in range(flags.FLAGS.repeats):
+            with tempfile.TemporaryDirectory() as cache:
+                for times in seconds.values():
+                    times.append(
+                        seconds_to_first_dispatch(flags.FLAGS.config, cache, result.left())
+                    )
+    except TimeoutError as error:
+        print(error)
+    result.print_heading()  # starts JAX, so only after the processes that are measured
     print(f'{flags.FLAGS.config}: seconds to the first finished dispatch, median (range)')
-    print(f'  cold compilation cache  {spread(np.asarray(cold))}')
-    print(f'  warm compilation cache  {spread(np.asarray(warm))}')
+    for name, times in seconds.items():
+        result.add_arm(name, 1e3 * np.asarray(times))
+        print(f'  {name}  {spread(np.asarray(times)) if times else "time was up"}')
+    result.write()
 
 
 if __name__ == '__main__':
-    app.run(main)
+    outcome.run(main)

@@ -12,11 +12,12 @@ import pathlib
 
 import jax
 import numpy as np
-from absl import app, flags
+from absl import flags
 
 from atelier import checkout
 from atelier.core import devices as device_lib
 from atelier.run import experiment
+from benchmarks import outcome
 from benchmarks.timing import alternate, spread
 from benchmarks.training import trainer
 
@@ -31,7 +32,8 @@ flags.DEFINE_integer('repeats', 7, 'repeats of each arm')
 def main(_):
     """Prints a table."""
     device_lib.enable_compilation_cache()
-    values = flags.FLAGS
+    values, result = flags.FLAGS, outcome.Outcome.of_flags('steps_per_dispatch')
+    result.print_heading()
     config_file = checkout.config_file(values.config)
     arms, steps = {}, {}
     with contextlib.ExitStack() as stack:
@@ -45,14 +47,17 @@ def main(_):
                 name = f'{precision}, {length}{" (an epoch)" if length_flag == "epoch" else ""}'
                 steps[name] = -(-values.steps // length) * length
                 arms[name] = trainer(stack, run, length, steps[name], jax.devices())
-        seconds = alternate(arms, values.repeats)
+        seconds = alternate(arms, values.repeats, result.left())
     rates = {name: steps[name] / times for name, times in seconds.items()}
     print(f'{values.config}: steps per second, median (range) of {values.repeats} repeats')
-    first = next(iter(rates.values()))
+    first = next(iter(rates.values()), None)
     for name, rate in rates.items():
+        result.add_arm(f'{name} a dispatch', 1e3 / rate)
+        result.add_ratio(f'{name} a dispatch / the first', rate / first)
         ratio = f'ratio to the first {np.median(rate / first):.2f}'
         print(f'  {name + " a dispatch":34} {spread(rate, 0):28} {ratio}')
+    result.write()
 
 
 if __name__ == '__main__':
-    app.run(main)
+    outcome.run(main)

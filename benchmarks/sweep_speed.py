@@ -1,40 +1,47 @@
-"""Speed of a sweep, compared with training its members one by one in one process.
+"""Speed of a sweep, compared with training its members one by one.
 
     python -m benchmarks.sweep_speed --members=32
 
 Steady state: time of one dispatch of all members, side by side in both forms (`vmap` and `loop`),
-and one by one as single runs. Whole processes: seconds from start to end, including files,
-validation and images, with a cold and a warm compilation cache. More flags `--config.X=Y` may
-follow after `--`.
+one by one as single runs, and one by one in PyTorch, which trains `--torch_members` of them. Every
+arm is a process of its own. A speed is given only if the members' losses are those of single runs,
+to 1e-3 in the mean of the first dispatches, or if they agree with PyTorch's
+(`benchmarks.agreement`). PyTorch's arm trains the VAE of `configs/vae.py` on the digits, and no
+other config.
+
+Whole processes: seconds from start to end, including files, validation and images, with a cold and
+a warm compilation cache. More flags `--config.X=Y` may follow after `--`.
 """
 
+import importlib.util
+import math
 import os
 import pathlib
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
 
-import jax
-import numpy as np
-from absl import app, flags
+from absl import flags
 
 import train_lib
 from atelier import checkout
 from atelier.core import devices as device_lib
 from atelier.errors import UserError
-from atelier.run import restore
-from atelier.run.config_values import flatten
-from atelier.run.experiment import Run
-from atelier.sweep import plan, sweep
-from atelier.sweep.axes import parse, settings
-from atelier.sweep.vmapped_program import compiled_for
-from atelier.training.dispatch import compile_dispatch
-from benchmarks.timing import alternate, spread
+from atelier.sweep import sweep
+from benchmarks import comparison, outcome, workers
+from benchmarks.agreement import disagreement, inequality
+from benchmarks.sweep_arms import FORMS, ONE_BY_ONE, changed, members
+
+EQUAL = 1e-3  # relative, of the mean loss of a member in a dispatch
+STEPS_COMPARED = 200
+TOLERANCE = 0.02  # of the mean loss in PyTorch, relative
+TOGETHER = 'side by side, {}'
+TORCH = 'PyTorch eager, one by one'
 
 flags.DEFINE_string('config', 'configs/vae.py', 'config file')
 flags.DEFINE_integer('members', 32, 'number of members, with seeds 0, 1, ...')
+flags.DEFINE_integer('torch_members', 2, 'number of members that PyTorch trains, one by one')
 flags.DEFINE_integer('length', 100, 'steps per dispatch, in steady state')
 flags.DEFINE_integer('repeats', 5, 'repeats of each arm, in steady state')
 flags.DEFINE_bool('whole', True, 'also measure whole processes')
@@ -44,61 +51,23 @@ flags.DEFINE_enum(
 flags.DEFINE_string('folder', '', 'internal: folder of its runs')
 
 
-def members(arguments: list[str], folder: pathlib.Path) -> list[Run]:
-    """Returns runs that differ only in their seeds."""
-    config_file = checkout.config_file(flags.FLAGS.config)
-    seeds = settings([parse(f'seed=0:{flags.FLAGS.members}', {'seed': 0})], 0, 0)
-    (group,) = plan.groups_of(
-        plan.runs_of(folder, config_file, changed(config_file, arguments), seeds)
-    )
-    return group
-
-
-def changed(config_file: checkout.ConfigFile, arguments: list[str]):
-    """Returns the config with the settings that follow after `--`."""
-    config = config_file.config()
-    values = flatten(config.to_dict())
-    for argument in arguments:
-        field, _, value = argument.removeprefix('--config.').partition('=')
-        (setting,) = settings([parse(f'{field}={value}', values)], 0, 0)
-        config = plan.with_setting(config, setting)
-    return config
-
-
-def steady(runs: list[Run], length: int) -> dict[str, Callable[[], None]]:
-    """Returns arms that each compute one dispatch of all members."""
-    for run in runs:
-        with run.config.unlocked():
-            run.config.train.update(steps=length, steps_per_dispatch=length)
-            run.config.train.update(evaluate_every=length, checkpoint_every=length)
-    devices, start = jax.devices(), restore.Start(runs[0])
-    initial_states = [jax.tree.map(np.asarray, start(run)) for run in runs]
-    compiled = compiled_for(runs, 0, start.like, devices)
-    arrays = device_lib.place(runs[0].data.splits['train'], devices)
-    arms = {
-        f'side by side, {form}': _together(call, compiled.layout.place(initial_states), arrays)
-        for form, call in compiled.forms.items()
+def specs_of(arguments: list[str]) -> dict[str, workers.Spec]:
+    """Returns the arms in steady state, by name."""
+    values = flags.FLAGS
+    common = dict(config=values.config, length=values.length, arguments=arguments)
+    ours = dict(count=values.members, **common)
+    forms = {ONE_BY_ONE: ONE_BY_ONE, **{TOGETHER.format(form): form for form in FORMS}}
+    if values.members == 1:
+        del forms[TOGETHER.format('vmap')]
+    specs = {
+        name: workers.Spec('benchmarks.sweep_arms:make', dict(form=form, **ours))
+        for name, form in forms.items()
     }
-    dispatch = compile_dispatch(runs[0], length, devices)
-    device_indices = device_lib.local_indices(devices)
-    states = [device_lib.place(state, devices) for state in initial_states]
-
-    def one_by_one():
-        for i in range(len(states)):
-            states[i], report = dispatch(states[i], arrays, device_indices)
-            jax.device_get(report)
-
-    return {'one by one': one_by_one, **arms}
-
-
-def _together(call: Callable, states: restore.State, arrays) -> Callable[[], None]:
-    box = [states]
-
-    def dispatch():
-        box[0], reports = call(box[0], arrays)
-        jax.device_get(reports)
-
-    return dispatch
+    is_vae = values.config.partition(',')[0] in ('configs/vae.py', 'configs/vae.py:digits')
+    if is_vae and importlib.util.find_spec('torch') is not None:
+        theirs = dict(count=values.torch_members, **common)
+        specs[TORCH] = workers.Spec('benchmarks.torch_sweep_arms:make', theirs, workers.TORCH)
+    return specs
 
 
 def child(arguments: list[str]) -> None:
@@ -110,12 +79,17 @@ def child(arguments: list[str]) -> None:
         axes = [f'seed=0:{flags.FLAGS.members}']
         sweep.train(sweep.prepare(folder, config_file, changed(config_file, arguments), axes))
         return
-    for run in members(arguments, folder):
+    for run in members(flags.FLAGS.config, flags.FLAGS.members, arguments, folder):
         train_lib.train(run)
 
 
-def seconds_of(arm: str, arguments: list[str], cache: str) -> float:
-    """Returns the seconds of an arm in its own process."""
+def seconds_of(arm: str, arguments: list[str], cache: str, limit: float) -> float:
+    """Returns the seconds of an arm in its own process.
+
+    Raises:
+      UserError: the process failed.
+      subprocess.TimeoutExpired: it takes longer than `limit` seconds.
+    """
     with tempfile.TemporaryDirectory() as folder:
         command = [sys.executable, '-m', 'benchmarks.sweep_speed', f'--child={arm}']
         command += [f'--folder={folder}/runs', f'--config={flags.FLAGS.config}']
@@ -123,11 +97,36 @@ def seconds_of(arm: str, arguments: list[str], cache: str) -> float:
         environment = {**os.environ, 'JAX_COMPILATION_CACHE_DIR': cache}
         start = time.perf_counter()
         process = subprocess.run(
-            command, cwd=checkout.ROOT, env=environment, capture_output=True, text=True
+            command,
+            cwd=checkout.ROOT,
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=None if limit == math.inf else limit,
         )
         if process.returncode:
             raise UserError(f'{arm}: {process.stderr[-500:]}')
         return time.perf_counter() - start
+
+
+def measure_whole(result: outcome.Outcome, arguments: list[str]) -> None:
+    """Prints the seconds of whole processes, each run once."""
+    print('whole processes, seconds')
+    with tempfile.TemporaryDirectory() as root:
+        for cache in ('cold compilation cache', 'warm compilation cache'):
+            times = {}
+            for arm in ('one by one', 'sweep'):
+                try:
+                    times[arm] = seconds_of(arm, arguments, f'{root}/{arm}', result.left())
+                except subprocess.TimeoutExpired:
+                    print(f'  {cache}, {arm}: time was up')
+                    return
+                result.add_arm(f'whole process, {cache}: {arm}', [1e3 * times[arm]])
+            ratio = times['one by one'] / times['sweep']
+            result.add_ratio(f'whole process, {cache}: sweep / one by one', [ratio])
+            summary = ', '.join(f'{arm} {total:.1f}' for arm, total in times.items())
+            print(f'  {cache}: {summary}, ratio {ratio:.2f}')
+            result.write()
 
 
 def main(arguments):
@@ -136,26 +135,32 @@ def main(arguments):
     if values.child:
         child(arguments)
         return
-    device_lib.enable_compilation_cache()
-    runs = members(arguments, pathlib.Path('unused'))
-    print(f'{values.config}, {len(runs)} members, {jax.device_count()} {jax.devices()[0].platform}')
-    seconds = alternate(steady(runs, values.length), values.repeats)
-    print(f'steady state, ms a step of a member, median (range) of {values.repeats} repeats')
-    reference = seconds['one by one']
-    for name, times in seconds.items():
-        per_step = 1e3 * times / len(runs) / values.length
-        print(f'  {name:24} {spread(per_step, 3):28} ratio {np.median(reference / times):.2f}')
-    if not values.whole:
-        return
-    print('whole processes, seconds')
-    with tempfile.TemporaryDirectory() as root:
-        for cache_state in ('cold compilation cache', 'warm compilation cache'):
-            times = {
-                arm: seconds_of(arm, arguments, f'{root}/{arm}') for arm in ('one by one', 'sweep')
-            }
-            summary = ', '.join(f'{arm} {total:.1f}' for arm, total in times.items())
-            print(f'  {cache_state}: {summary}, ratio {times["one by one"] / times["sweep"]:.2f}')
+    result = outcome.Outcome.of_flags('sweep_speed')
+    result.print_heading(f'{values.config}, {values.members} members')
+    specs = specs_of(arguments)
+    measured = workers.measure(specs, values.repeats, result.left())
+    measured = {name: _per_member(arm, name) for name, arm in measured.items()}
+    together = [name for name in specs if name not in (ONE_BY_ONE, TORCH)]
+    pairs = [(name, ONE_BY_ONE) for name in together]
+    pairs += [(name, TORCH) for name in (*together, ONE_BY_ONE) if TORCH in specs]
+    title = f'{values.config}, {values.members} members'
+    comparison.report(result, title, measured, pairs, values.length, agree, unit='step of a member')
+    if values.whole:
+        measure_whole(result, arguments)
+
+
+def agree(name: str, other: str, losses: list, others: list) -> str:
+    """Returns why two arms have no ratio; '' if they have one."""
+    if other == TORCH:
+        return disagreement(losses, others, TOLERANCE)
+    compared = max(1, STEPS_COMPARED // flags.FLAGS.length)
+    return inequality(losses[:compared], others[:compared], EQUAL)
+
+
+def _per_member(arm: workers.Measured, name: str) -> workers.Measured:
+    count = flags.FLAGS.torch_members if name == TORCH else flags.FLAGS.members
+    return arm._replace(seconds=arm.seconds / count)
 
 
 if __name__ == '__main__':
-    app.run(main)
+    outcome.run(main)

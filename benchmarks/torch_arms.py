@@ -1,46 +1,45 @@
-"""PyTorch's arms of `benchmarks.train_speed`; imported only if PyTorch is installed."""
+"""PyTorch's arms of `benchmarks.train_speed`, each in a process of its own."""
 
 import functools
-from collections.abc import Callable
 
-import numpy as np
 import torch
 
-from benchmarks import subjects, torch_gan, torch_vae
-from benchmarks.torch_training import device, trainer
+from benchmarks import subjects, torch_gan, torch_training, torch_vae
+from benchmarks.worker import Arm, main
 
 _VAE, _GAN = subjects.VAE_LATENTS, subjects.GAN_LATENTS
-STEPS = {
-    'mlp': functools.partial(torch_vae.step_of, torch_vae.mlp, _VAE),
-    'conv': functools.partial(torch_vae.step_of, torch_vae.conv, _VAE),
-    'dcgan': functools.partial(torch_gan.step_of, _GAN),
+TRAININGS = {
+    'mlp': functools.partial(torch_vae.training_of, torch_vae.mlp, _VAE),
+    'conv': functools.partial(torch_vae.training_of, torch_vae.conv, _VAE),
+    'dcgan': functools.partial(torch_gan.training_of, _GAN),
 }
 BETA1 = {'dcgan': 0.5}
+WAYS = {  # options of Adam; both of the last two are one kernel for all parameters
+    'PyTorch eager': {},
+    'PyTorch eager, fused Adam': dict(fused=True),
+    'torch.compile, fused Adam': dict(fused=True),
+    'PyTorch, CUDA graph': dict(fused=True, capturable=True),
+}
 
 
-def described() -> str:
-    """Returns PyTorch's version and the device it runs on."""
-    hardware = 'CUDA' if device() == 'cuda' else f'{torch.get_num_threads()} threads'
-    return f'PyTorch {torch.__version__}, {hardware}'
+def make(name: str, way: str, precision: str, data_dir: str, steps: int) -> Arm:
+    """Returns an arm that trains a subject one of `WAYS`, `steps` steps a call."""
+    torch_training.set_precision(precision)
+    images, _ = subjects.binary_images(data_dir)
+    return Arm(
+        functools.partial(trainer(name, way, precision, images), steps),
+        torch_training.described(),
+    )
 
 
-def arms(name: str, images: np.ndarray, compiled: bool) -> dict[str, Callable[[int], np.ndarray]]:
-    """Returns train(steps) -> losses [steps] for each of PyTorch's ways to run a step, by name.
+def trainer(name: str, way: str, precision: str, images):
+    """Returns train(steps) -> losses [steps] on binary images [n, 28, 28, 1]."""
+    betas = (BETA1.get(name, 0.9), 0.999)
+    adam = functools.partial(torch.optim.Adam, betas=betas, **WAYS[way])
+    transform = torch.compile if way.startswith('torch.compile') else lambda loss: loss
+    training = TRAININGS[name](adam, transform, precision)
+    return torch_training.trainer(training, images, subjects.BATCH, way == 'PyTorch, CUDA graph')
 
-    Args:
-      name: of the subject.
-      images: binary, [n, 28, 28, 1].
-      compiled: whether to add torch.compile.
-    """
 
-    def arm(transform: Callable = lambda loss: loss, graphed: bool = False, **options) -> Callable:
-        betas = (BETA1.get(name, 0.9), 0.999)
-        adam = functools.partial(torch.optim.Adam, betas=betas, capturable=graphed, **options)
-        return trainer(STEPS[name](adam, transform), images, subjects.BATCH, graphed)
-
-    arms_by_name = {'PyTorch eager': arm(), 'PyTorch eager, fused Adam': arm(fused=True)}
-    if compiled:
-        arms_by_name['torch.compile, fused Adam'] = arm(torch.compile, fused=True)
-    if device() == 'cuda':
-        arms_by_name['PyTorch, CUDA graph'] = arm(graphed=True)
-    return arms_by_name
+if __name__ == '__main__':
+    main(make)

@@ -12,7 +12,7 @@ import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from benchmarks.torch_training import Step
+from benchmarks.torch_training import Training, in_precision
 
 FIRST, LAST, OFFSET, DATA_STD = 1e-3, 0.9946, 0.008, 0.5
 
@@ -30,28 +30,28 @@ def output_of(network: nn.Module, x: torch.Tensor, alpha, sigma) -> torch.Tensor
     return network(x / size[:, None, None, None], torch.log(alpha / sigma))
 
 
-class InBfloat16(nn.Module):
-    """A network with its products in bfloat16, by PyTorch's autocast."""
+class InPrecision(nn.Module):
+    """A network in this precision of its products, with outputs in float32."""
 
-    def __init__(self, network: nn.Module):
+    def __init__(self, network: nn.Module, precision: str):
         super().__init__()
-        self.network = network
+        self.network, self.precision = network, precision
 
     def forward(self, x: torch.Tensor, level: torch.Tensor) -> torch.Tensor:
         """Returns a float32 tensor of the shape of `x`."""
-        with torch.autocast(x.device.type, torch.bfloat16):
+        with in_precision(self.precision):
             return self.network(x, level).float()
 
 
-def flop_of(step: Step, batch: torch.Tensor) -> int:
+def flop_of(training: Training, batch: torch.Tensor) -> int:
     """Returns the FLOP of one step's products, forward and backward, two per multiplication."""
     with FlopCounterMode(display=False) as counter:
-        step(batch)
+        training.step(batch)
     return counter.get_total_flops()
 
 
-def step_of(network: nn.Module, adam: Callable) -> Step:
-    """Returns a training step on binary images [batch, 1, height, width].
+def training_of(network: nn.Module, adam: Callable) -> Training:
+    """Returns a training on binary images [batch, 1, height, width].
 
     Args:
       network: (x [batch, 1, height, width], half log-SNR [batch]) -> v.
@@ -73,7 +73,7 @@ def step_of(network: nn.Module, adam: Callable) -> Step:
         optimizer.step()
         return loss.detach()
 
-    return step
+    return Training(step, (network,), (optimizer,))
 
 
 @torch.no_grad()

@@ -6,7 +6,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from benchmarks.torch_training import Step, as_flax
+from benchmarks.torch_training import Training, as_flax, in_precision
 
 CHANNELS, FEATURES, SIDE = (32, 128), 256, 7
 
@@ -40,16 +40,17 @@ def networks(latent_dim: int) -> tuple[nn.Module, nn.Module]:
     return generator, discriminator
 
 
-def step_of(latent_dim: int, adam: Callable, transform: Callable) -> Step:
-    """Returns a step of both players in the non-saturating game, each with new fakes.
+def training_of(latent_dim: int, adam: Callable, transform: Callable, precision: str) -> Training:
+    """Returns a training of both players in the non-saturating game, each with new fakes.
 
     Args:
       latent_dim: dimensions of z.
       adam: (parameters, learning rate) -> optimizer.
       transform: applied to each loss as a function of x, for example `torch.compile`.
+      precision: of matrix products.
 
     Returns:
-      A step that returns the discriminator's loss.
+      A training whose step returns the discriminator's loss.
     """
     torch.manual_seed(0)
     generator, discriminator = as_flax(*networks(latent_dim))
@@ -57,18 +58,21 @@ def step_of(latent_dim: int, adam: Callable, transform: Callable) -> Step:
     discriminator_optimizer = adam(discriminator.parameters(), 1e-3)
 
     def fake_like(x: torch.Tensor) -> torch.Tensor:
-        return generator(torch.randn(len(x), latent_dim, device=x.device))
+        return generator(torch.randn(len(x), latent_dim, device=x.device)).float()
 
     @transform
     def discriminator_loss(x: torch.Tensor) -> torch.Tensor:
-        with torch.no_grad():
-            fake = fake_like(x)
-        real_logits, fake_logits = discriminator(x), discriminator(fake)
+        with in_precision(precision):
+            with torch.no_grad():
+                fake = fake_like(x)
+            real_logits, fake_logits = discriminator(x).float(), discriminator(fake).float()
         return torch.mean(functional.softplus(-real_logits) + functional.softplus(fake_logits))
 
     @transform
     def generator_loss(x: torch.Tensor) -> torch.Tensor:
-        return torch.mean(functional.softplus(-discriminator(fake_like(x))))
+        with in_precision(precision):
+            logits = discriminator(fake_like(x)).float()
+        return torch.mean(functional.softplus(-logits))
 
     def step(x: torch.Tensor) -> torch.Tensor:
         discriminator_optimizer.zero_grad(set_to_none=True)
@@ -82,4 +86,5 @@ def step_of(latent_dim: int, adam: Callable, transform: Callable) -> Step:
         generator_optimizer.step()
         return loss.detach()
 
-    return step
+    optimizers = (discriminator_optimizer, generator_optimizer)
+    return Training(step, (generator, discriminator), optimizers)

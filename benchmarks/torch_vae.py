@@ -6,7 +6,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from benchmarks.torch_training import Step, as_flax
+from benchmarks.torch_training import Training, as_flax, in_precision
 
 WIDTH, CHANNELS, SIDE = 400, (32, 64), 7
 
@@ -48,14 +48,17 @@ def conv(latent_dim: int) -> tuple[nn.Module, nn.Module]:
     return encoder, decoder
 
 
-def step_of(networks: Callable, latent_dim: int, adam: Callable, transform: Callable) -> Step:
-    """Returns a training step of these networks, which returns the loss.
+def training_of(
+    networks: Callable, latent_dim: int, adam: Callable, transform: Callable, precision: str
+) -> Training:
+    """Returns a training of these networks, whose step returns the loss.
 
     Args:
       networks: `mlp` or `conv`.
       latent_dim: dimensions of z.
       adam: (parameters, learning rate) -> optimizer.
       transform: applied to the loss as a function of x, for example `torch.compile`.
+      precision: of matrix products.
     """
     torch.manual_seed(0)
     encoder, decoder = as_flax(*networks(latent_dim))
@@ -63,9 +66,11 @@ def step_of(networks: Callable, latent_dim: int, adam: Callable, transform: Call
 
     @transform
     def loss_of(x: torch.Tensor) -> torch.Tensor:
-        mean, log_var = encoder(x).chunk(2, 1)
-        z = mean + torch.exp(0.5 * log_var) * torch.randn_like(mean)
-        reconstruction = functional.binary_cross_entropy_with_logits(decoder(z), x, reduction='sum')
+        with in_precision(precision):
+            mean, log_var = encoder(x).float().chunk(2, 1)
+            z = mean + torch.exp(0.5 * log_var) * torch.randn_like(mean)
+            logits = decoder(z).float()
+        reconstruction = functional.binary_cross_entropy_with_logits(logits, x, reduction='sum')
         kl = 0.5 * torch.sum(mean**2 + torch.exp(log_var) - 1 - log_var)
         return (reconstruction + kl) / len(x)
 
@@ -76,4 +81,4 @@ def step_of(networks: Callable, latent_dim: int, adam: Callable, transform: Call
         optimizer.step()
         return loss.detach()
 
-    return step
+    return Training(step, (encoder, decoder), (optimizer,))

@@ -3,115 +3,129 @@
     pip install -r requirements-bench.txt
     python -m benchmarks.train_speed --data_dir=TFDS_FOLDER
 
-Every arm has batch size 128, Adam, all cores, and binary images in memory before the clock starts.
-It reads its losses at the end of each repeat. Our arms do what a run does, including shuffle and
-report; they scan many steps in a call, or take one call per step as PyTorch does. Without a TFDS
-folder the images are random. float32 products have full precision, on a GPU too. The lower bounds
-are the times of a step's matrix products, and of these followed by copying its State
-(`benchmarks.limits`). A step can overlap the two. Both GANs draw new fakes for each player
-(Goodfellow et al. 2014, Algorithm 1).
+Every arm is a process of its own, has batch size 128, Adam, all cores, and binary images in memory
+before the clock starts. It reads its losses at the end of each repeat. Our arms do what a run does,
+including shuffle and report; they scan many steps in a call, or take one call per step as PyTorch
+does. Without a TFDS folder the images are random. A speed is relative to PyTorch in the same
+precision (`benchmarks.precisions`), and only given if the losses agree (`benchmarks.agreement`).
+The lower bounds, in float32, are the times of a step's matrix products, and of these followed by
+copying its State (`benchmarks.limits`). A step can overlap the two. Both GANs draw new fakes for
+each player (Goodfellow et al. 2014, Algorithm 1).
 """
 
-import collections
-import contextlib
-import functools
-import math
+import importlib.util
 
 import jax
 import numpy as np
-from absl import app, flags
+from absl import flags
 
-from atelier.core import devices as device_lib
-from atelier.run import restore
-from benchmarks import limits
-from benchmarks.subjects import BATCH, IMAGES, SUBJECTS, binary_images, run_of
-from benchmarks.timing import alternate, keeping, spread
-from benchmarks.training import trainer
+from benchmarks import comparison, limits, outcome, precisions, workers
+from benchmarks.subjects import SUBJECTS
+from benchmarks.timing import spread
 
 LIMITS = ('products', 'copying')
+WAYS = ('PyTorch eager', 'PyTorch eager, fused Adam')
+GRAPH, COMPILED = 'PyTorch, CUDA graph', 'torch.compile, fused Adam'
 
 flags.DEFINE_multi_enum('models', list(SUBJECTS), list(SUBJECTS), 'models to measure')
 flags.DEFINE_integer('steps', 400, 'steps per repeat of the MLP; the others take fewer')
 flags.DEFINE_integer('repeats', 7, 'repeats of each arm')
 flags.DEFINE_string('data_dir', '', 'folder of the TFDS data sets')
+flags.DEFINE_list('precisions', list(precisions.NAMES), 'precisions of matrix products')
 flags.DEFINE_bool('compiled', False, 'also measure torch.compile, which needs a C++ compiler')
 
 
-def arms_of(stack: contextlib.ExitStack, name: str, images: np.ndarray, steps: int) -> dict:
-    """Returns Atelier's variants of this training, by name; each returns its losses [steps]."""
-    subject, arms = SUBJECTS[name], {}
-    many, one = math.gcd(100, steps), jax.devices()[:1]
-    for arm_name, length, precision in (
-        ('scanned', many, 'float32'),
-        ('one call a step', 1, 'float32'),
-        ('scanned, bfloat16', many, 'bfloat16'),
-    ):
-        run = run_of(subject, images, precision)
-        arms[arm_name] = trainer(stack, run, length, steps, one, wait=False, loss=subject.loss)
-    return arms
+def our_specs(name: str, steps: int, names: list[str]) -> dict[str, workers.Spec]:
+    """Returns our variants of this training, by name."""
+    arms = [('scanned', 100, precision) for precision in names]
+    if 'float32' in names:
+        arms.insert(1, ('one call a step', 1, 'float32'))
+    common = dict(name=name, steps=steps, data_dir=flags.FLAGS.data_dir)
+    return {
+        precisions.named(arm, precision): workers.Spec(
+            'benchmarks.train_arms:make', dict(length=length, precision=precision, **common)
+        )
+        for arm, length, precision in arms
+    }
 
 
-def torch_arms_of(name: str, images: np.ndarray, steps: int) -> dict:
-    """Returns PyTorch's arms, by name; none if it is not installed."""
-    try:
-        from benchmarks import torch_arms
-    except ImportError:
+def their_specs(name: str, steps: int, names: list[str]) -> dict[str, workers.Spec]:
+    """Returns PyTorch's variants, by name; none if it is not installed.
+
+    In float32 these are all ways to run a step, in other precisions only the fastest.
+    """
+    if importlib.util.find_spec('torch') is None:
         print('PyTorch is not installed (requirements-bench.txt): its arms are skipped')
         return {}
-    print(torch_arms.described())
-    arms = torch_arms.arms(name, images, flags.FLAGS.compiled)
-    return {arm_name: functools.partial(train, steps) for arm_name, train in arms.items()}
+    fastest = GRAPH if jax.default_backend() == 'gpu' else WAYS[-1]
+    of_float32 = dict.fromkeys((*WAYS, fastest, *[COMPILED] * flags.FLAGS.compiled))
+    ways = {name: of_float32 if name == 'float32' else (fastest,) for name in names}
+    common = dict(name=name, steps=steps, data_dir=flags.FLAGS.data_dir)
+    return {
+        precisions.named(way, precision): workers.Spec(
+            'benchmarks.torch_arms:make',
+            dict(way=way, precision=precision, **common),
+            workers.TORCH,
+        )
+        for precision in names
+        for way in ways[precision]
+    }
 
 
-def num_parameters(name: str, images: np.ndarray) -> int:
-    """Returns the number of parameters of all players."""
-    params = restore.initial_state(run_of(SUBJECTS[name], images, 'float32')).params
-    return sum(x.size for x in jax.tree.leaves(params))
+def limit_specs(name: str, steps: int) -> dict[str, workers.Spec]:
+    """Returns the lower bounds, by name."""
+    common = dict(name=name, steps=steps, data_dir=flags.FLAGS.data_dir)
+    return {
+        limit: workers.Spec('benchmarks.train_arms:make_limit', dict(limit=limit, **common))
+        for limit in LIMITS
+    }
 
 
-def print_table(
-    name: str, seconds: dict[str, np.ndarray], losses: dict, steps: int, count: int
+def print_shares(
+    result: outcome.Outcome, name: str, measured: dict[str, workers.Measured], ours: list[str]
 ) -> None:
-    """Prints a table, the rates of the lower bounds for `count` parameters, and mean losses."""
-    reference, multiplying = seconds.get('PyTorch eager'), seconds['products']
-    copying = limits.STEP_TRAFFIC * seconds['copying']
-    print(f'\n{name}: milliseconds a step of {BATCH}, median (range) of {len(multiplying)}')
-    for arm_name, times in seconds.items():
-        epoch = np.median(times) / steps * IMAGES / BATCH
-        ratio = '' if reference is None else f'{np.median(reference / times):5.2f} x PyTorch eager'
-        share, both = (np.median(limit / times) for limit in (multiplying, multiplying + copying))
-        timing = f'{spread(1e3 * times / steps):24} {epoch:6.2f} s an epoch'
-        shares = f'{100 * share:4.0f} % of products, {100 * both:4.0f} % of products and copying'
-        print(f'  {arm_name:26} {timing}  {ratio}  {shares}')
-    amounts = steps * limits.flop(SUBJECTS[name].products), steps * limits.copied_bytes(count)
+    """Prints the shares of the lower bounds in our times, and the rates of the bounds."""
+    if not all(len(measured[limit].seconds) for limit in LIMITS):
+        return
+    products, copying = (measured[limit] for limit in LIMITS)
+    for arm in ours:
+        times = measured[arm].seconds
+        count = min(len(times), len(products.seconds))
+        if not count:
+            continue
+        share = products.seconds[:count] / times[:count]
+        both = share + limits.STEP_TRAFFIC * copying.seconds[:count] / times[:count]
+        result.add_ratio(f'{name}: products / {arm}', share)
+        shares = f'{100 * np.median(share):.0f} % of products'
+        print(f'  {arm}: {shares}, {100 * np.median(both):.0f} % of products and copying')
     flops, bandwidth = (
-        1e-9 * amount / seconds[limit] for amount, limit in zip(amounts, LIMITS, strict=True)
+        1e-9 * bound.facts['amount'] / bound.seconds for bound in (products, copying)
     )
     print(f'  products {spread(flops, 0)} GFLOP/s, copying {spread(bandwidth, 0)} GB/s')
-    print(f'  mean {SUBJECTS[name].loss} of every {steps} steps, the first to warm up:')
-    for arm_name, curve in losses.items():
-        print(f'  {arm_name:26} ' + ' '.join(f'{loss:6.4g}' for loss in curve))
+    result.write()
 
 
 def main(_):
     """Prints a table for each model."""
-    jax.config.update('jax_default_matmul_precision', 'float32')  # the default on a GPU is TF32
-    device_lib.enable_compilation_cache()
-    images, description = binary_images(flags.FLAGS.data_dir)
-    data = f'{description}, {len(images)} images'
-    print(f'JAX {jax.__version__}, {jax.devices()[0].device_kind}; {data}')
-    for name in flags.FLAGS.models:
-        steps = flags.FLAGS.steps // SUBJECTS[name].relative_time
-        losses = collections.defaultdict(list)
-        with contextlib.ExitStack() as stack:
-            arms = arms_of(stack, name, images, steps) | torch_arms_of(name, images, steps)
-            arms = {arm_name: keeping(arm, losses[arm_name]) for arm_name, arm in arms.items()}
-            count = num_parameters(name, images)
-            arms['products'] = limits.products(SUBJECTS[name].products, steps)
-            arms['copying'] = limits.copying(count, steps)
-            seconds = alternate(arms, flags.FLAGS.repeats)
-        print_table(name, seconds, losses, steps, count)
+    values, result = flags.FLAGS, outcome.Outcome.of_flags('train_speed')
+    result.print_heading()
+    names = precisions.chosen(values.precisions)
+    for index, name in enumerate(values.models):
+        subject = SUBJECTS[name]
+        steps = max(1, values.steps // subject.relative_time)
+        ours, theirs = our_specs(name, steps, names), their_specs(name, steps, names)
+        specs = ours | theirs | limit_specs(name, steps)
+        seconds = result.left(1 / (len(values.models) - index))
+        measured = workers.measure(specs, values.repeats, seconds)
+        facts = {k: v for arm in measured.values() for k, v in arm.facts.items() if k != 'amount'}
+        print(', '.join(f'{k} {v}' for k, v in facts.items()))
+        pairs = [
+            pair for precision in names for pair in comparison.pairs([*ours], [*theirs], precision)
+        ]
+        agree = comparison.within(subject.tolerance)
+        comparison.report(result, name, measured, pairs, steps, agree)
+        print_shares(result, name, measured, [*ours])
 
 
 if __name__ == '__main__':
-    app.run(main)
+    outcome.run(main)

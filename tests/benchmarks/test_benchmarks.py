@@ -10,7 +10,7 @@ import jax
 import numpy as np
 import pytest
 
-from atelier import checkout
+from atelier import checkout, files
 from atelier.training.dispatch import compile_dispatch
 from benchmarks import limits
 from benchmarks.subjects import SUBJECTS, run_of
@@ -51,6 +51,8 @@ def output_of(name, *arguments):
             ['--subjects=pixel_transformer', '--side=4', '--batch=2', '--repeats=1'],
             3,
         ),
+        ('text_speed', ['--steps=2', '--repeats=1'], 1),
+        ('launch_variants', ['--models=mlp', '--steps=4', '--repeats=1'], 9),
         ('picture_cost', [DEBUG, '--steps=20', '--repeats=1'], 4),
         ('matrix_rate', ['--shape=8,8,8', '--matrix_repeats=1'], 1),
     ],
@@ -60,6 +62,18 @@ def test_a_benchmark_ends_in_its_table(name, arguments, rows):
     medians = re.findall(r'\d[\d.]* \(\d[\d.]* to \d[\d.]*\)', printed)
     assert len(medians) >= rows, printed
     assert 'nan' not in printed
+
+
+@pytest.mark.slow
+def test_a_benchmark_ends_when_its_time_is_up_and_keeps_what_it_has(tmp_path):
+    path = tmp_path / 'a.json'
+    output_of('matrix_rate', '--shape=8,8,8', '--seconds=600', f'--json={path}')
+    content = files.read_json(path)
+    assert content['benchmark'] == 'matrix_rate' and content['machine']['processor']
+    assert content['arms']['8,8,8, float32']['milliseconds']['repeats'] == 9
+    assert set(content['ratios']['8,8,8: bfloat16 / float32']) == {'value', 'low', 'high'}
+    printed = output_of('matrix_rate', '--shape=8,8,8', '--seconds=1e-9')
+    assert 'time was up' in printed
 
 
 @pytest.mark.slow

@@ -87,7 +87,7 @@ def test_a_step_of_pytorch_descends_the_error_of_v():
     network.register_parameter('weight', weight)
     network.forward = lambda x, level: weight * x
     torch.manual_seed(0)
-    step = torch_diffusion.step_of(network, torch.optim.Adam)
+    step = torch_diffusion.training_of(network, torch.optim.Adam).step
     bits = torch.randint(0, 2, (4096, 1, 8, 8)).float()
     assert float(step(bits)) == pytest.approx(1, rel=0.01)
     assert abs(float(weight.detach())) == pytest.approx(1e-3, rel=1e-3)  # Adam's first step
@@ -106,14 +106,14 @@ class Linear(torch.nn.Module):
 
 def test_the_operations_of_a_step_are_counted():
     """One product forward and one backward, to the weights: x needs no gradient."""
-    step = torch_diffusion.step_of(Linear(), torch.optim.SGD)
-    flop = torch_diffusion.flop_of(step, torch.zeros(5, 1, 8, 8))
+    training = torch_diffusion.training_of(Linear(), torch.optim.SGD)
+    flop = torch_diffusion.flop_of(training, torch.zeros(5, 1, 8, 8))
     assert flop == 2 * 2 * 5 * 64 * 64
 
 
 def test_bfloat16_products_are_close_and_returned_in_float32():
     exact, x, level = Linear(), as_torch(X), torch.zeros(3)
-    rounded, reference = torch_diffusion.InBfloat16(exact)(x, level), exact(x, level)
+    rounded, reference = torch_diffusion.InPrecision(exact, 'bfloat16')(x, level), exact(x, level)
     assert rounded.dtype == torch.float32
     far = float((rounded - reference).detach().abs().max() / reference.detach().abs().max())
     assert 1e-5 < far < 0.05
