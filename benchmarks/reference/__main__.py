@@ -18,7 +18,7 @@ import time
 
 from atelier import checkout
 from atelier.errors import UserError, did_you_mean
-from atelier.log import counted, log, log_to_terminal, one_line
+from atelier.log import counted, log_to_terminal, one_line
 from atelier.paths import user_path
 from benchmarks.reference import archive, pages, results, rows, schedule, tables, work
 from benchmarks.reference.schedule import Setting, Task
@@ -88,16 +88,21 @@ def measure(
     setting = Setting(known, _absolute(values.folder), _absolute(values.data), machine, jobs)
     for path in (setting.runs, folder):
         path.mkdir(parents=True, exist_ok=True)
-    write = lambda task: results.write(known[task.name], setting.runs, folder)
     for row in named.values():  # what an earlier start measured
         results.write(row, setting.runs, folder)
+
+    def keep(task: Task | None = None) -> None:
+        """Writes what is known: after each task, because the machine may be taken away."""
+        if task:
+            results.write(known[task.name], setting.runs, folder)
+        if values.archive:
+            archive.write(_absolute(values.archive), setting.runs, folder)
+
     tasks = schedule.chosen(setting, [*named], results.load_all(known, folder))
     try:
-        problems = work.measure(setting, tasks, end, write)
+        problems = work.measure(setting, tasks, end, keep)
     finally:
-        if values.archive:
-            count = archive.write(_absolute(values.archive), setting.runs, folder)
-            log.info('archive: %s, %d files', values.archive, count)
+        keep()
     chosen = named or {task.name: known[task.name] for task in tasks}
     print(tables.listing(chosen, results.load_all(chosen, folder)))
     return _report(problems)

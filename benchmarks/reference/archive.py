@@ -10,8 +10,8 @@ SMALL = ('.json', '.jsonl', '.log', '.csv', '.png', '.txt')
 LEFT_OUT = {'checkpoints', 'tensorboard'}
 
 
-def write(path: pathlib.Path, runs: pathlib.Path, results: pathlib.Path) -> int:
-    """Writes PATH.tar.gz, whole or not at all; returns the number of files in it.
+def write(path: pathlib.Path, runs: pathlib.Path, results: pathlib.Path) -> None:
+    """Writes PATH.tar.gz, whole or not at all.
 
     Raises:
       UserError: the file cannot be written.
@@ -26,4 +26,3 @@ def write(path: pathlib.Path, runs: pathlib.Path, results: pathlib.Path) -> int:
     with files.whole(path) as target, tarfile.open(fileobj=target, mode='w:gz') as archive:
         for file, name in members:
             archive.add(file, name, recursive=False)
-    return len(members)

@@ -65,9 +65,9 @@ def chosen(
             for row in rows.values()
             if kind in row.minutes and not missing_data(row, setting.data)
         ]
-        order.sort(
-            key=lambda row: (_is_measured(results.get(row.name, {}).get(kind)), -row.priority)
-        )
+        is_measured = lambda row: _is_measured(results.get(row.name, {}).get(kind))
+        # what is timed alone comes first among equals, so that it seldom waits for others to end
+        order.sort(key=lambda row: (is_measured(row), -row.priority, not row.alone))
     tasks = []
     for row in order:
         tasks += [*setting.needed(row), *(Task(row.name, seed) for seed in row.seeds)]

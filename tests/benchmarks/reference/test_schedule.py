@@ -36,7 +36,8 @@ def rows_of(tmp_path):
 
 def test_the_most_valuable_rows_without_a_result_come_first(tmp_path, rows_of, monkeypatch):
     known = rows_of(
-        ('low', 1, ''), ('high', 9, ''), ('done', 50, ''), ('elsewhere', 70, "data = ['tfds']")
+        *[('low', 1, ''), ('high', 9, ''), ('done', 50, '')],
+        *[('elsewhere', 70, "data = ['tfds']"), ('timed', 9, TIMED)],
     )
     example_rows.scripted(monkeypatch)
     setting = example_rows.setting(tmp_path, known)
@@ -44,7 +45,7 @@ def test_the_most_valuable_rows_without_a_result_come_first(tmp_path, rows_of, m
     assert measured(setting, tasks) == (['done 0', 'done 1'], {})
     results.write(known['done'], setting.runs, tmp_path)
     found = results.load_all(known, tmp_path)
-    order = ['high 0', 'high 1', 'low 0', 'low 1']
+    order = ['timed 0', 'timed 1', 'high 0', 'high 1', 'low 0', 'low 1']
     assert names_of(schedule.chosen(setting, [], found)) == order
     elsewhere = setting._replace(runs=tmp_path / 'others')  # measured before, in another folder
     assert names_of(schedule.chosen(elsewhere, [], found)) == [*order, 'done 0', 'done 1']
