@@ -88,7 +88,7 @@ def measure(
     setting = Setting(known, _absolute(values.folder), _absolute(values.data), machine, jobs)
     for path in (setting.runs, folder):
         path.mkdir(parents=True, exist_ok=True)
-    for row in named.values():  # what an earlier start measured
+    for row in known.values():  # what an earlier start measured
         results.write(row, setting.runs, folder)
 
     def keep(task: Task | None = None) -> None:
