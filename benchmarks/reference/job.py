@@ -1,10 +1,9 @@
 """One seed of a row at work: its commands as child processes, one after another."""
 
-import ctypes
 import os
 import pathlib
-import signal
 import subprocess
+import sys
 import time
 from collections.abc import Mapping
 from typing import Any
@@ -16,7 +15,16 @@ from atelier.errors import UserError
 from benchmarks.reference import commands, progress
 from benchmarks.reference.rows import Row
 
-PR_SET_PDEATHSIG = 1  # of prctl(2)
+# Becomes the command given after the parent's id, to which Linux sends SIGTERM (15) when the parent
+# dies, even by SIGKILL: PR_SET_PDEATHSIG (1) of prctl(2). Python runs such code itself only by a
+# fork, which is not safe beside the threads of JAX.
+WITH_THE_PARENT = """
+import ctypes, os, sys
+if sys.platform == 'linux':
+    ctypes.CDLL(None).prctl(1, 15)
+if os.getppid() == int(sys.argv[1]):
+    os.execv(sys.argv[2], sys.argv[2:])
+"""
 GRACE = 30.0  # seconds from SIGTERM to SIGKILL: a dispatch ends and a checkpoint is written
 
 
@@ -87,15 +95,15 @@ class Job:
         if self._progress.ended < len(self._lines):
             self._save(self._progress.ended)
             with self.log.open('ab') as log:
+                start = [sys.executable, '-ISc', WITH_THE_PARENT, str(os.getpid())]
                 self._process = subprocess.Popen(
-                    self._lines[self._progress.ended],
+                    [*start, *self._lines[self._progress.ended]],
                     cwd=checkout.ROOT,
                     env=self._environment,
                     stdin=subprocess.DEVNULL,
                     stdout=log,
                     stderr=subprocess.STDOUT,
                     pass_fds=[self._lock],
-                    preexec_fn=_end_with_the_parent,
                 )
             return
         try:
@@ -116,8 +124,3 @@ class Job:
     def _last_line(self) -> str:
         text = self.log.read_bytes()[-4000:].decode(errors='replace').strip()
         return text.splitlines()[-1][:300] if text else 'it printed nothing'
-
-
-def _end_with_the_parent() -> None:
-    """Lets Linux send SIGTERM to this child when its parent dies, even by SIGKILL."""
-    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
