@@ -9,14 +9,12 @@ over 2,000 starts) with half as many and with all steps.
 """
 
 import functools
-import pathlib
 
 import jax
 import jax.numpy as jnp
-from absl import app, flags
 from jaxtyping import Array, Float
 
-from atelier import files
+from benchmarks import outcome
 from models.diffusion.process import samplers, schedules, time_grids
 from models.diffusion.process.schedules import Schedule
 
@@ -53,18 +51,20 @@ def error(name: str, steps: int) -> float:
 
 def main(_):
     """Prints a line for each sampler."""
-    measured = {}
+    result = outcome.Outcome.of_flags('solver_orders')
     with jax.enable_x64(True):
         for name in SAMPLERS:
+            if not result.left():
+                print('  time was up')
+                break
             errors = [error(name, steps) for steps in STEPS]
             order = float(jnp.log2(errors[-2] / errors[-1]))
             texts = ', '.join(f'{e:.3g} ({n})' for n, e in zip(STEPS, errors, strict=True))
             print(f'  {name:18} order {order:.3f}; error (steps): {texts}')
-            measured[name] = {'order': {'median': order}, 'error': {'median': errors[-1]}}
-    if flags.FLAGS.json:
-        files.write_json(pathlib.Path(flags.FLAGS.json), {'arms': measured})
+            result.add_arm(name, [order], 'order')
+            result.add_arm(name, errors[-1:], 'error')
+    result.write()
 
 
 if __name__ == '__main__':
-    flags.DEFINE_string('json', '', 'file for the orders and the errors with most steps')
-    app.run(main)
+    outcome.run(main)
