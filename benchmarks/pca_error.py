@@ -61,6 +61,8 @@ def main(_):
         if data.spec.interval is not None:
             errors.append(half_squared_error(x, np.clip(reconstruction, 0, 1)))
         result.add_arm(f'{components} components', [float(np.mean(errors[0]))], 'squared_error')
+        if len(errors) > 1:
+            result.add_arm(f'{components} components', [float(np.mean(errors[1]))], 'clipped')
         summary_text = ', clipped to the interval '.join(map(mean_and_error, errors))
         print(f'  {components:5} components: squared_error {summary_text}')
     result.write()

@@ -34,6 +34,7 @@ pictures
 evaluation
 sweeps
 clusters
+reference
 notebooks
 security
 reliability

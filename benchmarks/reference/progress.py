@@ -1,0 +1,79 @@
+"""What is known of one seed of a row: which commands ended, how long they took, the values.
+
+It stands in a file beside the run, so that the next start goes on where this one was stopped.
+"""
+
+import math
+import pathlib
+from typing import Any, NamedTuple
+
+from atelier import files
+from atelier.errors import UserError
+from benchmarks.reference import commands, value_paths
+from benchmarks.reference.rows import Row
+
+
+class Progress(NamedTuple):
+    """The state of one seed."""
+
+    ended: int = 0  # number of commands that ended well
+    seconds: float = 0.0  # of all starts that were not killed
+    starts: int = 0  # more than one: it was stopped and continued
+    loads: tuple[float, ...] = ()  # load averages of the machine, one a start
+    values: dict[str, float] = {}  # empty until the seed is finished
+    errors: dict[str, float | None] = {}  # standard errors over examples
+    refused: dict[str, str] = {}  # {value that a benchmark does not give, and is NaN: the reason}
+    machine: dict[str, Any] = {}
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether all values of the row are known."""
+        return bool(self.values)
+
+
+def path_of(row: Row, seed: int, runs: pathlib.Path) -> pathlib.Path:
+    """Returns the path of the file, beside the folder of the run."""
+    return commands.folder_of(row, seed, runs).with_suffix('.json')
+
+
+def load(row: Row, seed: int, runs: pathlib.Path) -> Progress:
+    """Returns the progress of a seed; that of a new one if there is no file.
+
+    Raises:
+      UserError: the file is damaged.
+    """
+    path = path_of(row, seed, runs)
+    if not path.exists():
+        return Progress()
+    try:
+        content = files.read_json(path)
+        known = {name: content[name] for name in Progress._fields}
+        known['loads'] = tuple(known['loads'])
+        known['values'] = {n: math.nan if v is None else v for n, v in known['values'].items()}
+        return Progress(**known)
+    except (OSError, ValueError, KeyError, TypeError, UserError) as error:
+        raise UserError(f'{path} is damaged: remove it, and the row is measured again') from error
+
+
+def save(progress: Progress, row: Row, seed: int, runs: pathlib.Path) -> None:
+    """Writes the file; raises UserError if it cannot be written."""
+    files.write_json(path_of(row, seed, runs), progress._asdict())
+
+
+def with_values(progress: Progress, row: Row, seed: int, runs: pathlib.Path) -> Progress:
+    """Returns the progress of a seed whose commands have all ended, with its values.
+
+    Raises:
+      UserError: a file or a value that the row names is missing.
+    """
+    folder = commands.folder_of(row, seed, runs)
+    default = commands.OUT if row.benchmark else 'evaluation.json'
+    values: dict[str, float] = {}
+    errors: dict[str, float | None] = {}
+    refused: dict[str, str] = {}
+    for name, path in row.values.items():
+        try:
+            values[name], errors[name] = value_paths.read(path, folder, default)
+        except value_paths.RefusedError as error:
+            values[name], errors[name], refused[name] = math.nan, None, str(error)
+    return progress._replace(values=values, errors=errors, refused=refused)

@@ -1,0 +1,157 @@
+"""Results of rows: one JSON file for each row and kind of machine, kept in git.
+
+`stale` results were measured by another definition of the row. They are shown as such.
+"""
+
+import math
+import pathlib
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from atelier import files
+from atelier.errors import UserError
+from benchmarks.reference import commands, progress
+from benchmarks.reference.rows import KINDS, Row
+
+FOLDER = pathlib.Path(__file__).parents[1] / 'results'
+
+
+class Value(NamedTuple):
+    """A measured value over the seeds of a row."""
+
+    mean: float
+    sd: float | None  # standard deviation over seeds; None for a single one
+    error: float | None  # mean standard error over examples
+    each: tuple[float, ...]
+    refused: str = ''  # why a benchmark does not give it; then the mean is NaN
+
+
+class Result(NamedTuple):
+    """What a file holds, and how it stands to the present row."""
+
+    kind: str
+    values: dict[str, Value]
+    seeds: tuple[int, ...]
+    seconds: tuple[float, ...]  # one a seed
+    load: float  # mean load average of the machine
+    machines: tuple[dict[str, Any], ...]
+    is_finished: bool  # all seeds of the row have values
+    is_stale: bool
+
+    def verdict(self, row: Row) -> str:
+        """Returns 'inside', 'OUTSIDE', 'partial' or 'stale'; the first two are of the target."""
+        if self.is_stale:
+            return 'stale'
+        text = 'inside' if row.target.holds(self.values[row.headline].mean) else 'OUTSIDE'
+        return text if self.is_finished else f'partial, {text}'
+
+
+def path_of(name: str, kind: str, folder: pathlib.Path) -> pathlib.Path:
+    """Returns the path of a file of results."""
+    return folder / f'{name}.{kind}.json'
+
+
+def write(row: Row, runs: pathlib.Path, folder: pathlib.Path) -> list[pathlib.Path]:
+    """Writes the results of a row's finished seeds, a file for each kind of machine.
+
+    Raises:
+      UserError: a file cannot be read or written.
+    """
+    states = {seed: progress.load(row, seed, runs) for seed in row.seeds}
+    done = {seed: state for seed, state in states.items() if state.is_finished}
+    written = []
+    for kind in KINDS:
+        of_kind = {s: state for s, state in done.items() if state.machine['kind'] == kind}
+        if of_kind:
+            written.append(path_of(row.name, kind, folder))
+            files.write_json(written[-1], _content(row, of_kind))
+    return written
+
+
+def _content(row: Row, states: Mapping[int, progress.Progress]) -> dict[str, Any]:
+    machines: list[dict[str, Any]] = []
+    for state in states.values():
+        if state.machine not in machines:
+            machines.append(state.machine)
+    return dict(
+        row=row.name,
+        definition=row.definition,
+        finished=set(states) == set(row.seeds),
+        values={name: _summary(name, states)._asdict() for name in row.values},
+        seeds=list(states),
+        seconds=[round(state.seconds, 1) for state in states.values()],
+        starts=[state.starts for state in states.values()],
+        load=round(float(np.mean([np.mean(s.loads) for s in states.values()])), 2),
+        machines=machines,
+        commands=commands.shown(row),
+    )
+
+
+def _summary(name: str, states: Mapping[int, progress.Progress]) -> Value:
+    each = np.array([state.values[name] for state in states.values()])
+    errors = [state.errors[name] for state in states.values()]
+    error = None if None in errors else float(np.mean(errors))
+    sd = float(np.std(each, ddof=1)) if len(each) > 1 else None
+    refused = next((s.refused[name] for s in states.values() if name in s.refused), '')
+    return Value(float(np.mean(each)), sd, error, tuple(map(float, each)), refused)
+
+
+def load(row: Row, kind: str, folder: pathlib.Path) -> Result | None:
+    """Returns the result of a row on one kind of machine, or None if there is none.
+
+    Raises:
+      UserError: the file is damaged.
+    """
+    path = path_of(row.name, kind, folder)
+    if not path.exists():
+        return None
+    try:
+        return _result(row, kind, files.read_json(path))
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, UserError) as error:
+        raise UserError(
+            f'{path} is damaged ({type(error).__name__}: {error}): remove it, and measure the row '
+            f'again: python -m benchmarks.reference {row.name}'
+        ) from error
+
+
+def load_all(rows: Mapping[str, Row], folder: pathlib.Path) -> dict[str, dict[str, Result]]:
+    """Returns {row: {kind of machine: result}} of all rows; raises as `load`."""
+    found = {name: {kind: load(row, kind, folder) for kind in KINDS} for name, row in rows.items()}
+    return {
+        name: {kind: result for kind, result in kinds.items() if result}
+        for name, kinds in found.items()
+    }
+
+
+def _result(row: Row, kind: str, content: dict[str, Any]) -> Result:
+    if content['row'] != row.name:
+        raise ValueError(f'it holds the row {content["row"]}')
+    values = {name: _value(part) for name, part in content['values'].items()}
+    is_stale = content['definition'] != row.definition
+    if not is_stale and set(values) != set(row.values):
+        raise ValueError('it holds other values than the row')
+    return Result(
+        kind=kind,
+        values=values,
+        seeds=tuple(map(int, content['seeds'])),
+        seconds=tuple(map(float, content['seconds'])),
+        load=float(content['load']),
+        machines=tuple(map(_machine, content['machines'])),
+        is_finished=set(row.seeds) <= set(content['seeds']),
+        is_stale=is_stale,
+    )
+
+
+def _machine(described: dict[str, Any]) -> dict[str, Any]:
+    texts = {name: str(described[name]) for name in ('kind', 'device', 'processor')}
+    return {**described, **texts, 'cores': int(described['cores'])}
+
+
+def _value(part: dict[str, Any]) -> Value:
+    number = lambda x: None if x is None else float(x)
+    refused = str(part['refused'])
+    each = tuple(math.nan if x is None and refused else float(x) for x in part['each'])
+    mean = math.nan if refused else float(part['mean'])
+    return Value(mean, number(part['sd']), number(part['error']), each, refused)

@@ -1,0 +1,173 @@
+"""Rows: what is measured, how, and beside which published value. They are read from TOML files."""
+
+import hashlib
+import json
+import math
+import pathlib
+import re
+import tomllib
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from atelier.errors import UserError, did_you_mean, reading, shortened
+from benchmarks.reference import value_paths
+
+FOLDER = pathlib.Path(__file__).parent / 'rows'
+KINDS = ('cpu', 'gpu', 'tpu')  # of machines, as JAX names them
+DIRECTIONS = ('lower', 'higher', 'equal')  # which measured values are as good as the target
+NAME = re.compile(r'[a-z0-9][a-z0-9-]{0,60}')
+# fields that change what is measured; a result with other values of them is stale
+MEASURED = ('config', 'overrides', 'modes', 'benchmark', 'flags', 'needs', 'values')
+
+
+class Published(NamedTuple):
+    """A value that others report, with all that is needed to judge a comparison."""
+
+    value: float
+    source: str  # paper or repository, with the table or file
+    setting: str = ''  # model, data and estimator of the publication
+    budget: str = ''  # its training budget
+
+
+class Target(NamedTuple):
+    """The value that a measurement is compared with.
+
+    `lower`: at most value + tolerance. `higher`: at least value - tolerance. `equal`: both.
+    """
+
+    value: float
+    tolerance: float
+    direction: str
+
+    def holds(self, measured: float) -> bool:
+        """Whether a measured value is inside the tolerance."""
+        above, below = measured - self.value, self.value - measured
+        wrong = dict(lower=above, higher=below, equal=abs(above))[self.direction]
+        return math.isfinite(measured) and wrong <= self.tolerance
+
+
+class Row(NamedTuple):
+    """One row: a run of a config and modes after it, or a benchmark.
+
+    In overrides, modes and flags, DATA stands for the data folder, RUN for the row's own run, OUT
+    for the benchmark's JSON file, and RUN(NAME) for the run of row NAME with its first seed.
+    """
+
+    name: str
+    title: str
+    section: str  # the table that the row belongs to
+    unit: str
+    values: dict[str, str]  # {name: [FILE:]path}; the first one is compared with the target
+    target: Target
+    minutes: dict[str, float]  # of one seed, by kind of machine; another kind: not meant for it
+    priority: int  # rows of a higher priority are measured first
+    config: str = ''  # PATH[:ARGUMENT]
+    overrides: Mapping[str, Any] = {}  # {field of the config: value}
+    modes: tuple[tuple[str, ...], ...] = ()  # the flags of each command after the training
+    benchmark: str = ''  # instead of a config: a module of benchmarks/ that has --json
+    flags: tuple[str, ...] = ()  # of the benchmark
+    needs: tuple[str, ...] = ()  # rows whose runs are used
+    data: tuple[str, ...] = ()  # what must lie in the data folder
+    published: Published | None = None
+    seeds: tuple[int, ...] = (0,)
+    budget: str = ''  # of our runs
+    earlier: Mapping[str, str] = {}  # {name: value} that was measured before rows existed
+    note: str = ''  # shown below the table
+    alone: bool = False  # whether nothing else may run meanwhile, because time is measured
+    continues: bool = True  # whether it goes on where it was stopped
+
+    @property
+    def headline(self) -> str:
+        """The name of the value that is compared with the target."""
+        return next(iter(self.values))
+
+    @property
+    def definition(self) -> str:
+        """A hash of everything that changes what is measured."""
+        parts = {name: getattr(self, name) for name in MEASURED}
+        text = json.dumps(parts, sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()[:10]
+
+
+def load(folder: pathlib.Path = FOLDER) -> dict[str, Row]:
+    """Returns all rows by name, in the order of the files.
+
+    Raises:
+      UserError: a file is no TOML, or a row is not valid. The message names the file and the row.
+    """
+    rows: dict[str, Row] = {}
+    for path in sorted(folder.glob('*.toml')):
+        for table in _tables(path):
+            row = _row(table, path)
+            if row.name in rows:
+                raise UserError(f'{path}: there are two rows {row.name}')
+            rows[row.name] = row
+    for row in rows.values():
+        for name in row.needs:
+            if name not in rows:
+                raise UserError(f'row {row.name} needs {name}, which is no row')
+    return rows
+
+
+def _tables(path: pathlib.Path) -> list[dict[str, Any]]:
+    with reading(path):
+        text = path.read_text()
+    try:
+        content = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise UserError(f'{path} is not TOML: {error}') from error
+    tables = content.get('row')
+    if not isinstance(tables, list) or set(content) != {'row'}:
+        raise UserError(f'{path}: it has to consist of tables [[row]]')
+    return tables
+
+
+def _row(table: dict[str, Any], path: pathlib.Path) -> Row:
+    name = table.get('name', '')
+    if not isinstance(name, str) or not NAME.fullmatch(name):
+        raise UserError(f'{path}: the row name {shortened(name)} is not of [a-z0-9-]')
+    where = f'{path}, row {name}'
+    for field in set(table) - set(Row._fields):
+        raise UserError(f'{where}: there is no field {field}{did_you_mean(field, Row._fields)}')
+    table = table | {
+        'target': _part(Target, table.get('target'), f'{where}: target'),
+        'published': _part(Published, table['published'], f'{where}: published')
+        if 'published' in table
+        else None,
+        'modes': tuple(tuple(mode) for mode in table.get('modes', ())),
+    }
+    for field in ('flags', 'needs', 'data', 'seeds'):
+        table[field] = tuple(table.get(field, Row._field_defaults[field]))
+    missing = set(Row._fields) - set(Row._field_defaults) - set(table)
+    if missing:
+        raise UserError(f'{where}: it has no {", ".join(sorted(missing))}')
+    row = Row(**table)
+    _check(row, where)
+    return row
+
+
+def _part(kind: type, content: Any, where: str) -> Any:
+    try:
+        return kind(**content)
+    except TypeError as error:
+        raise UserError(f'{where}: {error}') from error
+
+
+def _check(row: Row, where: str) -> None:
+    wrong = [
+        (not row.values, 'it measures nothing'),
+        (bool(row.config) == bool(row.benchmark), 'it has either a config or a benchmark'),
+        (bool(row.benchmark) and len(row.seeds) > 1, 'a benchmark has no seeds'),
+        (row.target.direction not in DIRECTIONS, f'direction is one of {", ".join(DIRECTIONS)}'),
+        (not row.target.tolerance >= 0, 'the tolerance is not a number of at least 0'),
+        (not set(row.minutes) <= set(KINDS), f'kinds of machines are {", ".join(KINDS)}'),
+        (row.alone and row.continues, 'what is timed alone cannot be continued'),
+        (len({*row.seeds}) != len(row.seeds) or not row.seeds, 'its seeds are not distinct'),
+        (row.published is not None and not row.published.source, 'published has no source'),
+        (not set(row.earlier) <= set(row.values), 'earlier has other values than the row'),
+    ]
+    for is_wrong, message in wrong:
+        if is_wrong:
+            raise UserError(f'{where}: {message}')
+    for path in row.values.values():
+        value_paths.parsed(path)

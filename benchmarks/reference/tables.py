@@ -1,0 +1,143 @@
+"""Tables of rows and their results: for the terminal, and in Markdown for pages."""
+
+from collections.abc import Mapping
+
+from benchmarks.reference import commands
+from benchmarks.reference.results import Result, Value
+from benchmarks.reference.rows import Row, Target
+
+NOT_MEASURED = 'not measured'
+SIGNS = dict(lower='<=', higher='>=', equal='=')
+
+
+def listing(rows: Mapping[str, Row], found: Mapping[str, Mapping[str, Result]]) -> str:
+    """Returns a table for the terminal: name, published value, minutes, result, title."""
+    lines = [('row', 'published', 'minutes cpu', 'gpu', 'measured', 'title')]
+    for name, row in rows.items():
+        published = f'{row.published.value:g}' if row.published else '-'
+        minutes = [
+            f'{row.minutes[kind]:g}' if kind in row.minutes else '-' for kind in ('cpu', 'gpu')
+        ]
+        measured = [
+            f'{kind} {number(result.values[row.headline])} ({result.verdict(row)})'
+            if row.headline in result.values
+            else f'{kind} ({result.verdict(row)})'
+            for kind, result in found.get(name, {}).items()
+        ]
+        lines.append((name, published, *minutes, '; '.join(measured) or NOT_MEASURED, row.title))
+    widths = [max(len(line[i]) for line in lines) for i in range(len(lines[0]) - 1)]
+    return '\n'.join(
+        '  '.join([*(cell.ljust(w) for cell, w in zip(line, widths, strict=False)), line[-1]])
+        for line in lines
+    )
+
+
+def number(value: Value) -> str:
+    """Returns mean and spread, such as '88.35 ± 0.29', with two digits of the spread."""
+    if value.refused:
+        return f'none ({value.refused})'
+    spread = value.sd if value.sd is not None else value.error
+    if spread is None or not spread > 0:
+        return _plain(value.mean)
+    digits = decimals(spread)
+    return f'{value.mean:.{digits}f} ± {spread:.{digits}f}'
+
+
+def decimals(spread: float) -> int:
+    """Returns the number of decimals that show two digits of `spread`, at most 4."""
+    digits = 0
+    while digits < 4 and round(spread, digits) < 10 ** (1 - digits):
+        digits += 1
+    return digits
+
+
+def _plain(x: float) -> str:
+    return f'{x:.4g}' if abs(x) < 1000 else f'{x:.0f}'
+
+
+def section(name: str, rows: Mapping[str, Row], found: Mapping[str, Mapping[str, Result]]) -> str:
+    """Returns the table of a section in Markdown, and below it notes and the commands.
+
+    Raises:
+      ValueError: no row belongs to the section.
+    """
+    chosen = [row for row in rows.values() if row.section == name]
+    if not chosen:
+        raise ValueError(f'no row belongs to the section {name}')
+    lines = [
+        '| row | measured | target | published | budget | machine |',
+        '|---|---|---|---|---|---|',
+    ]
+    for row in chosen:
+        for result in found.get(row.name, {}).values() or [None]:
+            lines.append(f'| {" | ".join(_cells(row, result))} |')
+    of_note: dict[str, list[str]] = {}
+    for row in chosen:
+        of_note.setdefault(row.note, []).append(f'`{row.name}`')
+    notes = [f'- {", ".join(names)}: {note}.' for note, names in of_note.items() if note]
+    shown = [f'    {line}' for row in chosen for line in _commands(row)]
+    return '\n'.join([*lines, '', *notes, *([''] if notes else []), *shown])
+
+
+def _commands(row: Row) -> list[str]:
+    data = ' --data=DATA' if row.data else ''
+    return [f'# python -m benchmarks.reference {row.name}{data}', *commands.shown(row)]
+
+
+def _cells(row: Row, result: Result | None) -> list[str]:
+    return [
+        f'{row.title} (`{row.name}`)',
+        _unmeasured(row) if result is None else _measured(row, result),
+        f'{target(row.target)} {row.unit}',
+        _published(row),
+        row.budget,
+        _meant_for(row) if result is None else _machine(result),
+    ]
+
+
+def target(target: Target) -> str:
+    """Returns a target with its tolerance, such as '<= 104 + 0.5'."""
+    if target.direction == 'equal':
+        return f'{target.value:g} ± {target.tolerance:g}'
+    sign = '+' if target.direction == 'lower' else '-'
+    tolerance = f' {sign} {target.tolerance:g}' if target.tolerance else ''
+    return f'{SIGNS[target.direction]} {target.value:g}{tolerance}'
+
+
+def _unmeasured(row: Row) -> str:
+    earlier = ', '.join(f'{name} {text}' for name, text in row.earlier.items())
+    return f'{NOT_MEASURED}; before rows existed: {earlier}' if earlier else NOT_MEASURED
+
+
+def _measured(row: Row, result: Result) -> str:
+    parts = [f'{name} {number(value)}' for name, value in result.values.items()]
+    parts[0] = f'**{parts[0]}**'
+    seeds = f'{len(result.seeds)} seeds' if len(result.seeds) > 1 else 'one seed'
+    of_all = '' if result.is_finished else f' of {len(row.seeds)}'
+    return f'{", ".join(parts)}; {seeds}{of_all}; {result.verdict(row)}'
+
+
+def _published(row: Row) -> str:
+    if row.published is None:
+        return ''
+    about = [part for part in row.published[1:] if part]
+    return f'{row.published.value:g} ({"; ".join(about)})'
+
+
+def _machine(result: Result) -> str:
+    names = {
+        f'{m["cores"]} cores, {m["processor"]}' if m['kind'] == 'cpu' else str(m['device'])
+        for m in result.machines
+    }
+    seconds = sum(result.seconds) / len(result.seconds)
+    busy = any(result.load > float(m['cores']) + 1 for m in result.machines)
+    shared = f', shared (load {result.load:.0f})' if busy else ''
+    return f'{"; ".join(sorted(names))}{shared}: {_duration(seconds)} a seed'
+
+
+def _meant_for(row: Row) -> str:
+    return 'meant for a card' if 'cpu' not in row.minutes else ''
+
+
+def _duration(seconds: float) -> str:
+    return f'{seconds:.0f} s' if seconds < 100 else f'{seconds / 60:.1f} min'

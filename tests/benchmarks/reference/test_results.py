@@ -1,0 +1,127 @@
+"""Files of results: one for each row and kind of machine; partial, stale and damaged ones."""
+
+import math
+import statistics
+
+import example_rows
+import pytest
+
+from atelier import files
+from atelier.errors import UserError
+from benchmarks.reference import progress, results, tables
+
+FINISHED = progress.Progress(
+    ended=1, seconds=2.0, starts=1, loads=(3.0,), machine=example_rows.MACHINE
+)
+
+
+def measured(folder, values, kind='cpu', known=None):
+    """Writes {seed: value} as finished seeds of the row, and their results."""
+    known = known or example_rows.load(folder, ('row', 1, ''))
+    runs = folder / 'runs'
+    for seed, value in values.items():
+        path = progress.path_of(known['row'], seed, runs)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        machine = example_rows.MACHINE | {'kind': kind}
+        state = FINISHED._replace(values={'NLL': value}, errors={'NLL': 0.5}, machine=machine)
+        progress.save(state, known['row'], seed, runs)
+    results.write(known['row'], runs, folder)
+    return known['row']
+
+
+def test_a_file_holds_mean_deviation_error_machine_and_commands(tmp_path):
+    row = measured(tmp_path, {0: 9.0, 1: 12.0})
+    content = example_rows.json_of(tmp_path / 'row.cpu.json')
+    assert content['values']['NLL'] == {
+        'mean': 10.5,
+        'sd': statistics.stdev([9.0, 12.0]),
+        'error': 0.5,
+        'each': [9.0, 12.0],
+        'refused': '',
+    }
+    assert content['machines'] == [example_rows.MACHINE] and content['load'] == 3.0
+    assert content['definition'] == row.definition and content['finished'] is True
+    assert content['commands'] == [
+        'python main.py --config=configs/vae.py --config.seed=0 --workdir=RUN'
+    ]
+    result = results.load(row, 'cpu', tmp_path)
+    assert result.verdict(row) == 'inside' and result.seeds == (0, 1)
+    assert results.load(row, 'gpu', tmp_path) is None
+
+
+@pytest.mark.parametrize(
+    ('values', 'verdict'),
+    [
+        ({0: 9.0}, 'partial, inside'),
+        ({1: 11.5}, 'partial, OUTSIDE'),
+        ({0: 11.5, 1: 11.0}, 'OUTSIDE'),
+        ({0: 11.0, 1: 11.0}, 'inside'),
+    ],
+)
+def test_a_value_outside_its_tolerance_is_said(values, verdict, tmp_path):
+    row = measured(tmp_path, values)
+    assert results.load(row, 'cpu', tmp_path).verdict(row) == verdict
+
+
+def test_each_kind_of_machine_has_its_file(tmp_path):
+    row = measured(tmp_path, {0: 9.0, 1: 10.0})
+    for seed in row.seeds:
+        progress.path_of(row, seed, tmp_path / 'runs').unlink()
+    measured(tmp_path, {0: 9.25, 1: 9.25}, 'gpu')
+    found = results.load_all({'row': row}, tmp_path)['row']
+    means = {kind: result.values['NLL'].mean for kind, result in found.items()}
+    assert means == {'cpu': 9.5, 'gpu': 9.25}
+
+
+def test_a_ratio_that_was_refused_is_kept_with_its_reason(tmp_path):
+    row = measured(tmp_path, {0: 9.0})
+    state = FINISHED._replace(values={'NLL': math.nan}, refused={'NLL': 'losses differ'})
+    progress.save(state._replace(errors={'NLL': None}), row, 0, tmp_path / 'runs')
+    assert math.isnan(progress.load(row, 0, tmp_path / 'runs').values['NLL'])
+    results.write(row, tmp_path / 'runs', tmp_path)
+    result = results.load(row, 'cpu', tmp_path)
+    assert result.values['NLL'].refused == 'losses differ'
+    assert result.verdict(row) == 'partial, OUTSIDE'
+    assert tables.number(result.values['NLL']) == 'none (losses differ)'
+
+
+def test_a_changed_row_makes_its_result_stale(tmp_path):
+    row = measured(tmp_path, {0: 9.0, 1: 9.0})
+    changed = row._replace(overrides={'train.steps': 3})
+    assert results.load(changed, 'cpu', tmp_path).verdict(changed) == 'stale'
+    assert progress.path_of(changed, 0, tmp_path) != progress.path_of(row, 0, tmp_path)
+    more_seeds = row._replace(seeds=(0, 1, 2))
+    assert results.load(more_seeds, 'cpu', tmp_path).verdict(more_seeds) == 'partial, inside'
+    retitled = row._replace(title='another', priority=3)
+    assert results.load(retitled, 'cpu', tmp_path).verdict(retitled) == 'inside'
+
+
+def test_a_hostile_or_broken_file_ends_in_one_line(tmp_path):
+    row = measured(tmp_path, {0: 9.0, 1: 9.0})
+    path = tmp_path / 'row.cpu.json'
+    good = example_rows.json_of(path)
+    good.pop('checksum')
+    wrong = [
+        {},
+        good | {'row': 'another'},
+        good | {'values': [1]},
+        good | {'values': {'NLL': {'mean': 'text', 'sd': None, 'error': None, 'each': [1]}}},
+        good | {'values': {}},
+        good | {'seeds': None},
+        good | {'machines': 'a card'},
+        good | {'machines': [{'kind': 'cpu'}]},
+        good | {'load': {}},
+    ]
+    for content in wrong:
+        files.write_json(path, content)
+        with pytest.raises(UserError, match='row.cpu.json is damaged') as error:
+            results.load(row, 'cpu', tmp_path)
+        assert '\n' not in str(error.value)
+    for text in ('', '{', '[1]', '{"a": NaN}', '[' * 100_000):
+        path.write_text(text)
+        with pytest.raises(UserError, match='row.cpu.json is damaged'):
+            results.load(row, 'cpu', tmp_path)
+    files.write_json(path, good)
+    path.write_text(path.read_text().replace('"mean": 9.0', '"mean": 8.0'))
+    with pytest.raises(UserError, match='changed after it was written'):
+        results.load(row, 'cpu', tmp_path)

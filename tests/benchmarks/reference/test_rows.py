@@ -1,0 +1,159 @@
+"""Every row is valid: its config has its overrides, its modes exist, its values can be paths."""
+
+import ast
+import importlib.util
+import subprocess
+import sys
+
+import pytest
+
+from atelier import checkout, cli
+from atelier.errors import UserError
+from benchmarks.reference import commands, rows, value_paths
+
+ROWS = rows.load()
+ROW = """
+[[row]]
+name = 'vae'
+title = 'VAE'
+section = 'digits'
+unit = 'nats'
+config = 'configs/vae.py'
+values = {NLL = 'values.nll_nats.mean'}
+target = {value = 88.3, tolerance = 0.5, direction = 'equal'}
+minutes = {cpu = 1}
+priority = 1
+"""
+
+
+def of_text(folder, text):
+    (folder / 'rows.toml').write_text(text)
+    return rows.load(folder)
+
+
+def test_there_are_enough_rows_of_every_kind():
+    assert len(ROWS) >= 24
+    assert sum('cpu' in row.minutes for row in ROWS.values()) >= 14
+    assert sum('gpu' in row.minutes for row in ROWS.values()) >= 24
+    assert len({row.definition for row in ROWS.values()}) == len(ROWS)
+
+
+@pytest.mark.parametrize('name', [name for name, row in ROWS.items() if row.config])
+def test_a_config_accepts_the_overrides_of_its_row(name):
+    """`parse` refuses an unknown field, a value of another kind, and an unknown mode or flag."""
+    train, *modes = commands.lines(ROWS[name], 0)
+    parsed = cli.parse(train[1:])
+    for field, value in ROWS[name].overrides.items():
+        found = parsed.values.config
+        for part in field.split('.'):
+            found = found[part]
+        is_path = str(value).startswith(('DATA', 'RUN'))
+        assert found == value or is_path or found == ast.literal_eval(value), field
+    for mode in modes:  # the config of the run stands for itself
+        cli.parse([*mode[1:], train[2], '--config.seed=0'])
+
+
+def debug_runs():
+    """{debug variant of a config: paths of the rows' values in its evaluation.json}."""
+    paths = {}
+    for row in ROWS.values():
+        if not row.config or row.needs:
+            continue
+        file, _, argument = row.config.partition(':')
+        data = 'digits' if 'mnist' in argument else argument  # the same metrics, without files
+        own = [path for path in row.values.values() if not value_paths.parsed(path).file]
+        paths.setdefault(f'{file}:{data},debug' if data else f'{file}:debug', set()).update(own)
+    return paths
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(('config', 'paths'), sorted(debug_runs().items()))
+def test_an_evaluation_has_the_values_of_its_rows(config, paths, tmp_path):
+    command = [sys.executable, 'main.py', f'--config={config}', f'--workdir={tmp_path / "run"}']
+    subprocess.run(command, cwd=checkout.ROOT, check=True, capture_output=True)
+    for path in sorted(paths):
+        value_paths.read(path, tmp_path / 'run', 'evaluation.json')
+
+
+@pytest.mark.parametrize('name', [name for name, row in ROWS.items() if row.benchmark])
+def test_the_benchmark_of_a_row_has_its_flags(name):
+    row = ROWS[name]
+    text = (checkout.ROOT / 'benchmarks' / f'{row.benchmark}.py').read_text()
+    if 'outcome.run(main)' in text:  # has the flags of every measurement
+        text += (checkout.ROOT / 'benchmarks' / 'outcome.py').read_text()
+    for word in [*row.flags, '--json']:
+        flag = word.removeprefix('--').partition('=')[0]
+        assert f"'{flag}'" in text or f"'{flag.removeprefix('no')}'" in text, flag
+    assert importlib.util.find_spec(f'benchmarks.{row.benchmark}')
+
+
+@pytest.mark.parametrize('name', ROWS)
+def test_a_row_says_what_it_stands_beside(name):
+    row = ROWS[name]
+    assert row.target.tolerance >= 0 and row.unit and row.budget
+    assert all(minutes > 0 for minutes in row.minutes.values())
+    if row.published:
+        assert row.published.source and row.published.setting and row.published.budget
+    assert row.alone or row.continues
+    words = [word for line in commands.lines(row, 0) for word in line]
+    assert bool(row.data) == any('DATA/' in word for word in words)
+    assert all(any(f'DATA/{data.partition("/")[0]}' in word for word in words) for data in row.data)
+
+
+def test_the_definition_changes_with_what_is_measured_only(tmp_path):
+    row = of_text(tmp_path, ROW)['vae']
+    assert row.headline == 'NLL' and row.seeds == (0,) and row.continues
+    other = of_text(tmp_path, ROW.replace("'VAE'", "'A VAE'").replace('0.5', '0.4'))['vae']
+    assert other != row and other.definition == row.definition
+    for old, new in [('nll_nats', 'kl_nats'), ('vae.py', 'conv_vae.py'), ('NLL', 'likelihood')]:
+        assert of_text(tmp_path, ROW.replace(old, new))['vae'].definition != row.definition
+    changed = of_text(tmp_path, ROW + "overrides = {'hypers.beta' = 2}\n")['vae']
+    assert changed.definition != row.definition
+    assert commands.lines(changed, 3)[0][2:5] == [
+        '--config=configs/vae.py',
+        '--config.seed=3',
+        '--config.hypers.beta=2',
+    ]
+
+
+@pytest.mark.parametrize(
+    ('direction', 'inside', 'outside'),
+    [
+        ('lower', (-90.0, 10.0, 10.5), (10.51, float('nan'))),
+        ('higher', (9.5, 11.0, 200.0), (9.49, float('inf'))),
+        ('equal', (9.5, 10.5), (9.4, 10.6, float('nan'))),
+    ],
+)
+def test_a_target_has_a_direction_and_a_tolerance(direction, inside, outside):
+    target = rows.Target(10.0, 0.5, direction)
+    assert all(map(target.holds, inside)) and not any(map(target.holds, outside))
+
+
+@pytest.mark.parametrize(
+    ('old', 'new', 'message'),
+    [
+        ("title = 'VAE'", '', 'it has no title'),
+        ("title = 'VAE'", "titel = 'VAE'", "no field titel .did you mean 'title'?"),
+        ("name = 'vae'", "name = '../vae'", 'is not of'),
+        ('[[row]]', '[row]', r'tables \[\[row\]\]'),
+        ("'configs/vae.py'", 'configs/vae.py', 'is not TOML'),
+        ("'values.nll_nats.mean'", "'values..mean'", 'is not a path'),
+        ('tolerance = 0.5, ', '', 'target: .*tolerance'),
+        ("direction = 'equal'", "direction = 'below'", 'direction is one of'),
+        ('cpu = 1', 'tpu4 = 1', 'kinds of machines'),
+        ('priority = 1', 'priority = 1\nalone = true', 'cannot be continued'),
+        ('priority = 1', 'priority = 1\nseeds = [1, 1]', 'not distinct'),
+        ('priority = 1', "priority = 1\nneeds = ['gan']", 'needs gan'),
+        ('priority = 1', "priority = 1\nearlier = {KL = '1'}", 'earlier has other values'),
+        ('priority = 1', "priority = 1\nbenchmark = 'b'", 'either a config or a benchmark'),
+        ('priority = 1', "priority = 1\npublished = {value = 1.0, source = ''}", 'no source'),
+    ],
+)
+def test_a_wrong_row_is_refused_in_one_line(old, new, message, tmp_path):
+    with pytest.raises(UserError, match=message):
+        of_text(tmp_path, ROW.replace(old, new))
+
+
+def test_two_rows_of_one_name_are_refused(tmp_path):
+    with pytest.raises(UserError, match='two rows vae'):
+        of_text(tmp_path, ROW + ROW)
