@@ -5,6 +5,7 @@ import re
 import shlex
 import sys
 
+from atelier.training import refit
 from benchmarks.reference.rows import Row
 
 OUT = 'benchmark.json'
@@ -17,6 +18,7 @@ def lines(row: Row, seed: int) -> list[list[str]]:
         return [['python', '-m', f'benchmarks.{row.benchmark}', *row.flags, '--json=OUT']]
     train = ['python', 'main.py', f'--config={row.config}', f'--config.seed={seed}']
     train += [f'--config.{field}={value}' for field, value in row.overrides.items()]
+    train += ['--refit'] if row.refit else []
     modes = [['python', 'main.py', '--workdir=RUN', *mode] for mode in row.modes]
     return [[*train, '--workdir=RUN'], *modes]
 
@@ -29,6 +31,12 @@ def shown(row: Row) -> list[str]:
 def folder_of(row: Row, seed: int, runs: pathlib.Path) -> pathlib.Path:
     """Returns the folder of one seed's run; another definition of the row has another folder."""
     return runs / f'{row.name}-{row.definition}' / f'seed-{seed}'
+
+
+def measured_folder(row: Row, seed: int, runs: pathlib.Path) -> pathlib.Path:
+    """Returns the folder that has the values of one seed: that of the refit, if the row has one."""
+    folder = folder_of(row, seed, runs)
+    return folder.with_name(folder.name + refit.SUFFIX) if row.refit else folder
 
 
 def real(

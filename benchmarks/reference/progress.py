@@ -66,7 +66,7 @@ def with_values(progress: Progress, row: Row, seed: int, runs: pathlib.Path) -> 
     Raises:
       UserError: a file or a value that the row names is missing.
     """
-    folder = commands.folder_of(row, seed, runs)
+    folder = commands.measured_folder(row, seed, runs)
     default = commands.OUT if row.benchmark else 'evaluation.json'
     values: dict[str, float] = {}
     errors: dict[str, float | None] = {}

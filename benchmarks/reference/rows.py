@@ -64,6 +64,7 @@ class Row(NamedTuple):
     config: str = ''  # PATH[:ARGUMENT]
     overrides: Mapping[str, Any] = {}  # {field of the config: value}
     modes: tuple[tuple[str, ...], ...] = ()  # the flags of each command after the training
+    refit: bool = False  # whether it measures the refit of its run: RUN chooses the steps
     benchmark: str = ''  # instead of a config: a module of benchmarks/ that has --json
     flags: tuple[str, ...] = ()  # of the benchmark
     needs: tuple[str, ...] = ()  # rows whose runs are used
@@ -85,6 +86,8 @@ class Row(NamedTuple):
     def definition(self) -> str:
         """A hash of everything that changes what is measured."""
         parts = {name: getattr(self, name) for name in MEASURED}
+        if self.refit:
+            parts['refit'] = True
         text = json.dumps(parts, sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:10]
 
@@ -158,6 +161,7 @@ def _check(row: Row, where: str) -> None:
         (not row.values, 'it measures nothing'),
         (bool(row.config) == bool(row.benchmark), 'it has either a config or a benchmark'),
         (bool(row.benchmark) and len(row.seeds) > 1, 'a benchmark has no seeds'),
+        (row.refit and not row.config, 'a refit has a config'),
         (row.target.direction not in DIRECTIONS, f'direction is one of {", ".join(DIRECTIONS)}'),
         (not row.target.tolerance >= 0, 'the tolerance is not a number of at least 0'),
         (not set(row.minutes) <= set(KINDS), f'kinds of machines are {", ".join(KINDS)}'),

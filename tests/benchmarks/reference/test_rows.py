@@ -7,9 +7,9 @@ import sys
 
 import pytest
 
-from atelier import checkout, cli
+from atelier import checkout, cli, files
 from atelier.errors import UserError
-from benchmarks.reference import commands, rows, value_paths
+from benchmarks.reference import commands, progress, rows, value_paths
 
 ROWS = rows.load()
 ROW = """
@@ -79,7 +79,7 @@ def test_an_evaluation_has_the_values_of_its_rows(config, paths, tmp_path):
 def test_the_benchmark_of_a_row_has_its_flags(name):
     row = ROWS[name]
     text = (checkout.ROOT / 'benchmarks' / f'{row.benchmark}.py').read_text()
-    if 'outcome.run(main)' in text:  # has the flags of every measurement
+    if '.run(main)' in text:  # of `outcome` or `workers`: has the flags of every measurement
         text += (checkout.ROOT / 'benchmarks' / 'outcome.py').read_text()
     for word in [*row.flags, '--json']:
         flag = word.removeprefix('--').partition('=')[0]
@@ -157,3 +157,18 @@ def test_a_wrong_row_is_refused_in_one_line(old, new, message, tmp_path):
 def test_two_rows_of_one_name_are_refused(tmp_path):
     with pytest.raises(UserError, match='two rows vae'):
         of_text(tmp_path, ROW + ROW)
+
+
+def test_the_values_of_a_refit_are_those_of_its_folder(tmp_path):
+    row = of_text(tmp_path, ROW)['vae']
+    refit = of_text(tmp_path, ROW + 'refit = true')['vae']
+    (line,) = commands.lines(refit, 0)
+    assert [word for word in line if word not in commands.lines(row, 0)[0]] == ['--refit']
+    assert row.definition != refit.definition
+    run = commands.folder_of(refit, 0, tmp_path)
+    assert commands.measured_folder(row, 0, tmp_path) == commands.folder_of(row, 0, tmp_path)
+    value = {'nll_nats': {'mean': 9.0, 'standard_error': 0.5}}
+    run.with_name('seed-0-refit').mkdir(parents=True)
+    files.write_json(run.with_name('seed-0-refit') / 'evaluation.json', {'values': value})
+    ended = progress.with_values(progress.Progress(), refit, 0, tmp_path)
+    assert ended.values == {'NLL': 9.0} and ended.errors == {'NLL': 0.5}
