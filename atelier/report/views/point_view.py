@@ -36,6 +36,7 @@ def samples(
 
     Points in space are shown in the three planes, all sets over each other.
     """
+    title = drawing.noting_classes(title, labels)
     if spec.num_dims == 3:
         return _projections(sets, spec, title, labels)
     has_density = density is not None and density.p.ndim == 2

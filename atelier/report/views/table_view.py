@@ -29,6 +29,7 @@ def samples(
     Correlation matrices of up to three sets stand beside a pair plot, or below histograms.
     """
     del density  # which has more axes than a figure
+    title = drawing.noting_classes(title, labels)
     if spec.num_dims <= MAX_PAIRED:
         return _pair_plot(sets, spec, title, labels)
     return _histograms(sets, spec, title, labels)

@@ -34,7 +34,7 @@ def samples(
         _draw_density(axis, density, spec)
     axis.set(xlim=(low, high), xlabel=_axis_name(spec), ylabel=_height_name(spec))
     axis.set_ylim(bottom=0)
-    axis.set_title(drawing.title_of(title, SIZE[0]))
+    axis.set_title(drawing.title_of(drawing.noting_classes(title, labels), SIZE[0]))
     drawing.legend(figure, axis, columns=3)
     return figures.pixels(figure)
 
