@@ -116,6 +116,20 @@ def frame(sets: Sets) -> tuple[np.ndarray, np.ndarray]:
 
 
 def reference(sets: Sets) -> np.ndarray:
+def enlarged(
+    low: np.ndarray, high: np.ndarray, points: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Returns a frame that also holds points [n, values], such as paths, which may not be cut.
+
+    It grows by at most its own width at each side, so that a path that has diverged hides nothing.
+    """
+    first, last = _range(points, 0.0)
+    width = high - low
+    margin = MARGIN * width
+    lower = np.where(first < low, np.maximum(first - margin, low - width), low)
+    return lower, np.where(last > high, np.minimum(last + margin, high + width), high)
+
+
     """Returns the data [n, *event] or, without data, the first set."""
     return np.asarray(sets.get(DATA, next(iter(sets.values()))))
 

@@ -60,6 +60,16 @@ def test_a_wrapped_name_is_shortened_and_escaped_once(name, lines):
     assert drawing.wrapped(name, 8) == '\n'.join(lines)
 
 
+def test_an_enlarged_frame_holds_points_within_thrice_its_width():
+    low, high = np.zeros(2), np.array([1.0, 2.0])
+    points = np.array([[0.5, 2.5], [0.2, -1e9], [np.nan, np.inf]])
+    lower, upper = drawing.enlarged(low, high, points)
+    np.testing.assert_allclose(lower, [0.0, -2.0])
+    assert upper[0] == 1.0 and 2.5 < upper[1] <= 4.0
+    again = drawing.enlarged(low, high, np.array([[0.1, 0.1], [0.9, 1.9]]))
+    np.testing.assert_array_equal(again, [low, high])
+
+
 def test_a_title_says_that_classes_have_one_colour():
     """Up to ten have their own."""
     few, many = np.arange(30) % drawing.MAX_CLASSES, np.arange(30) % (drawing.MAX_CLASSES + 1)
