@@ -125,11 +125,11 @@ def middles(size: int, n: int) -> np.ndarray:
 
 @figures.style()
 def labelled(
-    image: np.ndarray, title: str, rows: Sequence[str], columns: Sequence[str]
+    image: np.ndarray, title: str, rows: Sequence[str], columns: Sequence[str], across: str = ''
 ) -> np.ndarray:
     """Returns the picture of a `grid` with a title and with labels of its rows and columns.
 
-    Labels of columns that are wider than the columns stand upright.
+    Labels of columns that are wider than the columns stand upright. `across` says what they are.
     """
     from matplotlib.figure import Figure  # slow import; unlike pyplot, it has no global state
 
@@ -140,11 +140,16 @@ def labelled(
     left = 0.4 + longest_row / LETTERS_PER_INCH
     below = 0.6 + longest_column / LETTERS_PER_INCH if is_upright else 0.4
     title = title_lines(title, left + width)
-    size = left + width + 0.2, height + below + 0.1 + 0.25 * (1 + title.count('\n'))
+    across = title_lines(across, left + width)
+    texts = 0.1 + 0.25 * (1 + title.count('\n'))
+    texts += 0.1 + 0.2 * len(across.splitlines()) if across else 0.0
+    size = left + width + 0.2, height + below + texts
     figure = Figure(figsize=size, layout='constrained')
     axes = figure.subplots()
     show(axes, image, rows, columns)
     if is_upright:
         axes.tick_params('x', rotation=90)
     figure.suptitle(title)
+    if across:  # at the border of the figure, which cannot cut it, unlike the name of an axis
+        figure.supxlabel(across, fontsize='medium')
     return figures.pixels(figure)

@@ -19,6 +19,7 @@ MIN_BINS, MAX_BINS = 8, 60
 MARGIN = 0.06  # of a frame, relative to its width
 REACH = 0.5  # of the range of the data, by which samples may enlarge a frame
 MAX_LETTERS = 24  # of the name of a column, a class or a set in a figure
+MAX_ACROSS = 60  # of what the names of columns are
 MAX_TITLE = 160
 
 
@@ -56,13 +57,13 @@ def of_first(title: str, shown: int, total: int) -> str:
     return title if shown >= total else f'{title} (the first {shown:,} of {total:,})'
 
 
-def column_name(spec: Spec, index: int, noun: str = 'column') -> str:
 def noting_classes(title: str, labels: Labels | None) -> str:
     """Returns a title that says so if a set has more classes than there are colours."""
     most = max((len(np.unique(label)) for label in (labels or {}).values()), default=0)
     return f'{title} (one colour for all {most} classes)' if most > MAX_CLASSES else title
 
 
+def column_name(spec: Spec, index: int, noun: str = 'column') -> str:
     """Returns the name of a column as a figure shows it."""
     return name(spec.column_name(index, noun))
 
@@ -115,7 +116,6 @@ def frame(sets: Sets) -> tuple[np.ndarray, np.ndarray]:
     return low - margin, high + margin
 
 
-def reference(sets: Sets) -> np.ndarray:
 def enlarged(
     low: np.ndarray, high: np.ndarray, points: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
@@ -130,6 +130,7 @@ def enlarged(
     return lower, np.where(last > high, np.minimum(last + margin, high + width), high)
 
 
+def reference(sets: Sets) -> np.ndarray:
     """Returns the data [n, *event] or, without data, the first set."""
     return np.asarray(sets.get(DATA, next(iter(sets.values()))))
 

@@ -185,9 +185,10 @@ def rows(
     row_names: Names,
     column_names: Names,
     among: np.ndarray | None = None,
+    across: str = '',
 ) -> Picture:
     """Returns a path of each row, from a ring to a dot, over the data; colours by row name."""
-    del column_names  # positions on a path
+    del column_names, across  # positions on a path
     title = drawing.of_first(title, MAX_PATHS, len(x))
     paths = np.asarray(x[:MAX_PATHS], np.float64).reshape(min(len(x), MAX_PATHS), x.shape[1], -1)
     points = paths.reshape(-1, paths.shape[-1])
@@ -226,9 +227,9 @@ def steps_of_points(
     """
     title = noting_gaps(title, {'samples': x_t})
     low, high = drawing.frame({'x': x_t.reshape(-1, 2)} | ({} if among is None else {DATA: among}))
-    figure, axes = figures.panels(6, size=_size(3, low, high))
     paths, last = np.asarray(x_t[:FEW_PATHS], np.float64), x_t.shape[1] - 1
     low, high = drawing.enlarged(low, high, paths.reshape(-1, 2))
+    figure, axes = figures.panels(6, size=_size(3, low, high))
     shown = [(x_t, 0, '$x_t$'), (x_t, last // 2, '$x_t$'), (x_t, last, '$x_t$')]
     shown += [(x, 0, 'estimate of x'), (x, last // 2, 'estimate of x')]
     for axis, (points, i, which) in zip(axes, shown, strict=False):

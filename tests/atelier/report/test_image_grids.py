@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from figure_checks import check_texts
 
 from atelier.data.dataset import Spec
 from atelier.report import image_grids
@@ -74,3 +75,16 @@ def test_numbers_of_a_scale_are_round_even_and_where_they_belong(values):
 
 def test_a_scale_of_one_value_has_its_number():
     assert image_grids.round_numbers(np.zeros(3)) == [0.0]
+
+
+@pytest.mark.parametrize('num_lines', [1, 2, 3, 4])
+@pytest.mark.parametrize('across', ['', 'step', 'a name of columns that needs more than one line'])
+def test_the_texts_around_a_grid_are_not_cut(monkeypatch, num_lines, across):
+    drawn = []
+    keep = lambda figure: drawn.append(figure) or np.zeros((1, 1, 3), np.uint8)
+    monkeypatch.setattr(image_grids.figures, 'pixels', keep)
+    image = image_grids.tiled(np.zeros((16, 8, 8, 1)), 4)
+    title = '\n'.join(['a title'] * num_lines)
+    image_grids.labelled(image, title, [''] * 4, ['0', '1', '2', '3'], across)
+    check_texts(drawn[0])
+    assert drawn[0].get_supxlabel().replace('\n', ' ') == across
