@@ -179,14 +179,17 @@ def draw_grid(
     title: str,
     rows: Sequence[str],
     columns: Sequence[str],
+    across: str = '',
 ) -> None:
     """Writes images [..., *event] as a grid, in order, with one column per name in `columns`.
+
+    `across` says what these names are.
 
     Raises:
       UserError: the file cannot be written.
     """
     lines = x.reshape(-1, len(columns), *spec.event_shape)
-    save_picture(path, IMAGES.rows(lines, spec, title, rows, columns))
+    save_picture(path, IMAGES.rows(lines, spec, title, rows, columns, across=across))
 
 
 def draw_figure(path: pathlib.Path, figure) -> None:

@@ -8,6 +8,7 @@ import numpy as np
 from atelier.data.spec import Spec
 from atelier.log import counted
 from atelier.report import figures
+from atelier.report.figure_text import number
 from atelier.report.views import drawing, point_view, signal_view, table_view
 from atelier.report.views.view import DATA, Picture, View
 
@@ -98,9 +99,9 @@ def _signals(grid: Grid, spec: Spec) -> Picture:
         for axis, j in zip(line, columns, strict=True):
             signal_view.draw(axis, grid.x[::-1][i, j], spec, figures.colour(0))
             axis.set(xticks=[], yticks=[])
-        line[0].set_ylabel(f'{grid.v[::-1][i]:.2f}', rotation=0, ha='right', va='center')
+        line[0].set_ylabel(number(grid.v[::-1][i], 2), rotation=0, ha='right', va='center')
     for axis, j in zip(axes[-1], columns, strict=True):
-        axis.set_xlabel(f'{grid.u[j]:.2f}')
+        axis.set_xlabel(number(grid.u[j], 2))
     figure.supxlabel(grid.names[0])
     figure.supylabel(grid.names[1])
     more = f' (each from position 0 to {spec.event_shape[0] - 1})'

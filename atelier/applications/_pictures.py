@@ -9,7 +9,7 @@ from atelier.evaluation.examples.density import density_of
 from atelier.evaluation.samples.sampling import order_of_known, preprocessed
 from atelier.log import log
 from atelier.report.views.choose import MANY, shows_distribution, view_of
-from atelier.report.views.view import DATA, Picture, Sets, View
+from atelier.report.views.view import DATA, Picture, Sets
 from atelier.run import run_data
 from atelier.run.experiment import Run
 from atelier.run.restore import TrainedRun
@@ -17,12 +17,6 @@ from atelier.run.restore import TrainedRun
 MAX_DATA = 2000  # test examples beside samples
 MAX_VALUES = 1 << 22  # of these examples: fewer of large events
 FEW = 64  # samples by default, unless their distribution is shown
-
-
-def drawn_otherwise(spec: Spec) -> View | None:
-    """Returns the view of data that are drawn, but not as images; None for images and text."""
-    view = view_of(spec)
-    return view if view is not None and view.is_among_data else None
 
 
 def usual_number(spec: Spec) -> int:

@@ -194,8 +194,8 @@ def _trajectory(run: Run, n: int, frames: int, seed: int, labels: str) -> tuple[
         trained.weights,
     )
     both = {
-        'x\N{LATIN SUBSCRIPT SMALL LETTER T}': arrays['x_t'],
-        "the model's estimate of x": arrays['x'],
+        trajectory.X_T: arrays['x_t'],
+        trajectory.ESTIMATE: arrays['x'],
     }
     captions = [f'step {step:,} of {num_steps:,}' for step in arrays['step']]
     return arrays, _frames.pictures(both, run.data.spec, captions)

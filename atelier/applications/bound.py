@@ -20,7 +20,7 @@ from atelier.evaluation.examples.known_classes import of_known_classes
 from atelier.evaluation.per_example.over_examples import over_examples
 from atelier.log import counted, log
 from atelier.report import figures
-from atelier.report.figure_text import figure_text, in_lines
+from atelier.report.figure_text import figure_text, title_lines
 from atelier.report.metrics_log import aligned, plus_minus
 from atelier.run import restore
 from atelier.run.experiment import Run
@@ -28,6 +28,7 @@ from atelier.run.restore import TrainedRun
 
 NEEDS = (BOUND_TERMS,)
 MAX_BINS = 100
+WIDTH = 4.6  # of a panel, in inches
 DIFFUSION, BY_TIME = 'diffusion_nats', 'diffusion_by_time_nats'
 FIRST, TOTAL = 'reconstruction_nats', 'negative_bound_nats'
 ROUNDING = 1e-6  # of times k / bins, which belong to the bin that they end
@@ -189,7 +190,7 @@ def _save_figure(runs: list[Run], rows: dict[str, list[Row]], path: pathlib.Path
     most = max(map(len, rows.values()))
     every = [row.nats['mean'] or 0.0 for terms in rows.values() for row in terms[:-1]]
     lowest, highest = min(every), max(every) or 1.0
-    figure, axes = figures.panels(len(rows), size=(4.6, 1.3 + 0.27 * most))
+    figure, axes = figures.panels(len(rows), size=(WIDTH, 1.3 + 0.27 * most))
     for axis, run, (name, terms) in zip(axes, runs, rows.items(), strict=True):
         *parts, total = terms
         means = [row.nats['mean'] or 0.0 for row in parts]
@@ -202,7 +203,8 @@ def _save_figure(runs: list[Run], rows: dict[str, list[Row]], path: pathlib.Path
             axis.set_ylabel('t = 0: data, t = 1: noise')
         bound = plus_minus(*total.nats.values())
         axis.set_title(f'{figure_text(shortened_text(name))}\nsum {bound} nats')
-        axis.set_xlabel(in_lines(f'nats of a bound on {_subject(run)}', 45))
+        subject = _subject(run).replace('log p', 'log\N{NO-BREAK SPACE}p')
+        axis.set_xlabel(title_lines(f'nats of a bound on {subject}', WIDTH))
     _common.draw_figure(path, figure)
 
 

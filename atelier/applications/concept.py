@@ -21,16 +21,17 @@ from atelier.core.family import codes_of
 from atelier.core.randomness import Stream, key_for
 from atelier.data.classes import option_of
 from atelier.data.spec import Spec
-from atelier.errors import UserError, check_option
+from atelier.errors import UserError, check_option, shortened_text
 from atelier.evaluation.codes.encoding import decoded, latents
 from atelier.log import counted, log
-from atelier.report import image_grids
-from atelier.report.figure_text import figure_text
+from atelier.report.figure_text import number
+from atelier.report.views.choose import view_of
 from atelier.run import restore
 from atelier.run.experiment import Run
 from atelier.run.restore import TrainedRun
 
 NEEDS = (DECODE, ENCODE | PRIOR)
+MAX_NAME = 24  # letters of a class in a title
 ATTRIBUTES = {  # attribute: 'start to end' of its direction
     'label': '',  # `source` and `target` name the ends
     'intensity': 'weak to strong',
@@ -118,7 +119,8 @@ def apply(
     options = dict(low=low, high=high, num_steps=num_steps, num_codes=num_codes)
     name = _file_name(ends, label, seed) + _common.changed_options(apply, **options)
     path = _common.save(trained, name, arrays)
-    _draw(trained, arrays, _title(run.data.spec, ends, sets), path)
+    across = f's (means of {sets.description})'
+    _draw(trained, arrays, _title(run.data.spec, ends), across, path)
     return arrays
 
 
@@ -226,30 +228,50 @@ def _log(trained: TrainedRun, arrays: dict[str, np.ndarray], sets: TwoSets, ends
     log.info('mean %s: %s, %s', attribute, first, last)
 
 
-def _title(spec: Spec, ends: Ends, sets: TwoSets) -> str:
-    return f'{ends.attribute.capitalize()} from {ends.title(spec)}, by {sets.description}'
+def _title(spec: Spec, ends: Ends) -> str:
+    """Returns what is done to the codes, and what the direction is a difference of."""
+    if ends.attribute != 'label':
+        of_what = f'the mean codes of the quarters of smallest and largest {ends.attribute}'
+        return f'Codes moved from {ends.name} by s times the difference of {of_what}'
+    source, target = (_shown_class(spec, each) for each in (ends.source, ends.target))
+    return (
+        f'Codes moved from {source} towards {target} by s times the difference of their mean codes'
+    )
+
+
+def _shown_class(spec: Spec, label: int) -> str:
+    name = shortened_text(spec.class_name(label), MAX_NAME)
+    return name if spec.class_names else f'class {name}'
 
 
 def _draw(
-    trained: TrainedRun, arrays: dict[str, np.ndarray], title: str, path: pathlib.Path
+    trained: TrainedRun, arrays: dict[str, np.ndarray], title: str, across: str, path: pathlib.Path
 ) -> None:
     """Draws the changed examples, as images or as paths among test data."""
     run, spec = trained.run, trained.run.data.spec
-    view = _pictures.drawn_otherwise(spec)
-    if view is not None:
-        names = ['code + s direction'] * len(arrays['x'])
-        columns, (data, _) = [f'{s:.3g}' for s in arrays['steps']], _pictures.test_data(trained)
-        _common.save_picture(path, view.rows(arrays['x'], spec, title, names, columns, data))
-    elif image_grids.is_drawn_as_image(spec):
-        _save_figure(run, arrays, figure_text(title), path)
+    view = view_of(spec)
+    if view is None:  # of texts
+        return
+    if not view.is_among_data:
+        _save_figure(run, arrays, title, across, path)
+        return
+    names, columns = ['code + s direction'] * len(arrays['x']), _names_of(arrays['steps'])
+    data, _ = _pictures.test_data(trained)
+    _common.save_picture(path, view.rows(arrays['x'], spec, title, names, columns, data, across))
 
 
-def _save_figure(run: Run, arrays: dict[str, np.ndarray], title: str, path: pathlib.Path) -> None:
+def _save_figure(
+    run: Run, arrays: dict[str, np.ndarray], title: str, across: str, path: pathlib.Path
+) -> None:
     """Draws a row per image: its steps, and before them the image if it was encoded."""
-    x, columns = arrays['x'], [f'{step:+.3g}' if step else '0' for step in arrays['steps']]
+    x, columns = arrays['x'], _names_of(arrays['steps'])
     if codes_of(run.family).encode is not None:
         x, columns = np.concatenate([arrays['image'][:, None], x], 1), ['image', *columns]
-    _common.draw_grid(path, x, run.data.spec, title, [''] * len(x), columns)
+    _common.draw_grid(path, x, run.data.spec, title, [''] * len(x), columns, across)
+
+
+def _names_of(steps: np.ndarray) -> list[str]:
+    return [f'{"+" if step > 0 else ""}{number(step, 3)}' for step in steps.tolist()]
 
 
 def reads(run: Run, **options: Any) -> str:

@@ -20,8 +20,9 @@ from atelier.evaluation.latents.pca import principal_components
 from atelier.evaluation.samples.sampling import check_labels
 from atelier.log import counted, log
 from atelier.report import figures, image_grids
-from atelier.report.figure_text import figure_text, in_lines
+from atelier.report.figure_text import figure_text, title_lines
 from atelier.report.views import drawing
+from atelier.report.views.choose import view_of
 from atelier.run import restore
 from atelier.run.experiment import Run
 from atelier.run.restore import TrainedRun
@@ -29,9 +30,7 @@ from atelier.run.restore import TrainedRun
 NEEDS = (ENCODE, DECODE)
 NUM_PRIOR_CODES = 10_000  # codes drawn from a prior, for its quantiles
 PANEL = (5.0, 4.8)  # inches
-TITLE_LETTERS = 42  # in a line
 MAX_NAME = 16  # letters of a class
-NAMED_TICKS = 3  # every third line and column of the grid has its number
 MARKER = 8  # area of a point, in square points
 MAX_LEGEND_CLASSES = 20  # above this many classes a colour bar replaces the legend
 
@@ -197,16 +196,13 @@ def _save_figure(
     figure, panels = figures.panels(1 + has_grid, size=PANEL)
     names = _axis_names(arrays)
     _scatter(figure, panels[0], arrays, spec)
-    panels[0].set(title=in_lines(title, TITLE_LETTERS), xlabel=names[0], ylabel=names[1])
+    panels[0].set(title=title_lines(title, PANEL[0]), xlabel=names[0], ylabel=names[1])
     if has_grid:
         x, n = arrays['x'][::-1], len(arrays['u'])  # v points upwards
         image = image_grids.grid(x.reshape(-1, *spec.event_shape), spec, n)
-        tick_labels = lambda ticks: [
-            f'{tick:.2f}' if i % NAMED_TICKS == 0 else '' for i, tick in enumerate(ticks)
-        ]
-        image_grids.show(panels[1], image, tick_labels(arrays['v'])[::-1], tick_labels(arrays['u']))
+        image_grids.show_scaled(panels[1], image, arrays['u'], arrays['v'])
         title = figure_text(_grid_title(arrays, position))
-        panels[1].set(title=in_lines(title, TITLE_LETTERS), xlabel=names[0], ylabel=names[1])
+        panels[1].set(title=title_lines(title, PANEL[0]), xlabel=names[0], ylabel=names[1])
     _common.draw_figure(path, figure)
 
 
@@ -225,10 +221,10 @@ def _save_grid(
 ) -> None:
     """Draws the decoded grid of data that are not images, in a second figure."""
     spec = trained.run.data.spec
-    view = _pictures.drawn_otherwise(spec)
+    view = view_of(spec)
     if view is None:
-        if not image_grids.is_drawn_as_image(spec):
-            log.info('the decoded grid has no figure: the data are texts')
+        log.info('the decoded grid has no figure: the data are texts')
+    if view is None or not view.is_among_data:
         return
     title = _grid_title(arrays, position)
     grid = _latent_grid_figure.Grid(

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
-from atelier.applications import _common, _pictures, _saliency_figure
+from atelier.applications import _common, _saliency_figure
 from atelier.applications._application import CLASSIFY, Application
 from atelier.core.abilities import Classify
 from atelier.core.randomness import Stream, key_for
@@ -19,7 +19,8 @@ from atelier.errors import UserError, shortened_text
 from atelier.evaluation.per_example.over_examples import over_examples
 from atelier.log import counted, log
 from atelier.report import figures, heat_maps, image_grids
-from atelier.report.figure_text import figure_text, in_lines
+from atelier.report.figure_text import figure_text, title_lines
+from atelier.report.views.choose import view_of
 from atelier.run import restore, result_names
 from atelier.run.experiment import Run
 from atelier.run.restore import TrainedRun
@@ -82,13 +83,15 @@ def apply(
 
 def _draw(run: Run, arrays: dict[str, np.ndarray], is_chosen: bool, path: pathlib.Path) -> None:
     """Draws images with their maps, and the gradients of other data by column or position."""
-    spec, view = run.data.spec, _pictures.drawn_otherwise(run.data.spec)
-    if view is not None:
-        captions = [_caption(arrays, spec, i) for i in range(len(arrays['x']))]
-        parts = arrays['x'], arrays['gradient'], captions
-        _common.save_picture(path, _saliency_figure.picture(view, *parts, spec))
-    elif image_grids.is_drawn_as_image(spec):
+    spec, view = run.data.spec, view_of(run.data.spec)
+    if view is None:  # of texts
+        return
+    if not view.is_among_data:
         _save_figure(run, arrays, is_chosen, path)
+        return
+    captions = [_caption(arrays, spec, i) for i in range(len(arrays['x']))]
+    parts = arrays['x'], arrays['gradient'], captions
+    _common.save_picture(path, _saliency_figure.picture(view, *parts, spec))
 
 
 def _caption(arrays: dict[str, np.ndarray], spec: Spec, i: int) -> str:
@@ -210,7 +213,7 @@ def _save_figure(
         title = 'Where the network looks for each of the most probable classes (Grad-CAM)'
         label = 'share of the\nmaximum in the row'
         figure.colorbar(shown, ax=figure.axes, label=label, shrink=min(1.0, 1.8 / n), aspect=25)
-    figure.suptitle(in_lines(title, int(8.5 * width)))
+    figure.suptitle(title_lines(title, width))
     _common.draw_figure(path, figure)
 
 

@@ -21,6 +21,8 @@ from atelier.run.restore import TrainedRun
 
 NEEDS = (TRAJECTORY,)
 FEW, MANY = 6, 300  # samples by default: of large events, and where they are dots or lines
+X_T, ESTIMATE = 'x\N{LATIN SUBSCRIPT SMALL LETTER T}', "the model's estimate of x"  # in figures
+STEP = 'step of sampling'
 
 
 def apply(
@@ -31,7 +33,7 @@ def apply(
     Args:
       run: of a family with `trajectory`, which samples in steps.
       num_samples: number of samples. In a figure of images each has two rows: x_t, then the model's
-        x. 0: 6, or 300 of points, values and rows of small tables.
+        estimate of x. 0: 6, or 300 of points, values and rows of small tables.
       num_points: number of steps to keep, evenly spaced, including the first and the last; at most
         all.
       seed: seed of the samples.
@@ -87,18 +89,19 @@ def compute(
 
 
 def _picture(trained: TrainedRun, view: View, arrays: dict[str, np.ndarray]) -> Picture:
-    """Returns the way from noise to each sample; an image has the model's x below each x_t."""
+    """Returns the way from noise to each sample; an image has the estimate of x below each x_t."""
     spec, x_t, x = trained.run.data.spec, arrays['x_t'], arrays['x']
     steps, among = list(map(str, arrays['step'])), _pictures.among(trained)
     if not view.is_among_data:
         rows = np.stack([x_t, x], 1).reshape(-1, *x.shape[1:])
-        title = "Samples by step: x_t, and the model's x"
-        return view.rows(rows, spec, title, ['x_t', 'x'] * len(x), steps)
+        title, names = f'From noise to samples: {X_T}, and {ESTIMATE}', [X_T, 'estimate of x']
+        return view.rows(rows, spec, title, names * len(x), steps, across=STEP)
     title = 'From noise to samples'
     if view is POINTS and spec.num_dims == 2:
+        title = f'{title}: {X_T}, and {ESTIMATE}'
         return steps_of_points(x_t, x, steps, spec, title, among)
     names = [''] * len(x_t) if view is VALUES else [f'sample {i}' for i in range(len(x_t))]
-    return view.rows(x_t, spec, f'{title}: x_t by step', names, steps, among)
+    return view.rows(x_t, spec, f'{title}: {X_T} by step', names, steps, among, STEP)
 
 
 def usual_number(spec: Spec) -> int:

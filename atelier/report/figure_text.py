@@ -18,6 +18,11 @@ def figure_text(text: str) -> str:
     return f' {shown}' if shown.startswith('_') else shown
 
 
+def number(value: float, digits: int = 6) -> str:
+    """Returns a number with so many digits at most, and a minus that is no hyphen."""
+    return f'{value + 0.0:.{digits}g}'.replace('-', '\N{MINUS SIGN}')
+
+
 def title_lines(text: str, width: float) -> str:
     """Returns a title in as few lines as fit a figure, or a panel, of this width in inches."""
     return in_lines(text, int(TITLE_LETTERS * width))

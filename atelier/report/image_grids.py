@@ -9,12 +9,13 @@ import numpy as np
 from atelier.data import kinds
 from atelier.data.dataset import Spec
 from atelier.report import figures
-from atelier.report.figure_text import title_lines
+from atelier.report.figure_text import number, title_lines
 
 BORDER = 1  # pixels between two images
 GREY = 0.5  # of the borders
 MIN_COLUMN = 0.65  # inches: narrower columns have no place for their labels
 LETTERS_PER_INCH = 11  # of labels, at most
+TICKS = 5  # intervals between the numbers of a scale, at most
 
 
 def is_image(spec: Spec) -> bool:
@@ -83,7 +84,6 @@ def save(path: pathlib.Path, image: np.ndarray) -> None:
 def show(axes, image: np.ndarray, rows: Sequence[str], columns: Sequence[str]) -> None:
     """Shows a `grid` in matplotlib axes, with labels beside its rows and below its columns."""
     axes.imshow(image.squeeze(-1) if image.shape[-1] == 1 else image, cmap='gray', vmin=0, vmax=255)
-    middles = lambda size, n: (np.arange(n) + 0.5) * (size - BORDER) / n + BORDER / 2 - 0.5
     axes.set_yticks(middles(image.shape[0], len(rows)), rows)
     axes.set_xticks(middles(image.shape[1], len(columns)), columns)
     axes.tick_params(length=0)
@@ -91,13 +91,45 @@ def show(axes, image: np.ndarray, rows: Sequence[str], columns: Sequence[str]) -
         side.set_visible(False)
 
 
+def show_scaled(axes, image: np.ndarray, u: np.ndarray, v: np.ndarray) -> None:
+    """Shows a `grid` whose columns lie at u [n] and whose rows lie at v [m], which points upwards.
+
+    Round numbers stand where they lie between the middles of the images: both ascend.
+    """
+    show(axes, image, (), ())
+    axes.tick_params(length=3)
+    across, upwards = middles(image.shape[1], len(u)), middles(image.shape[0], len(v))[::-1]
+    for set_ticks, values, places in ((axes.set_xticks, u, across), (axes.set_yticks, v, upwards)):
+        ticks = round_numbers(values)
+        set_ticks(np.interp(ticks, values, places), [*map(number, ticks)])
+
+
+def round_numbers(values: np.ndarray) -> list[float]:
+    """Returns evenly spaced round numbers from the first to the last of ascending values [n].
+
+    Of values that are all the same, it is the first.
+    """
+    from matplotlib.ticker import MaxNLocator  # slow import
+
+    first, last = float(values[0]), float(values[-1])
+    if not first < last:
+        return [first]
+    ticks = MaxNLocator(TICKS, steps=[1, 2, 5, 10]).tick_values(first, last)
+    return [float(tick) for tick in ticks if first <= tick <= last]
+
+
+def middles(size: int, n: int) -> np.ndarray:
+    """Returns where the middles of n images [n] lie in a `grid` of `size` pixels."""
+    return (np.arange(n) + 0.5) * (size - BORDER) / max(n, 1) + BORDER / 2 - 0.5
+
+
 @figures.style()
 def labelled(
-    image: np.ndarray, title: str, rows: Sequence[str], columns: Sequence[str]
+    image: np.ndarray, title: str, rows: Sequence[str], columns: Sequence[str], across: str = ''
 ) -> np.ndarray:
     """Returns the picture of a `grid` with a title and with labels of its rows and columns.
 
-    Labels of columns that are wider than the columns stand upright.
+    Labels of columns that are wider than the columns stand upright. `across` says what they are.
     """
     from matplotlib.figure import Figure  # slow import; unlike pyplot, it has no global state
 
@@ -108,11 +140,16 @@ def labelled(
     left = 0.4 + longest_row / LETTERS_PER_INCH
     below = 0.6 + longest_column / LETTERS_PER_INCH if is_upright else 0.4
     title = title_lines(title, left + width)
-    size = left + width + 0.2, height + below + 0.1 + 0.25 * (1 + title.count('\n'))
+    across = title_lines(across, left + width)
+    texts = 0.1 + 0.25 * (1 + title.count('\n'))
+    texts += 0.1 + 0.2 * len(across.splitlines()) if across else 0.0
+    size = left + width + 0.2, height + below + texts
     figure = Figure(figsize=size, layout='constrained')
     axes = figure.subplots()
     show(axes, image, rows, columns)
     if is_upright:
         axes.tick_params('x', rotation=90)
     figure.suptitle(title)
+    if across:  # at the border of the figure, which cannot cut it, unlike the name of an axis
+        figure.supxlabel(across, fontsize='medium')
     return figures.pixels(figure)

@@ -8,7 +8,7 @@ from jaxtyping import Float
 
 from atelier.errors import shortened_text
 from atelier.log import escaped
-from atelier.report.page.html import Html, element
+from atelier.report.page.html import Html, element, note
 
 MAX_POINTS = 400  # of a line
 MIN_POINTS = 40
@@ -84,23 +84,20 @@ def _plain(text: str) -> str:
 
 
 def places(charts: Sequence[Chart]) -> Html:
-    """Returns the elements in which the script draws the charts, in the same order."""
-    return element(
-        'div',
-        *(
-            element(
-                'figure',
-                element('figcaption', _plain(chart.title)),
-                element(
-                    'div',
-                    class_='plot',
-                    data_chart=i,
-                    role='img',
-                    aria_label=f'curves of {_plain(chart.title)}',
-                ),
-                class_='chart',
-            )
-            for i, chart in enumerate(charts)
-        ),
-        class_='charts',
+    """Returns the elements in which the script draws the charts, in the same order.
+
+    A curve without a finite value cannot be drawn, and a line of words stands in its place.
+    """
+    return element('div', *(_place(i, chart) for i, chart in enumerate(charts)), class_='charts')
+
+
+def _place(index: int, chart: Chart) -> Html:
+    title = _plain(chart.title)
+    empty = [line for line in chart.lines if not np.isfinite(line.points[:, 1]).any()]
+    remarks = [note(_plain(line.name), ': no value is finite') for line in empty]
+    plot = element(
+        'div', class_='plot', data_chart=index, role='img', aria_label=f'curves of {title}'
     )
+    is_drawn = len(empty) < max(len(chart.lines), 1)
+    parts = [element('figcaption', title), plot if is_drawn else '', *remarks]
+    return element('figure', *parts, class_='chart')

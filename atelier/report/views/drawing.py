@@ -14,11 +14,12 @@ from atelier.report import figures
 from atelier.report.figure_text import figure_text, fitting, title_lines
 from atelier.report.views.view import DATA, Labels, Sets
 
-MAX_CLASSES = len(figures.COLOURS)  # that have a colour of their own; more share one
+MAX_CLASSES = len(figures.COLOURS)  # that have a colour of their own; of more, all share one
 MIN_BINS, MAX_BINS = 8, 60
 MARGIN = 0.06  # of a frame, relative to its width
 REACH = 0.5  # of the range of the data, by which samples may enlarge a frame
 MAX_LETTERS = 24  # of the name of a column, a class or a set in a figure
+MAX_ACROSS = 60  # of what the names of columns are
 MAX_TITLE = 160
 
 
@@ -56,6 +57,12 @@ def of_first(title: str, shown: int, total: int) -> str:
     return title if shown >= total else f'{title} (the first {shown:,} of {total:,})'
 
 
+def noting_classes(title: str, labels: Labels | None) -> str:
+    """Returns a title that says so if a set has more classes than there are colours."""
+    most = max((len(np.unique(label)) for label in (labels or {}).values()), default=0)
+    return f'{title} (one colour for all {most} classes)' if most > MAX_CLASSES else title
+
+
 def column_name(spec: Spec, index: int, noun: str = 'column') -> str:
     """Returns the name of a column as a figure shows it."""
     return name(spec.column_name(index, noun))
@@ -73,7 +80,10 @@ def set_colour(sets: Sets, which: str) -> str:
 
 
 def parts_of(sets: Sets, which: str, spec: Spec, labels: Labels | None) -> list[Part]:
-    """Returns the examples [n, values] of a set by class or, without labels, all as one part."""
+    """Returns the examples [n, values] of a set by class or, without labels, all as one part.
+
+    They are one part, too, if there are more than `MAX_CLASSES`, which `noting_classes` says.
+    """
     x, label = rows_of(sets[which]), (labels or {}).get(which)
     classes = [] if label is None else np.unique(label).tolist()
     if not 0 < len(classes) <= MAX_CLASSES:
@@ -104,6 +114,20 @@ def frame(sets: Sets) -> tuple[np.ndarray, np.ndarray]:
         high = data_high if high is None else np.clip(high, data_high, data_high + reach)
     margin = np.where(high > low, MARGIN * (high - low), 0.5)
     return low - margin, high + margin
+
+
+def enlarged(
+    low: np.ndarray, high: np.ndarray, points: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Returns a frame that also holds points [n, values], such as paths, which may not be cut.
+
+    It grows by at most its own width at each side, so that a path that has diverged hides nothing.
+    """
+    first, last = _range(points, 0.0)
+    width = high - low
+    margin = MARGIN * width
+    lower = np.where(first < low, np.maximum(first - margin, low - width), low)
+    return lower, np.where(last > high, np.minimum(last + margin, high + width), high)
 
 
 def reference(sets: Sets) -> np.ndarray:

@@ -17,9 +17,9 @@ def with_gaps(view: View) -> View:
         sets = {'examples': x, 'reconstructions': reconstruction}
         return view.pairs(x, reconstruction, spec, noting_gaps(title, sets))
 
-    def rows(x, spec, title, row_names, column_names, among=None):
+    def rows(x, spec, title, row_names, column_names, among=None, across=''):
         title = noting_gaps(title, {'rows': x})
-        return view.rows(x, spec, title, row_names, column_names, among)
+        return view.rows(x, spec, title, row_names, column_names, among, across)
 
     def ranked(x, captions, spec, title, among=None):
         return view.ranked(x, captions, spec, noting_gaps(title, {'examples': x}), among)

@@ -26,6 +26,7 @@ def rows(
     row_names: Names,
     column_names: Names,
     among: np.ndarray | None = None,
+    across: str = '',
 ) -> Picture:
     """Returns a heat map of each of the first rows: how its columns change from step to step.
 
@@ -36,7 +37,7 @@ def rows(
     values = np.asarray(x, np.float64).reshape(len(x), x.shape[1], -1)
     reference = values.reshape(-1, spec.num_dims) if among is None else drawing.rows_of(among)
     shown = most_changed(standardized(values[:n], reference), MAX_SHOWN)
-    figure, axes = figures.panels(n, 2, size=(4.6, 1.2 + 0.22 * max(len(shown), 6)))
+    figure, axes = figures.panels(n, 2, size=(4.6, 1.2 + 0.22 * max(len(shown), 6 + bool(across))))
     ticks = np.unique(np.linspace(0, len(column_names) - 1, 4).round().astype(int))
     for axis, row, row_name in zip(axes, values, row_names, strict=False):
         image = axis.imshow(
@@ -46,6 +47,7 @@ def rows(
         axis.set_yticks(range(len(shown)), [drawing.name(column(spec, i), 18) for i in shown])
         axis.set_xticks(ticks, [drawing.name(column_names[i], 8) for i in ticks])
         axis.set_title(drawing.name(row_name))
+        axis.set_xlabel(drawing.name(across, drawing.MAX_ACROSS))
     _deviation_bar(figure, image, axes)
     if len(shown) < spec.num_dims:
         title = f'{title}: the {len(shown)} columns of {spec.num_dims:,} that change most'

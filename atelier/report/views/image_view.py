@@ -101,12 +101,15 @@ def rows(
     row_names: Names,
     column_names: Names,
     among: np.ndarray | None = None,
+    across: str = '',
 ) -> Picture:
     """Returns a grid with a title and with names of its rows and columns."""
     del among
     image = image_grids.grid(x.reshape(-1, *spec.event_shape), spec, x.shape[1])
     names = [[*map(figure_text, each)] for each in (row_names, column_names)]
-    return image_grids.labelled(image, figure_text(title), *names)
+    return image_grids.labelled(
+        image, figure_text(title), *names, drawing.name(across, drawing.MAX_ACROSS)
+    )
 
 
 @figures.style()

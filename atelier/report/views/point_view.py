@@ -36,6 +36,7 @@ def samples(
 
     Points in space are shown in the three planes, all sets over each other.
     """
+    title = drawing.noting_classes(title, labels)
     if spec.num_dims == 3:
         return _projections(sets, spec, title, labels)
     has_density = density is not None and density.p.ndim == 2
@@ -184,14 +185,15 @@ def rows(
     row_names: Names,
     column_names: Names,
     among: np.ndarray | None = None,
+    across: str = '',
 ) -> Picture:
     """Returns a path of each row, from a ring to a dot, over the data; colours by row name."""
-    del column_names  # positions on a path
+    del column_names, across  # positions on a path
     title = drawing.of_first(title, MAX_PATHS, len(x))
     paths = np.asarray(x[:MAX_PATHS], np.float64).reshape(min(len(x), MAX_PATHS), x.shape[1], -1)
     points = paths.reshape(-1, paths.shape[-1])
     sets = {DATA: points} if among is None else {DATA: among, 'paths': points}
-    low, high = drawing.frame(sets)
+    low, high = drawing.enlarged(*drawing.frame(sets), points)
     figure, axes, planes = _planes(spec, title, low, high)
     for axis, plane in zip(axes, planes, strict=True):
         if among is not None:
@@ -211,7 +213,9 @@ def steps_of_points(
     title: str,
     among: np.ndarray | None = None,
 ) -> Picture:
-    """Returns x_t [samples, steps, 2] of three steps, the model's x at two, and paths over data.
+    """Returns x_t [samples, steps, 2] of three steps, estimates of x at two, and paths over data.
+
+    The frame holds the paths, as far as it becomes at most three times as wide.
 
     Args:
       x_t: input of each step of sampling.
@@ -223,19 +227,20 @@ def steps_of_points(
     """
     title = noting_gaps(title, {'samples': x_t})
     low, high = drawing.frame({'x': x_t.reshape(-1, 2)} | ({} if among is None else {DATA: among}))
+    paths, last = np.asarray(x_t[:FEW_PATHS], np.float64), x_t.shape[1] - 1
+    low, high = drawing.enlarged(low, high, paths.reshape(-1, 2))
     figure, axes = figures.panels(6, size=_size(3, low, high))
-    last = x_t.shape[1] - 1
-    shown = [(x_t, 0, 'x_t'), (x_t, last // 2, 'x_t'), (x_t, last, 'x_t')]
-    shown += [(x, 0, "the model's x"), (x, last // 2, "the model's x")]
+    shown = [(x_t, 0, '$x_t$'), (x_t, last // 2, '$x_t$'), (x_t, last, '$x_t$')]
+    shown += [(x, 0, 'estimate of x'), (x, last // 2, 'estimate of x')]
     for axis, (points, i, which) in zip(axes, shown, strict=False):
-        _scatter(axis, points[:, i], figures.colour(0 if which == 'x_t' else 2), which)
-        symbol = '$x_t$' if which == 'x_t' else drawing.name(which)
-        axis.set_title(f'{symbol}, step {drawing.name(steps[i])}')
+        _scatter(axis, points[:, i], figures.colour(0 if points is x_t else 2), which)
+        num_outside = drawing.outside(points[:, i], low, high)
+        more = f' ({num_outside:,} outside)' if num_outside else ''
+        axis.set_title(f'{which}, step {drawing.name(steps[i])}{more}')
     if among is not None:
         _scatter(axes[5], drawing.rows_of(among), figures.DATA_COLOUR, DATA)
-    draw_paths(axes[5], np.asarray(x_t[:FEW_PATHS], np.float64), ['path of x_t'] * len(x_t))
-    num_paths = min(len(x_t), FEW_PATHS)
-    axes[5].set_title(counted(num_paths, 'path') + ('' if among is None else ' among data'))
+    draw_paths(axes[5], paths, ['path of x_t'] * len(paths))
+    axes[5].set_title(counted(len(paths), 'path') + ('' if among is None else ' among data'))
     for axis in axes:
         _finish(axis, spec, low, high)
     figure.suptitle(drawing.title_of(title, 3 * WIDTH))

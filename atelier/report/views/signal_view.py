@@ -126,6 +126,7 @@ def rows(
     row_names: Names,
     column_names: Names,
     among: np.ndarray | None = None,
+    across: str = '',
 ) -> Picture:
     """Returns a panel a row: its signals over each other, dark at the start and bright at the end.
 
@@ -151,7 +152,8 @@ def rows(
     figure.suptitle(drawing.title_of(title, 4.6 * min(n, 2)))
     handles, names = axes[0].get_legend_handles_labels()
     named = [(each, name) for each, name in zip(handles, names, strict=True) if name]
-    figure.legend(*zip(*named, strict=True), loc='outside lower center', ncols=6)
+    title = drawing.name(across, drawing.MAX_ACROSS) or None
+    figure.legend(*zip(*named, strict=True), loc='outside lower center', ncols=6, title=title)
     return figures.pixels(figure)
 
 

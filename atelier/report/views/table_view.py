@@ -29,6 +29,7 @@ def samples(
     Correlation matrices of up to three sets stand beside a pair plot, or below histograms.
     """
     del density  # which has more axes than a figure
+    title = drawing.noting_classes(title, labels)
     if spec.num_dims <= MAX_PAIRED:
         return _pair_plot(sets, spec, title, labels)
     return _histograms(sets, spec, title, labels)
@@ -81,7 +82,8 @@ def _scatter(axis, parts, i: int, j: int) -> None:
 
 def _name_axes(axis, i: int, j: int, d: int, spec: Spec) -> None:
     """Names the axes at the left and at the bottom; the others have no ticks."""
-    axis.locator_params(axis='x', nbins=2, min_n_ticks=1)  # 0.125 is as wide as a third of it
+    # two or three numbers; without steps of 25, which give 0.125, as wide as a third of the axis
+    axis.locator_params(axis='x', nbins=2, steps=[1, 2, 4, 5, 10])
     axis.locator_params(axis='y', nbins=3)
     name = lambda index: drawing.wrapped(column(spec, index), 14)
     if i == d - 1:

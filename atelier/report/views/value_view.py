@@ -34,7 +34,7 @@ def samples(
         _draw_density(axis, density, spec)
     axis.set(xlim=(low, high), xlabel=_axis_name(spec), ylabel=_height_name(spec))
     axis.set_ylim(bottom=0)
-    axis.set_title(drawing.title_of(title, SIZE[0]))
+    axis.set_title(drawing.title_of(drawing.noting_classes(title, labels), SIZE[0]))
     drawing.legend(figure, axis, columns=3)
     return figures.pixels(figure)
 
@@ -89,6 +89,7 @@ def rows(
     row_names: Names,
     column_names: Names,
     among: np.ndarray | None = None,
+    across: str = '',
 ) -> Picture:
     """Returns a line per row: its values over its columns; beside it, the histogram of the data."""
     figure = _lines_and_histogram()
@@ -99,7 +100,7 @@ def rows(
         axis.plot(row, color=figures.colour(kinds.index(row_name)), linewidth=1, alpha=0.7)
     ticks = np.unique(np.linspace(0, len(column_names) - 1, 6).round().astype(int))
     axis.set_xticks(ticks, [drawing.name(column_names[i], 10) for i in ticks])
-    axis.set(ylabel=_axis_name(spec))
+    axis.set(xlabel=drawing.name(across, drawing.MAX_ACROSS), ylabel=_axis_name(spec))
     _draw_side(side, values[:, -1] if among is None else drawing.rows_of(among)[:, 0], among)
     for i, kind in enumerate(kinds):
         axis.plot([], color=figures.colour(i), label=drawing.name(kind))

@@ -39,9 +39,10 @@ class View(NamedTuple):
     samples: ({name: x [n, *event]}, spec, title, labels=None, density=None) -> picture of each
       named set, in colours by class for sets in `labels`, with the model's density if it is known.
     pairs: (x [n, *event], reconstruction [n, *event], spec, title) -> picture of both.
-    rows: (x [rows, columns, *event], spec, title, row names, column names, among=None) -> picture
-      in which the events of a row follow each other, such as the steps of an interpolation;
-      `among` [n, *event] are data between which they lie.
+    rows: (x [rows, columns, *event], spec, title, row names, column names, among=None, across='')
+      -> picture in which the events of a row follow each other, such as the steps of an
+      interpolation; `among` [n, *event] are data between which they lie, and `across` says what
+      the names of columns are, such as 'step'. Paths of points have no such names.
     ranked: (x [n, *event], n captions, spec, title, among=None) -> picture of single examples.
     """
 

@@ -190,3 +190,20 @@ def test_missing_classifiers_and_labels_are_refused(vae, gan, classifier, compla
     )
     line = complaint(perform, concept.APPLICATION, assembled(tmp_path, 'classifier'))
     assert 'has no decoder' in line
+
+
+def test_a_title_says_what_is_done_to_the_codes(vae, monkeypatch):
+    """A class without a name is called one, and the axis of steps has its name."""
+    drawn = []
+    monkeypatch.setattr(concept._common, 'draw_grid', lambda path, *parts: drawn.append(parts))
+    run = with_abilities(vae, Codes(encode=encode, decode=decode))
+    concept.apply(run, source=3, target=8, num_images=2, num_steps=3)
+    concept.apply(run, attribute='thickness', num_images=2, num_steps=3)
+    (_, _, title, _, columns, across), (_, _, of_attribute, *_) = drawn
+    assert 'from class 3 towards class 8' in title and 'difference of their mean codes' in title
+    minus = '\N{MINUS SIGN}'
+    assert columns == ['image', f'{minus}1.5', '0', '+1.5']
+    assert across.startswith('s (') and 'of the train split' in across
+    assert 'from thin to thick' in of_attribute and 'largest thickness' in of_attribute
+    named = vae.data.spec._replace(class_names=tuple('abcdefghij'))
+    assert 'from d towards i' in concept._title(named, concept.Ends('label', 3, 8))

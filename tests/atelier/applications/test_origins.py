@@ -2,7 +2,7 @@
 
 import pytest
 
-from atelier.applications import origin_of
+from atelier.applications import concept, origin_of
 from atelier.run.result_names import suffix
 
 FIELDS = ('eval.weights', 'eval.sampler.temperature', 'hypers.beta')
@@ -32,6 +32,23 @@ FIELDS = ('eval.weights', 'eval.sampler.temperature', 'hypers.beta')
             ['--noise=gaussian', '--seed=0', '--levels=0.5'],
         ),
         ('applications', 'inpaint-left-seed-0', ['--mask=left', '--seed=0']),
+        (
+            'applications',
+            'inpaint-random-0.3-seed-0-num_examples-0',
+            ['--mask=random', '--share=0.3', '--seed=0', '--num_examples=0'],
+        ),
+        ('applications', 'saliency-0', ['--index=0']),
+        ('applications', 'saliency-12-label-3', ['--index=12', '--label=3']),
+        (
+            'applications',
+            'concept-label-3-to-8-of-5-seed-2-low--2.0',
+            ['--source=3', '--target=8', '--label=5', '--seed=2', '--low=-2.0'],
+        ),
+        (
+            'applications',
+            'concept-thickness-thin-to-thick-num_steps-3',
+            ['--attribute=thickness', '--num_steps=3'],
+        ),
     ],
 )
 def test_the_options_in_a_name_are_flags_again(folder, stem, flags):
@@ -50,9 +67,12 @@ def test_a_value_that_is_only_a_checksum_gives_no_flags():
 @pytest.mark.parametrize(
     'stem',
     [
-        'concept-label-3-to-8-of-3',  # --label is another option than the attribute label
-        'concept-thickness-thin-to-thick',
-        'inpaint-random-0.3-seed-0',
+        'concept-label-3-to-8-mnist',  # examples of another data set
+        'concept-thickness-thin-to-thick-of-3-mnist',
+        'inpaint-random-seed-0',  # of which share
+        'inpaint-random-0.123457-seed-0',  # a share that may have been rounded
+        'inpaint-file-stripes-mask-0123abcd-seed-0',
+        'saliency-0-valid',
         'anomaly-nll-mnist',  # outliers of another data set
         'sample-seed-0-labels-T-shirt',
     ],
@@ -78,3 +98,13 @@ def test_other_files_have_no_command(folder, stem):
 def test_a_name_that_no_mode_writes_gives_no_flags():
     assert origin_of('applications', 'embed-<script>').flags == []
     assert origin_of('applications', 'embed-num_neighbours').flags == []
+
+
+@pytest.mark.parametrize('attribute', [*concept.ATTRIBUTES])
+@pytest.mark.parametrize('label', [-1, 4])
+def test_the_names_that_concept_gives_are_commands_again(attribute, label):
+    ends = concept.Ends(attribute, 3, 8)
+    flags = origin_of('applications', concept._file_name(ends, label, 7)).flags
+    ends_of = {'--source=3', '--target=8'} if attribute == 'label' else {f'--attribute={attribute}'}
+    wanted = {'--mode=concept', '--seed=7', *ends_of} | ({'--label=4'} if label >= 0 else set())
+    assert {*flags} == wanted and len(flags) == len(wanted)

@@ -46,7 +46,7 @@ def test_samples_stand_beside_data_with_their_classes_and_p_of_x(tmp_path, drawn
     run = opened(tmp_path, 'naive_bayes', (2,))
     x = sample.apply(run, labels='right,left')
     assert x.shape == (_pictures.MANY, 2)
-    (found,) = drawn
+    found = drawn[0].replace('\n(', ' (')  # a caption with many numbers has two lines
     for text in ('data (', 'samples (1,000 points', 'p(x), exact', 'left', 'right'):
         assert text in found
     assert (run.folder / 'samples' / 'seed-0-labels-right-left.png').is_file()
@@ -83,6 +83,7 @@ def test_a_trajectory_has_paths_among_data(tmp_path, drawn, shape):
     assert arrays['x_t'].shape == (trajectory.MANY, 3, *shape)
     (found,) = drawn
     assert 'From noise to samples' in found and 'data' in found
+    assert ('estimate of x' if shape == (2,) else trajectory.STEP) in found
 
 
 def test_paths_between_codes_and_unusual_rows_of_a_table(tmp_path, drawn):

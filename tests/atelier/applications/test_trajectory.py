@@ -5,6 +5,8 @@ import pytest
 from support import assembled
 
 from atelier.applications import perform, sample, trajectory
+from atelier.report.views.image_view import IMAGES
+from atelier.run.restore import TrainedRun
 
 pytestmark = pytest.mark.usefixtures('quick_compilation', 'scattered_weights')
 
@@ -23,3 +25,21 @@ def test_the_last_step_is_the_sample_of_the_same_seed(tmp_path, data):
 
 def test_a_family_without_steps_is_refused(gan, complaint):
     assert 'has no sampling trajectory' in complaint(perform, trajectory.APPLICATION, gan)
+
+
+def test_images_have_the_names_of_the_animation_and_their_axis_has_one(gan, monkeypatch):
+    calls = []
+
+    def rows(*parts, **named):
+        calls.append((parts, named))
+        return np.zeros((1, 1, 3), np.uint8)
+
+    images = IMAGES._replace(rows=rows)
+    x = np.zeros((2, 3, *gan.data.spec.event_shape))
+    monkeypatch.setattr(trajectory._pictures, 'among', lambda trained: None)
+    trained = TrainedRun(gan, None, '')
+    trajectory._picture(trained, images, {'step': np.array([1, 3, 4]), 'x_t': x, 'x': x})
+    ((_, _, title, rows, columns), named) = calls[0]
+    assert trajectory.X_T in title and trajectory.ESTIMATE in title
+    assert rows == [trajectory.X_T, 'estimate of x'] * 2 and columns == ['1', '3', '4']
+    assert named == {'across': 'step of sampling'}

@@ -4,7 +4,7 @@ import textwrap
 
 import pytest
 
-from atelier.report.figure_text import in_lines
+from atelier.report.figure_text import in_lines, number
 
 TITLE = 'Latent dimensions by mean KL to the prior, moved from -3 to 3; the others at the mean'
 
@@ -26,3 +26,9 @@ def test_line_ends_stay():
         '2 principal components',
     ]
     assert in_lines('', 30) == ''
+
+
+def test_numbers_have_a_minus_that_is_no_hyphen():
+    minus = '\N{MINUS SIGN}'
+    assert [number(each) for each in (-1.5, 0.0, -0.0, 2.0)] == [f'{minus}1.5', '0', '0', '2']
+    assert number(-1e-7, 1) == f'{minus}1e{minus}07'

@@ -58,3 +58,17 @@ def test_each_chart_has_a_place():
     made = places([Chart('<b>', ()), Chart('loss', ())])
     assert made.count('data-chart=') == 2
     assert '&lt;b&gt;' in made and '<b>' not in made
+
+
+def test_a_curve_without_a_finite_value_has_words_in_its_place():
+    """The indices of the others stay those of the charts that the script reads."""
+    never = np.array([[1.0, np.nan], [2.0, np.inf]])
+    charts = [
+        Chart('ratio', (Line('training', never), Line('validation', never))),
+        Chart('loss', (Line('first run', never), Line('second run', curve(3)))),
+    ]
+    made = places(charts)
+    assert 'data-chart="0"' not in made and 'data-chart="1"' in made
+    for name in ('training', 'validation', 'first run'):
+        assert f'{name}: no value is finite' in made
+    assert 'second run: ' not in made

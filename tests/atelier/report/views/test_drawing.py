@@ -2,8 +2,11 @@
 
 import numpy as np
 import pytest
+from figure_checks import text_boxes
 
+from atelier.data.spec import Spec
 from atelier.report.views import drawing
+from atelier.report.views.choose import view_of
 from atelier.report.views.view import DATA
 
 
@@ -55,3 +58,37 @@ def test_bins_of_many_levels_have_equally_many():
 )
 def test_a_wrapped_name_is_shortened_and_escaped_once(name, lines):
     assert drawing.wrapped(name, 8) == '\n'.join(lines)
+
+
+def test_an_enlarged_frame_holds_points_within_thrice_its_width():
+    low, high = np.zeros(2), np.array([1.0, 2.0])
+    points = np.array([[0.5, 2.5], [0.2, -1e9], [np.nan, np.inf]])
+    lower, upper = drawing.enlarged(low, high, points)
+    np.testing.assert_allclose(lower, [0.0, -2.0])
+    assert upper[0] == 1.0 and 2.5 < upper[1] <= 4.0
+    again = drawing.enlarged(low, high, np.array([[0.1, 0.1], [0.9, 1.9]]))
+    np.testing.assert_array_equal(again, [low, high])
+
+
+def test_a_title_says_that_classes_have_one_colour():
+    """Up to ten have their own."""
+    few, many = np.arange(30) % drawing.MAX_CLASSES, np.arange(30) % (drawing.MAX_CLASSES + 1)
+    assert drawing.noting_classes('Samples', None) == 'Samples'
+    assert drawing.noting_classes('Samples', {'samples': few}) == 'Samples'
+    title = drawing.noting_classes('Samples', {DATA: few, 'samples': many})
+    assert title == 'Samples (one colour for all 11 classes)'
+
+
+@pytest.mark.parametrize('shape', [(1,), (2,), (3,), (4,), (7,)])
+def test_views_say_that_classes_have_one_colour(monkeypatch, shape):
+    texts = []
+
+    def pixels(figure):
+        texts.extend(text for text, _ in text_boxes(figure))
+        return np.zeros((1, 1, 3), np.uint8)
+
+    monkeypatch.setattr(drawing.figures, 'pixels', pixels)
+    x, label = np.random.RandomState(0).normal(size=(60, *shape)), np.arange(60) % 12
+    spec = Spec(shape, None, 12)
+    view_of(spec).samples({DATA: x, 'samples': x}, spec, 'Samples', {'samples': label})
+    assert any('one colour for all 12 classes' in text.replace('\n', ' ') for text in texts)

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from figure_checks import check_texts
 
 from atelier.data.spec import Spec
 from atelier.report.views import point_view
@@ -28,3 +29,29 @@ def test_the_classes_of_points_have_place_below_the_panels(height):
     labels = {DATA: label, 'samples': label}
     picture = point_view.samples({DATA: x, 'samples': x}, spec, 'title', labels, density)
     assert picture.shape[1] <= 1200
+
+
+def test_no_path_leaves_its_panel_and_others_outside_are_counted(monkeypatch):
+    """Noise far from the data: one of it is a path that is drawn, and one is not."""
+    drawn = []
+    keep = lambda figure: drawn.append(figure) or np.zeros((1, 1, 3), np.uint8)
+    monkeypatch.setattr(point_view.figures, 'pixels', keep)
+    random = np.random.RandomState(0)
+    data, ends = random.normal(size=(300, 2)), random.normal(size=(200, 2))
+    start = 1.2 * random.normal(size=(200, 2))
+    start[3], start[150] = [0.0, 6.0], [0.0, -50.0]
+    x_t = np.stack([start, (start + ends) / 2, ends], 1)
+    spec = Spec((2,), None, None)
+    point_view.steps_of_points(x_t, x_t, ['1', '2', '3'], spec, 'From noise to samples', data)
+    check_texts(drawn[0])
+    *_, paths = axes = drawn[0].axes
+    points = x_t[: point_view.FEW_PATHS].reshape(-1, 2)
+    for (low, high), values in zip((paths.get_xlim(), paths.get_ylim()), points.T, strict=True):
+        assert low <= values.min() and values.max() <= high
+    is_inside = [
+        (low <= values) & (values <= high)
+        for (low, high), values in zip((paths.get_xlim(), paths.get_ylim()), start.T, strict=True)
+    ]
+    num_outside = np.sum(~(is_inside[0] & is_inside[1]))
+    assert num_outside >= 1 and f'({num_outside} outside)' in axes[0].get_title()
+    assert 'outside' not in paths.get_title()

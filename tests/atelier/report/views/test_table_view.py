@@ -74,3 +74,24 @@ def test_ticks_of_columns_with_small_values_do_not_touch(monkeypatch):
     ticks = sorted(max(rows, key=len), key=lambda box: box.x0)
     assert len(ticks) >= 4
     assert all(b.x0 - a.x1 > 4 for a, b in zip(ticks, ticks[1:], strict=False))
+
+
+@pytest.mark.parametrize('seed', range(4))
+def test_each_axis_of_a_pair_plot_has_two_numbers_or_more(monkeypatch, seed):
+    drawn = []
+    keep = lambda figure: drawn.append(figure) or np.zeros((1, 1, 3), np.uint8)
+    monkeypatch.setattr(table_view.figures, 'pixels', keep)
+    random = np.random.default_rng(seed)
+    low = random.normal(size=5) * 10.0 ** random.integers(-2, 3, 5)
+    width = 10.0 ** random.uniform(-2, 3, 5)
+    x = random.uniform(low, low + width, (50, 5))
+    table_view.samples({DATA: x, 'samples': x}, Spec((5,), None, None), 'Samples')
+    text_boxes(drawn[0])  # draws it, after which ticks are known
+    axes = [axis for axis in drawn[0].axes if axis.get_gridspec().ncols > 1]
+    assert len(axes) == 15
+    for axis in axes:
+        bottom, top = axis.get_ylim()
+        first, last = axis.get_xlim()
+        assert sum(first <= tick <= last for tick in axis.get_xticks()) >= 2
+        is_histogram = not len(axis.get_yticks())
+        assert is_histogram or sum(bottom <= tick <= top for tick in axis.get_yticks()) >= 2
