@@ -11,7 +11,7 @@ from atelier.cli_flags import Command
 from atelier.core import devices
 from atelier.data import cache
 from atelier.errors import UserError, first_line
-from atelier.evaluation import evaluate
+from atelier.evaluation import evaluate, printed
 from atelier.multihost import processes
 from atelier.paths import user_path
 from atelier.run import experiment, run_folder
@@ -151,4 +151,4 @@ def _hand_over(command: Command, run: experiment.Run) -> None:
 def _evaluate(run: experiment.Run, reuse: bool) -> None:
     result = evaluate.evaluate(run, reuse=reuse)
     if processes.is_first():
-        evaluate.show(result, run)
+        printed.show(result, run)

@@ -156,7 +156,7 @@ def _draw(whole, axis, rows: list[str | Line], columns: int, uniform: float) -> 
                 )
     axis.set_ylim(max(len(rows), MIN_ROWS) - 0.5, -0.5)
     axis.set_axis_off()
-    whole.colorbar(image, ax=axis, extend='max', label=LABEL, aspect=30)
+    figures.colour_bar(whole, image, axis, extend='max', label=LABEL, aspect=30)
 
 
 def _font(matplotlib):

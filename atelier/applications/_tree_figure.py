@@ -88,7 +88,7 @@ def _on_pixels(parent: Parent, nats: Nats, spec: Spec):
     )
     for each, length in ((axis.xaxis, width), (axis.yaxis, height)):
         each.set_major_locator(_integers(length))
-    figure.colorbar(lines, ax=axis, label=LABEL, shrink=0.8)
+    figures.colour_bar(figure, lines, axis, label=LABEL, shrink=0.8)
     return figure
 
 
@@ -113,7 +113,7 @@ def _in_layers(parent: Parent, nats: Nats, spec: Spec):
         of_edge = np.array([nats[i] if parent[i] == above[i] else nats[above[i]] for i in children])
         ends = [np.array([place[i] for i in each]) for each in (children, map(above.get, children))]
         lines = _edges(axis, *ends, of_edge, 6.0)
-        figure.colorbar(lines, ax=axis, label=LABEL, shrink=min(1.0, 3 / size[1]))
+        figures.colour_bar(figure, lines, axis, label=LABEL, shrink=min(1.0, 3 / size[1]))
     box = dict(boxstyle='round,pad=0.25', facecolor='white', edgecolor='0.5')
     letters = max(6, int(LETTERS_PER_INCH * 0.8 * size[0] / (deepest + 1)))
     for i in shown:

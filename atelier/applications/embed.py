@@ -196,7 +196,7 @@ def _save_figure(run: Run, arrays: dict[str, np.ndarray], path: pathlib.Path) ->
     figure, (axes,) = figures.panels(1, size=(7, 6))
     shares = counts / np.maximum(counts.sum(1, keepdims=True), 1)
     image = axes.imshow(shares, cmap='Blues', vmin=0, vmax=1)
-    figure.colorbar(image, ax=axes, label='share of the true class')
+    figures.colour_bar(figure, image, axes, label='share of the true class')
     if num_classes <= MAX_COUNTED_CLASSES:
         names = [figure_text(spec.class_name(label)) for label in range(num_classes)]
         axes.set_xticks(range(num_classes), names, rotation=90 if spec.class_names else 0)

@@ -245,7 +245,7 @@ def _scatter(figure, axes, arrays: dict[str, np.ndarray], spec: Spec) -> None:
         return
     label, num_classes = arrays['label'], spec.num_classes
     if num_classes > MAX_LEGEND_CLASSES:
-        figure.colorbar(axes.scatter(u, v, s=MARKER, c=label), ax=axes, label='class')
+        figures.colour_bar(figure, axes.scatter(u, v, s=MARKER, c=label), axes, label='class')
         return
     for i in range(num_classes):
         is_class, name = label == i, drawing.name(spec.class_name(i), MAX_NAME)

@@ -212,7 +212,9 @@ def _save_figure(
     if maps.shape[1]:
         title = 'Where the network looks for each of the most probable classes (Grad-CAM)'
         label = 'share of the\nmaximum in the row'
-        figure.colorbar(shown, ax=figure.axes, label=label, shrink=min(1.0, 1.8 / n), aspect=25)
+        figures.colour_bar(
+            figure, shown, figure.axes, label=label, shrink=min(1.0, 1.8 / n), aspect=25
+        )
     figure.suptitle(title_lines(title, width))
     _common.draw_figure(path, figure)
 

@@ -12,30 +12,25 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from atelier import files, leftovers
-from atelier.core import game, precision
+from atelier.core import precision
 from atelier.core.abilities import LogProb, Sample
 from atelier.core.family import Family, is_class_conditional
 from atelier.core.randomness import Stream, key_for
 from atelier.errors import UserError, at_least, choose, writing
-from atelier.evaluation import evaluation_file
+from atelier.evaluation import evaluation_file, printed
 from atelier.evaluation.examples.known_classes import of_known_classes
 from atelier.evaluation.latents.diagnostics import latent_diagnostics
-from atelier.evaluation.latents.report import show_latents
 from atelier.evaluation.per_example.over_examples import over_examples, per_dimension
 from atelier.evaluation.per_example.random_windows import random_window_nats
 from atelier.evaluation.per_example.values_file import write_values
 from atelier.evaluation.samples.features import FeatureFunction, from_function
-from atelier.evaluation.samples.report import memorisation_warning, show_samples
 from atelier.evaluation.samples.sample_quality import can_compare, chosen_features, sample_quality
-from atelier.log import counted, log
+from atelier.log import log
 from atelier.multihost import processes
-from atelier.report.metrics_log import plus_minus
 from atelier.run import code_record, config_values, provenance, refit, restore, run_folder
 from atelier.run.experiment import Run
 
 SPLIT = 'test'
-# times that `_warn` gives the family's advice the test means, as if from successive validations
-NUM_EQUAL_VALIDATIONS = 3
 PACKAGES = ('jax', 'flax', 'optax', 'orbax-checkpoint', 'numpy')
 
 
@@ -134,7 +129,7 @@ def _evaluate(
             result['values_checksum'] = write_values(values_path, values, origins)
             files.write_json(path, result)
     except UserError:
-        show(result, run)  # the result is not lost with the file
+        printed.show(result, run)  # the result is not lost with the file
         raise
     return result
 
@@ -227,32 +222,6 @@ def summary(values: np.ndarray) -> dict[str, float | None]:
     return {'mean': float(np.mean(values)), 'standard_error': error}
 
 
-def show(result: dict[str, Any], run: Run) -> None:
-    """Logs a short table of the results and the paths of all outputs."""
-    data = result['data']
-    examples = counted(data['examples'], 'example')
-    log.info('\n%s split of %s (%s)', data['split'], data['description'], examples)
-    for name, value in result['values'].items():
-        if value['mean'] is None:
-            log.warning('%s is not finite for some examples', name)
-            continue
-        mean, *spread = plus_minus(value['mean'], value['standard_error']).partition(' ')
-        note = f'  {result["log_prob"]}' if name == 'nll_nats' else ''
-        log.info('  %-22s %10s%s%s', name, mean, ''.join(spread), note)
-    show_samples(result['samples'])
-    show_latents(result.get('latents', {}))
-    _warn(result, run)
-    if warning := memorisation_warning(result['samples']):
-        log.warning('%s', warning)
-    if run.choice is not None:
-        log.info('%s', run.choice)
-    log.info('weights: %s', result['weights'])
-    log.info('numbers: %s', evaluation_file.path_of(run))
-    if (run.folder / 'samples').exists():
-        log.info('samples: %s', run.folder / 'samples')
-    log.info('checkpoints: %s', run.folder / 'checkpoints')
-
-
 def _data_record(run: Run) -> dict[str, Any]:
     fingerprints = run.data.fingerprint(SPLIT)
     return {
@@ -286,16 +255,3 @@ def density_suffix(run: Run, bound: str) -> str:
 def condition_suffix(family: Family) -> str:
     """Returns a suffix naming what the likelihood is conditional on; empty for most families."""
     return ', given the label' if is_class_conditional(family) else ''
-
-
-def _warn(result: dict[str, Any], run: Run) -> None:
-    """Logs the training warnings that the family would give for these test means.
-
-    These warnings assume that the last `NUM_EQUAL_VALIDATIONS` validations all had these means.
-    """
-    if not game.advisers(run.family.turns):
-        return
-    means = {name: value['mean'] for name, value in result['values'].items()}
-    if None not in means.values():
-        for warning in game.advice(run.family.turns, [means] * NUM_EQUAL_VALIDATIONS).values():
-            log.warning('%s', warning)

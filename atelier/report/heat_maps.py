@@ -70,7 +70,7 @@ def maps_figure(
         rows[0, i].set_title(captions[i], fontsize='small')
         shown = show_over(rows[1, i], shades[i], values[i], low, high)
         rows[1, i].set_title(captions_of_maps[i], fontsize='small')
-    figure.colorbar(shown, ax=rows, label=label, extend='max', shrink=0.8)
+    figures.colour_bar(figure, shown, rows, label=label, extend='max', shrink=0.8)
     figure.suptitle(title)
     return figure
 

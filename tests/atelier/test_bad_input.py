@@ -258,7 +258,11 @@ def test_unknown_data_are_refused(name, value, message):
     [
         ('model__observation', 'bernouli', "did you mean 'bernoulli'"),
         ('model__activation', 'rel', "did you mean 'relu'"),
-        ('train__precision', 'float16', "choose one of 'float32', 'bfloat16'"),
+        (
+            'train__precision',
+            'float16',
+            "choose one of 'float32', 'full_float32', 'tf32', 'bfloat16'",
+        ),
         ('model__latent_dim', 0, 'latent_dim'),
         ('model__latent_dim', -1, 'latent_dim'),
         ('model__hidden_sizes', (0,), 'hidden_sizes'),

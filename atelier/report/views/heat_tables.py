@@ -71,7 +71,7 @@ def _deviation_bar(figure, image, axes) -> None:
     """Draws the scale of colours below the axes."""
     place = dict(location='bottom', shrink=0.8, aspect=40, pad=0.03)
     figure.get_layout_engine().set(h_pad=0.08)  # in inches
-    figure.colorbar(image, ax=axes, label='standard deviations from the mean', **place)
+    figures.colour_bar(figure, image, axes, label='standard deviations from the mean', **place)
 
 
 def standardized(x: np.ndarray, reference: np.ndarray) -> np.ndarray:

@@ -15,7 +15,7 @@ from atelier.core.abilities import Codes, LogProb, Sample
 from atelier.core.randomness import Stream, key_for, rng_for
 from atelier.data import dataset, digits
 from atelier.errors import UserError
-from atelier.evaluation import evaluate
+from atelier.evaluation import evaluate, printed
 from atelier.run import restore, run_folder
 
 pytestmark = pytest.mark.usefixtures('quick_compilation')
@@ -155,7 +155,7 @@ def test_an_evaluation_with_other_settings_has_its_own_files(trained, caplog):
     )
     with caplog.at_level('INFO', logger='atelier'):
         result = evaluate.evaluate(run, jax.devices()[:1])
-        evaluate.show(result, run)
+        printed.show(result, run)
     assert 'is replaced' not in caplog.text
     name = 'evaluation-num_importance_samples-2-weights-last'
     assert f'numbers: {trained.folder / name}.json' in caplog.text

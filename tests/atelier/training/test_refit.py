@@ -17,7 +17,7 @@ import train_lib
 from atelier import applications, door, files
 from atelier.checkout import ROOT
 from atelier.errors import UserError
-from atelier.evaluation import compare, evaluate
+from atelier.evaluation import compare, evaluate, printed
 from atelier.evaluation.pages import known as known_lib
 from atelier.evaluation.pages import overview
 from atelier.run import leakage, restore, run_folder
@@ -136,7 +136,7 @@ def test_evaluations_tables_and_pages_say_it(whole, caplog):
     described = f'refit on train + validation, for the 10 steps that {choosing.folder} chose (best'
     with caplog.at_level('INFO', logger='atelier'):
         for each in (choosing, run):
-            evaluate.show(evaluate.evaluate(each), each)
+            printed.show(evaluate.evaluate(each), each)
     assert described in caplog.text
     evaluation = json.loads((run.folder / 'evaluation.json').read_text())
     assert evaluation['refit'] == run.choice._asdict()

@@ -10,7 +10,7 @@ from support import assembled, replaced, with_abilities, with_unknown_class, wit
 
 from atelier import files
 from atelier.core.abilities import Codes, LogProb, Sample
-from atelier.evaluation import evaluate
+from atelier.evaluation import evaluate, printed
 from atelier.evaluation.latents.diagnostics import latent_diagnostics
 from atelier.evaluation.latents.report import show_latents
 from atelier.evaluation.samples import features, sample_quality
@@ -150,7 +150,7 @@ def test_the_evaluation_contains_diagnostics_and_is_reused(judged, caplog, monke
     assert 'Gaussian fitted' in result['latents']['completeness']['codes']
     assert result['samples'] == {}
     with caplog.at_level('INFO', logger='atelier'):
-        evaluate.show(result, judged)
+        printed.show(result, judged)
     assert 'completeness' in caplog.text
     assert 'continuity' in caplog.text
     assert evaluate.evaluate(judged, ONE, reuse=True) == result

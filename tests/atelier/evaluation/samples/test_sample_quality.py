@@ -7,7 +7,7 @@ from support import assembled, replaced, trained_classifier, with_unknown_class
 
 from atelier import files
 from atelier.core.abilities import Sample
-from atelier.evaluation import evaluate
+from atelier.evaluation import evaluate, printed
 from atelier.evaluation.samples.features import FeatureFunction, FeatureOutput
 from atelier.evaluation.samples.report import memorisation_warning
 from atelier.evaluation.samples.sample_quality import (
@@ -178,7 +178,7 @@ def test_the_evaluation_contains_sample_quality(tmp_path, classifier, caplog):
     assert files.read_json(run.folder / 'evaluation.json') == result
     assert result['samples']['values']['frechet_distance']['samples'] > 0
     with caplog.at_level('INFO', logger='atelier'):
-        evaluate.show(result, run)
+        printed.show(result, run)
     assert 'frechet_distance' in caplog.text
     assert 'FID' not in caplog.text
 
