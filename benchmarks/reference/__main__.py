@@ -56,7 +56,8 @@ def perform(values: argparse.Namespace) -> int:
     """Lists rows, makes the page, or measures; returns 1 if a row failed, otherwise 0.
 
     Raises:
-      UserError: an unknown row, a damaged file, nothing to do.
+      UserError: an unknown row, a damaged file, nothing to do, a time or a number of jobs that is
+        not positive.
     """
     known, folder = rows.load(), _absolute(values.results)
     for name in values.names:
@@ -72,6 +73,10 @@ def perform(values: argparse.Namespace) -> int:
         return 0
     if not named and values.minutes is None:
         raise UserError('name rows, or give the time: --minutes=8; --list shows the rows')
+    if values.minutes is not None and not 0 < values.minutes < float('inf'):
+        raise UserError(f'--minutes={values.minutes:g} is no time: give minutes, such as 8')
+    if values.jobs is not None and values.jobs < 1:
+        raise UserError(f'--jobs={values.jobs}: at least one row is measured at a time')
     return measure(values, known, named, folder)
 
 

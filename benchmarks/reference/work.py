@@ -31,13 +31,13 @@ def measure(
     work = Work(setting, tasks)
     with _stop_signals() as stops, Lock(setting.runs) as lock:
         while work.waiting or work.jobs:
-            left = 0.0 if stops else end - time.monotonic()
-            if left <= 0:
+            # first, because Ctrl-C reaches the children too: their end is then no failure
+            if stops or time.monotonic() >= end:
                 work.stop()
-            work.start(left, lock.descriptor)
-            time.sleep(PAUSE)
             for task in work.finished():
                 on_end(task)
+            work.start(end - time.monotonic(), lock.descriptor)
+            time.sleep(PAUSE)
     return work.problems
 
 

@@ -68,6 +68,8 @@ def test_a_row_runs_through_to_its_result_and_archive(perform, tmp_path):
     ('arguments', 'message'),
     [
         ((), 'name rows, or give the time'),
+        *((('tree', f'--minutes={text}'), 'is no time') for text in ('0', '-1', 'nan', 'inf')),
+        *((('tree', f'--jobs={text}'), 'at least one row') for text in ('0', '-2')),
         (('trea',), r"no row trea \(did you mean 'tree'\?\): see --list"),
     ],
 )

@@ -6,13 +6,14 @@ import signal
 import subprocess
 import sys
 import time
+from types import SimpleNamespace
 
 import example_rows
 import pytest
 
 from atelier import checkout
 from atelier.errors import UserError
-from benchmarks.reference import commands, lock, progress, results, schedule, work
+from benchmarks.reference import commands, job, lock, progress, results, schedule, work
 from benchmarks.reference.schedule import Task
 from benchmarks.reference.work import Work
 
@@ -129,6 +130,26 @@ def test_a_stopped_row_goes_on_where_it_was_stopped(tmp_path, rows_of, monkeypat
     assert len(after.loads) == 2 and after.values == {'NLL': 9.0}
     log = commands.folder_of(known['row'], 0, setting.runs).with_suffix('.log').read_text()
     assert log.count('begins') == 2 and log.count('a mode') == 1
+
+
+def test_ctrl_c_that_ends_the_child_first_is_no_failure(tmp_path, rows_of, monkeypatch):
+    known = rows_of(('row', 1, ''))
+    example_rows.scripted(monkeypatch, count=200, pause=0.02)
+    setting, started = example_rows.setting(tmp_path, known), []
+
+    def started_job(*arguments):
+        started.append(job.Job(*arguments))
+        return started[0]
+
+    def interrupted(pause):
+        if started[0].is_running:
+            started[0]._process.terminate()
+            started[0]._process.wait()
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    monkeypatch.setattr(work, 'Job', started_job)
+    monkeypatch.setattr(work, 'time', SimpleNamespace(monotonic=time.monotonic, sleep=interrupted))
+    assert measured(setting, [Task('row', 0)]) == ([], {'row, seed 0': 'it was stopped'})
 
 
 KILLED = """
