@@ -56,15 +56,19 @@ def path_of(name: str, kind: str, folder: pathlib.Path) -> pathlib.Path:
 def write(row: Row, runs: pathlib.Path, folder: pathlib.Path) -> list[pathlib.Path]:
     """Writes the results of a row's finished seeds, a file for each kind of machine.
 
+    A finished result stays until all seeds are measured again.
+
     Raises:
-      UserError: a file cannot be read or written.
+      UserError: a file is damaged, or cannot be written.
     """
     states = {seed: progress.load(row, seed, runs) for seed in row.seeds}
     done = {seed: state for seed, state in states.items() if state.is_finished}
     written = []
     for kind in KINDS:
         of_kind = {s: state for s, state in done.items() if state.machine['kind'] == kind}
-        if of_kind:
+        before = load(row, kind, folder) if of_kind else None
+        is_kept = before is not None and before.is_finished and not before.is_stale
+        if of_kind and not (is_kept and len(of_kind) < len(row.seeds)):
             written.append(path_of(row.name, kind, folder))
             files.write_json(written[-1], _content(row, of_kind))
     return written

@@ -97,6 +97,16 @@ def test_a_changed_row_makes_its_result_stale(tmp_path):
     assert results.load(retitled, 'cpu', tmp_path).verdict(retitled) == 'inside'
 
 
+def test_a_finished_result_stays_until_all_seeds_are_measured_again(tmp_path):
+    row = measured(tmp_path, {0: 9.0, 1: 9.0})
+    for seed in row.seeds:  # the results are in git, the runs are not
+        progress.path_of(row, seed, tmp_path / 'runs').unlink()
+    measured(tmp_path, {0: 8.0})
+    assert results.load(row, 'cpu', tmp_path).values['NLL'].each == (9.0, 9.0)
+    measured(tmp_path, {1: 8.0})
+    assert results.load(row, 'cpu', tmp_path).values['NLL'].each == (8.0, 8.0)
+
+
 def of_value(content, **changes):
     return content | {'values': {'NLL': content['values']['NLL'] | changes}}
 
