@@ -91,8 +91,8 @@ def measure(
     machine = this_machine()
     jobs = values.jobs or (1 if machine['kind'] == 'cpu' else 3)
     setting = Setting(known, _absolute(values.folder), _absolute(values.data), machine, jobs)
-    for path in (setting.runs, folder):
-        path.mkdir(parents=True, exist_ok=True)
+    _make('--folder', setting.runs)
+    _make('--results', folder)
     for row in known.values():  # what an earlier start measured
         results.write(row, setting.runs, folder)
 
@@ -104,6 +104,7 @@ def measure(
             archive.write(_absolute(values.archive), setting.runs, folder)
 
     tasks = schedule.chosen(setting, [*named], results.load_all(known, folder))
+    keep()  # an archive that cannot be written is noticed before anything is measured
     try:
         problems = work.measure(setting, tasks, end, keep)
     finally:
@@ -136,6 +137,15 @@ def this_machine() -> dict:
         reason = (result.stderr.strip().splitlines() or ['no message'])[-1]
         raise UserError(f'JAX does not start: {reason}')
     return json.loads(result.stdout.splitlines()[-1])
+
+
+def _make(flag: str, folder: pathlib.Path) -> None:
+    """Makes a folder; raises UserError if that is impossible."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        reason = f'{folder} cannot be made: {error.strerror}'
+        raise UserError(f'{reason}; choose another {flag}') from error
 
 
 def _absolute(path: str | pathlib.Path) -> pathlib.Path:

@@ -28,8 +28,9 @@ def measure(
     Raises:
       UserError: another process measures in the folder of runs.
     """
-    work = Work(setting, tasks)
     with _stop_signals() as stops, Lock(setting.runs) as lock:
+        # another process may have finished some, while this one waited for the folder
+        work = Work(setting, [task for task in tasks if not setting.is_finished(task)])
         while work.waiting or work.jobs:
             # first, because Ctrl-C reaches the children too: their end is then no failure
             if stops or time.monotonic() >= end:

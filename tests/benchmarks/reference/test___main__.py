@@ -77,3 +77,14 @@ def test_what_the_command_cannot_do_is_one_line(arguments, message, perform):
     perform.rows.write_text(DEBUG)
     with pytest.raises(UserError, match=message):
         perform(*arguments)
+
+
+def test_a_folder_or_an_archive_that_cannot_be_written_is_noticed_first(perform, tmp_path):
+    perform.rows.write_text(DEBUG)
+    (tmp_path / 'file').touch()
+    for name in ('folder', 'results'):
+        with pytest.raises(UserError, match=f'File exists; choose another --{name}'):
+            perform('tree', f'--{name}={tmp_path / "file"}')
+    with pytest.raises(UserError, match='cannot write .*a.tar.gz: No such file or directory'):
+        perform('tree', f'--archive={tmp_path}/no/folder/a.tar.gz')
+    assert not [*(tmp_path / 'folder').glob('tree-*')]

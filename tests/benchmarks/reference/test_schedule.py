@@ -156,6 +156,15 @@ def test_ctrl_c_that_ends_the_child_first_is_no_failure(tmp_path, rows_of, monke
     assert measured(setting, [Task('row', 0)]) == ([], {'row, seed 0': 'it was stopped'})
 
 
+def test_what_another_process_finished_meanwhile_is_not_measured(tmp_path, rows_of, monkeypatch):
+    known = rows_of(('row', 1, ''))
+    example_rows.scripted(monkeypatch)
+    setting = example_rows.setting(tmp_path, known)
+    tasks = schedule.chosen(setting, ['row'], {})
+    for ended in (['row 0', 'row 1'], []):
+        assert measured(setting, tasks) == (ended, {})
+
+
 KILLED = """
 import pathlib, sys
 import example_rows
