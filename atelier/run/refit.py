@@ -92,10 +92,12 @@ def warn_if_trained(config: ConfigDict, folder: pathlib.Path, split: str) -> Non
 def check_same_choice(folder: pathlib.Path, then: Choice | None, now: Choice | None) -> None:
     """Refuses to continue the run in `folder`, begun with the choice `then`, with another one.
 
+    The choice stays the same if the folders were moved: the id of the choosing run is as before.
+
     Raises:
       UserError: the choices differ.
     """
-    if then == now:
+    if then == now or (then and now and then.id and then._replace(run=now.run) == now):
         return
     if then is None:
         raise UserError(f'{folder} is the folder of a run that is no refit: move it away')

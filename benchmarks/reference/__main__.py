@@ -56,7 +56,8 @@ def perform(values: argparse.Namespace) -> int:
     """Lists rows, makes the page, or measures; returns 1 if a row failed, otherwise 0.
 
     Raises:
-      UserError: an unknown row, a damaged file, nothing to do.
+      UserError: an unknown row, a damaged file, nothing to do, a time or a number of jobs that is
+        not positive.
     """
     known, folder = rows.load(), _absolute(values.results)
     for name in values.names:
@@ -72,6 +73,10 @@ def perform(values: argparse.Namespace) -> int:
         return 0
     if not named and values.minutes is None:
         raise UserError('name rows, or give the time: --minutes=8; --list shows the rows')
+    if values.minutes is not None and not 0 < values.minutes < float('inf'):
+        raise UserError(f'--minutes={values.minutes:g} is no time: give minutes, such as 8')
+    if values.jobs is not None and values.jobs < 1:
+        raise UserError(f'--jobs={values.jobs}: at least one row is measured at a time')
     return measure(values, known, named, folder)
 
 
@@ -86,8 +91,8 @@ def measure(
     machine = this_machine()
     jobs = values.jobs or (1 if machine['kind'] == 'cpu' else 3)
     setting = Setting(known, _absolute(values.folder), _absolute(values.data), machine, jobs)
-    for path in (setting.runs, folder):
-        path.mkdir(parents=True, exist_ok=True)
+    _make('--folder', setting.runs)
+    _make('--results', folder)
     for row in known.values():  # what an earlier start measured
         results.write(row, setting.runs, folder)
 
@@ -99,6 +104,7 @@ def measure(
             archive.write(_absolute(values.archive), setting.runs, folder)
 
     tasks = schedule.chosen(setting, [*named], results.load_all(known, folder))
+    keep()  # an archive that cannot be written is noticed before anything is measured
     try:
         problems = work.measure(setting, tasks, end, keep)
     finally:
@@ -131,6 +137,15 @@ def this_machine() -> dict:
         reason = (result.stderr.strip().splitlines() or ['no message'])[-1]
         raise UserError(f'JAX does not start: {reason}')
     return json.loads(result.stdout.splitlines()[-1])
+
+
+def _make(flag: str, folder: pathlib.Path) -> None:
+    """Makes a folder; raises UserError if that is impossible."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        reason = f'{folder} cannot be made: {error.strerror}'
+        raise UserError(f'{reason}; choose another {flag}') from error
 
 
 def _absolute(path: str | pathlib.Path) -> pathlib.Path:

@@ -55,7 +55,8 @@ def filled(
             earlier = '' if kind else rows[name].earlier.get(value_name, '')
             return f'{earlier} (before rows existed)' if earlier else tables.NOT_MEASURED
         measured = result.values[value_name]
-        return tables.number(measured._replace(sd=None, error=None) if is_mean else measured)
+        shown = measured._replace(sd=None, error=None) if is_mean else measured
+        return tables.as_markdown(tables.number(shown))
 
     left_out = {row.section for row in rows.values()} - {*TABLE.findall(template)}
     if left_out:

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from atelier import files
 from atelier.errors import UserError
-from benchmarks.reference import commands, value_paths
+from benchmarks.reference import commands, stored, value_paths
 from benchmarks.reference.rows import Row
 
 
@@ -46,13 +46,28 @@ def load(row: Row, seed: int, runs: pathlib.Path) -> Progress:
     if not path.exists():
         return Progress()
     try:
-        content = files.read_json(path)
-        known = {name: content[name] for name in Progress._fields}
-        known['loads'] = tuple(known['loads'])
-        known['values'] = {n: math.nan if v is None else v for n, v in known['values'].items()}
-        return Progress(**known)
-    except (OSError, ValueError, KeyError, TypeError, UserError) as error:
+        return _checked(files.read_json(path), row)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, UserError) as error:
         raise UserError(f'{path} is damaged: remove it, and the row is measured again') from error
+
+
+def _checked(content: dict[str, Any], row: Row) -> Progress:
+    """Returns what a file holds; raises if that is nothing that `save` writes."""
+    values, errors, refused = (content[name] for name in ('values', 'errors', 'refused'))
+    if values and not {*row.values} == {*values} == {*errors}:
+        raise ValueError('it holds other values than the row')
+    if not {name for name, value in values.items() if value is None} <= {*refused}:
+        raise ValueError('it lacks a value')
+    return Progress(
+        ended=stored.count(content['ended']),
+        seconds=stored.number(content['seconds']),
+        starts=stored.count(content['starts']),
+        loads=tuple(map(stored.number, content['loads'])),
+        values={n: math.nan if v is None else stored.number(v) for n, v in values.items()},
+        errors={name: stored.number_or_none(error) for name, error in errors.items()},
+        refused={name: stored.text(reason) for name, reason in refused.items()},
+        machine=stored.machine(content['machine']),
+    )
 
 
 def save(progress: Progress, row: Row, seed: int, runs: pathlib.Path) -> None:

@@ -12,7 +12,7 @@ import numpy as np
 
 from atelier import files
 from atelier.errors import UserError
-from benchmarks.reference import commands, progress
+from benchmarks.reference import commands, progress, stored
 from benchmarks.reference.rows import KINDS, Row
 
 FOLDER = pathlib.Path(__file__).parents[1] / 'results'
@@ -56,15 +56,19 @@ def path_of(name: str, kind: str, folder: pathlib.Path) -> pathlib.Path:
 def write(row: Row, runs: pathlib.Path, folder: pathlib.Path) -> list[pathlib.Path]:
     """Writes the results of a row's finished seeds, a file for each kind of machine.
 
+    A finished result stays until all seeds are measured again.
+
     Raises:
-      UserError: a file cannot be read or written.
+      UserError: a file is damaged, or cannot be written.
     """
     states = {seed: progress.load(row, seed, runs) for seed in row.seeds}
     done = {seed: state for seed, state in states.items() if state.is_finished}
     written = []
     for kind in KINDS:
         of_kind = {s: state for s, state in done.items() if state.machine['kind'] == kind}
-        if of_kind:
+        before = load(row, kind, folder) if of_kind else None
+        is_kept = before is not None and before.is_finished and not before.is_stale
+        if of_kind and not (is_kept and len(of_kind) < len(row.seeds)):
             written.append(path_of(row.name, kind, folder))
             files.write_json(written[-1], _content(row, of_kind))
     return written
@@ -128,30 +132,39 @@ def load_all(rows: Mapping[str, Row], folder: pathlib.Path) -> dict[str, dict[st
 def _result(row: Row, kind: str, content: dict[str, Any]) -> Result:
     if content['row'] != row.name:
         raise ValueError(f'it holds the row {content["row"]}')
-    values = {name: _value(part) for name, part in content['values'].items()}
+    seeds = stored.distinct(content['seeds'])
+    values = {stored.text(n): _value(part, len(seeds)) for n, part in content['values'].items()}
     is_stale = content['definition'] != row.definition
-    if not is_stale and set(values) != set(row.values):
+    if not values or (not is_stale and set(values) != set(row.values)):
         raise ValueError('it holds other values than the row')
+    machines = tuple(map(stored.machine, content['machines']))
+    if {machine['kind'] for machine in machines} != {kind}:
+        raise ValueError(f'it was not measured on a {kind}')
     return Result(
         kind=kind,
         values=values,
-        seeds=tuple(map(int, content['seeds'])),
-        seconds=tuple(map(float, content['seconds'])),
-        load=float(content['load']),
-        machines=tuple(map(_machine, content['machines'])),
-        is_finished=set(row.seeds) <= set(content['seeds']),
+        seeds=seeds,
+        seconds=_one_a_seed(content['seconds'], len(seeds)),
+        load=stored.number(content['load']),
+        machines=machines,
+        is_finished=set(row.seeds) <= set(seeds),
         is_stale=is_stale,
     )
 
 
-def _machine(described: dict[str, Any]) -> dict[str, Any]:
-    texts = {name: str(described[name]) for name in ('kind', 'device', 'processor')}
-    return {**described, **texts, 'cores': int(described['cores'])}
+def _value(part: dict[str, Any], num_seeds: int) -> Value:
+    refused = stored.text(part['refused'])
+    if refused:
+        return Value(math.nan, None, None, (math.nan,) * num_seeds, refused)
+    each, mean = _one_a_seed(part['each'], num_seeds), stored.number(part['mean'])
+    if not math.isclose(mean, float(np.mean(each)), rel_tol=1e-9, abs_tol=1e-12):
+        raise ValueError('a mean is not that of its seeds')
+    spreads = stored.number_or_none(part['sd']), stored.number_or_none(part['error'])
+    return Value(mean, *spreads, each)
 
 
-def _value(part: dict[str, Any]) -> Value:
-    number = lambda x: None if x is None else float(x)
-    refused = str(part['refused'])
-    each = tuple(math.nan if x is None and refused else float(x) for x in part['each'])
-    mean = math.nan if refused else float(part['mean'])
-    return Value(mean, number(part['sd']), number(part['error']), each, refused)
+def _one_a_seed(content: list[Any], num_seeds: int) -> tuple[float, ...]:
+    numbers = tuple(map(stored.number, content))
+    if len(numbers) != num_seeds:
+        raise ValueError(f'it has {len(numbers)} numbers of {num_seeds} seeds')
+    return numbers

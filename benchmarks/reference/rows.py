@@ -6,6 +6,7 @@ import math
 import pathlib
 import re
 import tomllib
+import typing
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
@@ -92,6 +93,9 @@ class Row(NamedTuple):
         return hashlib.sha256(text.encode()).hexdigest()[:10]
 
 
+TYPES = typing.get_type_hints(Row)
+
+
 def load(folder: pathlib.Path = FOLDER) -> dict[str, Row]:
     """Returns all rows by name, in the order of the files.
 
@@ -109,6 +113,8 @@ def load(folder: pathlib.Path = FOLDER) -> dict[str, Row]:
         for name in row.needs:
             if name not in rows:
                 raise UserError(f'row {row.name} needs {name}, which is no row')
+            if rows[name].needs:  # also a row that needs itself
+                raise UserError(f'row {row.name} needs {name}, which needs a row itself')
     return rows
 
 
@@ -132,28 +138,49 @@ def _row(table: dict[str, Any], path: pathlib.Path) -> Row:
     where = f'{path}, row {name}'
     for field in set(table) - set(Row._fields):
         raise UserError(f'{where}: there is no field {field}{did_you_mean(field, Row._fields)}')
-    table = table | {
-        'target': _part(Target, table.get('target'), f'{where}: target'),
-        'published': _part(Published, table['published'], f'{where}: published')
-        if 'published' in table
-        else None,
-        'modes': tuple(tuple(mode) for mode in table.get('modes', ())),
-    }
-    for field in ('flags', 'needs', 'data', 'seeds'):
-        table[field] = tuple(table.get(field, Row._field_defaults[field]))
     missing = set(Row._fields) - set(Row._field_defaults) - set(table)
     if missing:
         raise UserError(f'{where}: it has no {", ".join(sorted(missing))}')
-    row = Row(**table)
+    row = Row(**{name: _typed(name, table[name], where) for name in table})
     _check(row, where)
     return row
 
 
+def _typed(name: str, content: Any, where: str) -> Any:
+    """Returns a field, its lists as tuples; raises UserError if it has another type."""
+    hint = TYPES[name]
+    for kind in (Target, Published):
+        if kind in (hint, *typing.get_args(hint)):
+            return _part(kind, content, f'{where}: {name}')
+    if not _fits(content, hint):
+        raise UserError(f'{where}: {name} = {shortened(content)} is of another type')
+    if name == 'modes':
+        return tuple(map(tuple, content))
+    return tuple(content) if isinstance(content, list) else content
+
+
 def _part(kind: type, content: Any, where: str) -> Any:
+    hints = typing.get_type_hints(kind)
+    if isinstance(content, dict):
+        for name in {*content} & {*hints}:
+            if not _fits(content[name], hints[name]):
+                raise UserError(f'{where}.{name} = {shortened(content[name])} is of another type')
     try:
         return kind(**content)
     except TypeError as error:
         raise UserError(f'{where}: {error}') from error
+
+
+def _fits(content: Any, hint: Any) -> bool:
+    """Whether the content of a TOML file has a type of a field; lists stand for tuples."""
+    origin, parts = typing.get_origin(hint), typing.get_args(hint)
+    if origin is tuple:
+        return isinstance(content, list) and all(_fits(part, parts[0]) for part in content)
+    if origin in (dict, Mapping):
+        return isinstance(content, dict) and all(_fits(part, parts[1]) for part in content.values())
+    if hint is float:
+        return type(content) in (int, float) and math.isfinite(content)
+    return type(content) in ((str, int, float, bool) if hint is Any else (hint,))
 
 
 def _check(row: Row, where: str) -> None:
@@ -163,7 +190,7 @@ def _check(row: Row, where: str) -> None:
         (bool(row.benchmark) and len(row.seeds) > 1, 'a benchmark has no seeds'),
         (row.refit and not row.config, 'a refit has a config'),
         (row.target.direction not in DIRECTIONS, f'direction is one of {", ".join(DIRECTIONS)}'),
-        (not row.target.tolerance >= 0, 'the tolerance is not a number of at least 0'),
+        (row.target.tolerance < 0, 'the tolerance is below 0'),
         (not set(row.minutes) <= set(KINDS), f'kinds of machines are {", ".join(KINDS)}'),
         (row.alone and row.continues, 'what is timed alone cannot be continued'),
         (len({*row.seeds}) != len(row.seeds) or not row.seeds, 'its seeds are not distinct'),

@@ -1,5 +1,6 @@
 """Tables of rows and their results: for the terminal, and in Markdown for pages."""
 
+import re
 from collections.abc import Mapping
 
 from benchmarks.reference import commands
@@ -7,6 +8,8 @@ from benchmarks.reference.results import Result, Value
 from benchmarks.reference.rows import Row, Target
 
 NOT_MEASURED = 'not measured'
+LARGE = 1e9  # from here on, numbers are shown as powers of ten
+SPECIAL = re.compile(r'[\\`*_\[\]<>|$&{}]')  # what Markdown or HTML would read as more than text
 SIGNS = dict(lower='<=', higher='>=', equal='=')
 
 
@@ -39,8 +42,15 @@ def number(value: Value) -> str:
     spread = value.sd if value.sd is not None else value.error
     if spread is None or not spread > 0:
         return _plain(value.mean)
+    if max(abs(value.mean), spread) >= LARGE:
+        return f'{value.mean:.4g} ± {spread:.2g}'
     digits = decimals(spread)
     return f'{value.mean:.{digits}f} ± {spread:.{digits}f}'
+
+
+def as_markdown(text: str) -> str:
+    """Returns a text that Markdown shows as it is, because a file of results may name anything."""
+    return SPECIAL.sub(r'\\\g<0>', text)
 
 
 def decimals(spread: float) -> int:
@@ -52,7 +62,7 @@ def decimals(spread: float) -> int:
 
 
 def _plain(x: float) -> str:
-    return f'{x:.4g}' if abs(x) < 1000 else f'{x:.0f}'
+    return f'{x:.0f}' if 1000 <= abs(x) < LARGE else f'{x:.4g}'
 
 
 def section(name: str, rows: Mapping[str, Row], found: Mapping[str, Mapping[str, Result]]) -> str:
@@ -110,7 +120,7 @@ def _unmeasured(row: Row) -> str:
 
 
 def _measured(row: Row, result: Result) -> str:
-    parts = [f'{name} {number(value)}' for name, value in result.values.items()]
+    parts = [as_markdown(f'{name} {number(value)}') for name, value in result.values.items()]
     parts[0] = f'**{parts[0]}**'
     seeds = f'{len(result.seeds)} seeds' if len(result.seeds) > 1 else 'one seed'
     of_all = '' if result.is_finished else f' of {len(row.seeds)}'
@@ -132,7 +142,7 @@ def _machine(result: Result) -> str:
     seconds = sum(result.seconds) / len(result.seconds)
     busy = any(result.load > float(m['cores']) + 1 for m in result.machines)
     shared = f', shared (load {result.load:.0f})' if busy else ''
-    return f'{"; ".join(sorted(names))}{shared}: {_duration(seconds)} a seed'
+    return f'{as_markdown("; ".join(sorted(names)))}{shared}: {_duration(seconds)} a seed'
 
 
 def _meant_for(row: Row) -> str:

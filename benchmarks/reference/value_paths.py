@@ -10,8 +10,10 @@ import re
 from typing import Any, NamedTuple
 
 from atelier import files
-from atelier.errors import UserError, shortened
+from atelier.errors import UserError, shortened, shortened_text
+from atelier.log import one_line
 
+MAX_REASON = 500  # characters of the reason why there is no ratio
 PART = re.compile(r'"([^"]+)"|([^."]+)')
 
 
@@ -72,7 +74,7 @@ def read(text: str, folder: pathlib.Path, default: str) -> tuple[float, float | 
         parent, content = content, _child(content, name)
         if content is None:
             if isinstance(parent, dict) and isinstance(parent.get('refused'), str):
-                raise RefusedError(parent['refused'])
+                raise RefusedError(shortened_text(one_line(parent['refused']), MAX_REASON))
             raise UserError(f'{file} has no {".".join(path.names)}')
     if isinstance(content, bool) or not isinstance(content, int | float):
         raise UserError(f'{file}: {".".join(path.names)} is no number')

@@ -28,16 +28,17 @@ def measure(
     Raises:
       UserError: another process measures in the folder of runs.
     """
-    work = Work(setting, tasks)
     with _stop_signals() as stops, Lock(setting.runs) as lock:
+        # another process may have finished some, while this one waited for the folder
+        work = Work(setting, [task for task in tasks if not setting.is_finished(task)])
         while work.waiting or work.jobs:
-            left = 0.0 if stops else end - time.monotonic()
-            if left <= 0:
+            # first, because Ctrl-C reaches the children too: their end is then no failure
+            if stops or time.monotonic() >= end:
                 work.stop()
-            work.start(left, lock.descriptor)
-            time.sleep(PAUSE)
             for task in work.finished():
                 on_end(task)
+            work.start(end - time.monotonic(), lock.descriptor)
+            time.sleep(PAUSE)
     return work.problems
 
 

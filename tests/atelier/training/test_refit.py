@@ -1,11 +1,7 @@
 """A refit: equal to a run on the joined split, resumable, said wherever it is shown; refusals."""
 
-import contextlib
 import json
 import shutil
-import subprocess
-import sys
-import time
 
 import jax
 import numpy as np
@@ -15,13 +11,11 @@ from support import begin, make_run, recipe_and_config
 
 import train_lib
 from atelier import applications, door, files
-from atelier.checkout import ROOT
 from atelier.errors import UserError
 from atelier.evaluation import compare, evaluate, printed
 from atelier.evaluation.pages import known as known_lib
 from atelier.evaluation.pages import overview
 from atelier.run import leakage, restore, run_folder
-from atelier.run.checkpoint import Checkpoints
 from atelier.run.refit import Choice, read
 from atelier.sweep import plan
 from atelier.training import refit
@@ -221,6 +215,17 @@ def test_another_choice_is_refused(chosen):
         refit.refit_of(chosen)
 
 
+def test_both_folders_may_move(whole, chosen, tmp_path):
+    refit_by(chosen, stop_after=5)
+    (tmp_path / 'moved').mkdir()
+    for name in ('run', 'run-refit'):
+        (tmp_path / name).rename(tmp_path / 'moved' / name)
+    moved = chosen._replace(folder=tmp_path / 'moved' / 'run')
+    run, state = refit_by(moved)
+    assert_same(state, whole[2])
+    assert run_folder.load(run.folder)['refit'].run == str(moved.folder)
+
+
 def test_other_data_are_refused(chosen, data):
     np.savez(data / 'other.npz', x_train=TRAIN, x_valid=VALID + 1, x_test=TEST, levels=10)
     config = chosen.config.copy_and_resolve_references()
@@ -245,56 +250,6 @@ def test_a_sweep_is_refused(data, tmp_path):
     run = run_on(data / 'split.npz', tmp_path / 'run', data__train_on_valid=True)
     with pytest.raises(UserError, match='a sweep compares its members by validation'):
         plan.runs_of(tmp_path / 'sweep', run.config_file, run.config, [{'seed': 0}])
-
-
-def command(folder):
-    settings = [
-        *('train.steps=100', 'train.evaluate_every=20', 'train.checkpoint_every=5'),
-        *('hypers.decay_steps=0.0', 'train.best_metric=kl_nats', 'train.best_mode=min'),
-    ]
-    return [
-        *(sys.executable, str(ROOT / 'main.py'), f'--config={ROOT}/configs/vae.py:debug'),
-        *(f'--workdir={folder}', '--refit', *(f'--config.{each}' for each in settings)),
-    ]
-
-
-def kill_after_a_save(folder, watched):
-    """Kills the command once the watched run has a checkpoint."""
-    process = subprocess.Popen(command(folder), stderr=subprocess.PIPE)
-    while not [*watched.glob('checkpoints/[0-9]*')]:
-        assert process.poll() is None, process.stderr.read()
-        time.sleep(0.01)
-    process.kill()
-    process.communicate()
-    assert not (watched / 'evaluation.json').exists()
-
-
-@pytest.mark.slow
-def test_one_command_trains_both_and_continues_after_each_kill(tmp_path, main):
-    killed, whole = tmp_path / 'killed', tmp_path / 'whole'
-    for watched in (killed, tmp_path / 'killed-refit'):
-        kill_after_a_save(killed, watched)
-    outcomes = []
-    for folder in (killed, whole):
-        result = main(*command(folder)[2:])
-        assert result.returncode == 0, result.stderr
-        assert f'refit on train + validation, for the 20 steps that {folder} chose' in result.stdout
-        refit_folder = folder.with_name(f'{folder.name}-refit')
-        with contextlib.closing(Checkpoints(refit_folder / 'checkpoints', True)) as checkpoints:
-            outcomes.append(checkpoints.restore_newest(None)[0])
-    assert int(outcomes[0].step) == 20
-    assert_same(*outcomes)
-
-
-@pytest.mark.slow
-def test_the_flag_is_for_training_a_run_that_chooses(tmp_path, main):
-    config = f'--config={ROOT}/configs/gan.py:debug'
-    result = main(config, f'--workdir={tmp_path}/run', '--refit')
-    assert result.returncode == 1
-    assert 'error: --refit: the run chooses no number of steps' in result.stderr
-    assert not (tmp_path / 'run').exists()
-    result = main(f'--workdir={tmp_path}/run', '--mode=evaluate', '--refit')
-    assert result.returncode == 1 and result.stderr.count('\n') == 1
 
 
 @pytest.mark.slow

@@ -68,6 +68,8 @@ def test_a_row_runs_through_to_its_result_and_archive(perform, tmp_path):
     ('arguments', 'message'),
     [
         ((), 'name rows, or give the time'),
+        *((('tree', f'--minutes={text}'), 'is no time') for text in ('0', '-1', 'nan', 'inf')),
+        *((('tree', f'--jobs={text}'), 'at least one row') for text in ('0', '-2')),
         (('trea',), r"no row trea \(did you mean 'tree'\?\): see --list"),
     ],
 )
@@ -75,3 +77,14 @@ def test_what_the_command_cannot_do_is_one_line(arguments, message, perform):
     perform.rows.write_text(DEBUG)
     with pytest.raises(UserError, match=message):
         perform(*arguments)
+
+
+def test_a_folder_or_an_archive_that_cannot_be_written_is_noticed_first(perform, tmp_path):
+    perform.rows.write_text(DEBUG)
+    (tmp_path / 'file').touch()
+    for name in ('folder', 'results'):
+        with pytest.raises(UserError, match=f'File exists; choose another --{name}'):
+            perform('tree', f'--{name}={tmp_path / "file"}')
+    with pytest.raises(UserError, match='cannot write .*a.tar.gz: No such file or directory'):
+        perform('tree', f'--archive={tmp_path}/no/folder/a.tar.gz')
+    assert not [*(tmp_path / 'folder').glob('tree-*')]

@@ -1,5 +1,6 @@
 """Files of results: one for each row and kind of machine; partial, stale and damaged ones."""
 
+import json
 import math
 import statistics
 
@@ -96,13 +97,59 @@ def test_a_changed_row_makes_its_result_stale(tmp_path):
     assert results.load(retitled, 'cpu', tmp_path).verdict(retitled) == 'inside'
 
 
+def test_a_finished_result_stays_until_all_seeds_are_measured_again(tmp_path):
+    row = measured(tmp_path, {0: 9.0, 1: 9.0})
+    for seed in row.seeds:  # the results are in git, the runs are not
+        progress.path_of(row, seed, tmp_path / 'runs').unlink()
+    measured(tmp_path, {0: 8.0})
+    assert results.load(row, 'cpu', tmp_path).values['NLL'].each == (9.0, 9.0)
+    measured(tmp_path, {1: 8.0})
+    assert results.load(row, 'cpu', tmp_path).values['NLL'].each == (8.0, 8.0)
+
+
+def of_value(content, **changes):
+    return content | {'values': {'NLL': content['values']['NLL'] | changes}}
+
+
+def test_texts_of_a_file_are_no_markup(tmp_path):
+    row = measured(tmp_path, {0: 9.0, 1: 9.0})
+    path = tmp_path / 'row.cpu.json'
+    content = example_rows.json_of(path)
+    content['machines'][0]['processor'] = '<script> | [a](b) {{ row.NLL }}'
+    content['definition'] = 'another'
+    content['values'] = {'<img> `NLL`': content['values']['NLL']}
+    files.write_json(path, {name: x for name, x in content.items() if name != 'checksum'})
+    found = {'row': {'cpu': results.load(row, 'cpu', tmp_path)}}
+    (line,) = [
+        x for x in tables.section('examples', {'row': row}, found).splitlines() if '`row`' in x
+    ]
+    assert r'\<script\> \| \[a\](b) \{\{ row.NLL \}\}' in line and r'**\<img\> \`NLL\` 9**' in line
+    assert len(tables.number(results.Value(9.0, 1e300, None, (9.0,)))) < 20
+
+
 def test_a_hostile_or_broken_file_ends_in_one_line(tmp_path):
     row = measured(tmp_path, {0: 9.0, 1: 9.0})
     path = tmp_path / 'row.cpu.json'
     good = example_rows.json_of(path)
     good.pop('checksum')
+    machine = good['machines'][0]
     wrong = [
         {},
+        *(good | {'seeds': seeds} for seeds in ([0, 1e999], [0, 0], [], [0], list(range(9999)))),
+        *(good | {'seconds': seconds} for seconds in ([], [1.0, 1e999], ['1', '2'])),
+        *(
+            good | {'machines': [machine | {'device': text}]}
+            for text in ('\x1b[2J', 'a\nb', 'a' * 999)
+        ),
+        *(good | {'machines': machines} for machines in ([], [machine | {'kind': 'gpu'}])),
+        good | {'machines': [machine | {'cores': 10**400}]},
+        good | {'definition': 'another', 'values': {}},
+        of_value(good, mean=8.0),  # not that of its seeds
+        of_value(good, mean=True),
+        of_value(good, mean=10**400),
+        of_value(good, sd=1e999),
+        of_value(good, each=[[9.0], [9.0]]),
+        of_value(good, refused='a\nb'),
         good | {'row': 'another'},
         good | {'values': [1]},
         good | {'values': {'NLL': {'mean': 'text', 'sd': None, 'error': None, 'each': [1]}}},
@@ -113,7 +160,7 @@ def test_a_hostile_or_broken_file_ends_in_one_line(tmp_path):
         good | {'load': {}},
     ]
     for content in wrong:
-        files.write_json(path, content)
+        path.write_text(json.dumps(content).replace('Infinity', '1e999'))
         with pytest.raises(UserError, match='row.cpu.json is damaged') as error:
             results.load(row, 'cpu', tmp_path)
         assert '\n' not in str(error.value)

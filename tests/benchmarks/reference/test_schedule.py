@@ -1,18 +1,20 @@
 """Which rows are measured and in which order; stopping, killing and continuing."""
 
+import json
 import math
 import os
 import signal
 import subprocess
 import sys
 import time
+from types import SimpleNamespace
 
 import example_rows
 import pytest
 
-from atelier import checkout
+from atelier import checkout, files
 from atelier.errors import UserError
-from benchmarks.reference import commands, lock, progress, results, schedule, work
+from benchmarks.reference import commands, job, lock, progress, results, schedule, work
 from benchmarks.reference.schedule import Task
 from benchmarks.reference.work import Work
 
@@ -112,23 +114,55 @@ def test_missing_data_and_failures_are_problems(tmp_path, rows_of, monkeypatch):
 def test_a_stopped_row_goes_on_where_it_was_stopped(tmp_path, rows_of, monkeypatch):
     """The time ends within the first seed; the next start continues it, mode included."""
     known = rows_of(('row', 1, ''))
-    example_rows.scripted(monkeypatch, count=6, pause=0.2, modes=1)
+    example_rows.scripted(monkeypatch, count=200, pause=0.02, modes=1)
     setting = example_rows.setting(tmp_path, known)
     tasks = schedule.chosen(setting, ['row'], {})
-    ended, problems = measured(setting, tasks, end=time.monotonic() + 0.8)
+    steps = commands.folder_of(known['row'], 0, setting.runs) / 'steps'
+    clock = SimpleNamespace(monotonic=lambda: float(steps.exists()), sleep=time.sleep)
+    with monkeypatch.context() as patch:
+        patch.setattr(work, 'time', clock)  # the time is over once the first seed works
+        ended, problems = measured(setting, tasks, end=0.5)
     assert ended == []
     assert problems == {'row, seed 0': 'it was stopped', 'row, seed 1': 'the time was over'}
-    steps = commands.folder_of(known['row'], 0, setting.runs) / 'steps'
-    assert int(steps.read_text()) < 6
+    assert int(steps.read_text()) < 200
     before = progress.load(known['row'], 0, setting.runs)
     assert before.starts == 1 and before.ended == 0 and before.seconds > 0
-    example_rows.scripted(monkeypatch, count=6, modes=1)
+    example_rows.scripted(monkeypatch, count=200, modes=1)
     assert measured(setting, schedule.chosen(setting, ['row'], {})) == (['row 0', 'row 1'], {})
     after = progress.load(known['row'], 0, setting.runs)
     assert after.starts == 2 and after.ended == 2 and after.seconds > before.seconds
     assert len(after.loads) == 2 and after.values == {'NLL': 9.0}
     log = commands.folder_of(known['row'], 0, setting.runs).with_suffix('.log').read_text()
     assert log.count('begins') == 2 and log.count('a mode') == 1
+
+
+def test_ctrl_c_that_ends_the_child_first_is_no_failure(tmp_path, rows_of, monkeypatch):
+    known = rows_of(('row', 1, ''))
+    example_rows.scripted(monkeypatch, count=200, pause=0.02)
+    setting, started = example_rows.setting(tmp_path, known), []
+
+    def started_job(*arguments):
+        started.append(job.Job(*arguments))
+        return started[0]
+
+    def interrupted(pause):
+        if started[0].is_running:
+            started[0]._process.terminate()
+            started[0]._process.wait()
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    monkeypatch.setattr(work, 'Job', started_job)
+    monkeypatch.setattr(work, 'time', SimpleNamespace(monotonic=time.monotonic, sleep=interrupted))
+    assert measured(setting, [Task('row', 0)]) == ([], {'row, seed 0': 'it was stopped'})
+
+
+def test_what_another_process_finished_meanwhile_is_not_measured(tmp_path, rows_of, monkeypatch):
+    known = rows_of(('row', 1, ''))
+    example_rows.scripted(monkeypatch)
+    setting = example_rows.setting(tmp_path, known)
+    tasks = schedule.chosen(setting, ['row'], {})
+    for ended in (['row 0', 'row 1'], []):
+        assert measured(setting, tasks) == (ended, {})
 
 
 KILLED = """
@@ -170,7 +204,19 @@ def test_a_damaged_progress_ends_in_one_line(tmp_path, rows_of):
     setting = example_rows.setting(tmp_path, known)
     path = progress.path_of(known['row'], 0, setting.runs)
     path.parent.mkdir(parents=True)
-    for text in ('', '[]', '{"ended": 1}', '{"a": '):
+    whole = progress.Progress(
+        ended=1, values={'NLL': 1.0}, errors={'NLL': None}, machine=example_rows.MACHINE
+    )._asdict()
+    files.write_json(path, whole)
+    assert progress.load(known['row'], 0, setting.runs).is_finished
+    wrong = [
+        *(whole | {'ended': count} for count in ('1', -1, 1.0)),
+        *(whole | {'values': values} for values in ([1], {'KL': 1.0}, {'NLL': 'x'}, {'NLL': None})),
+        *(whole | {'machine': machine} for machine in ([], {}, {'kind': 'gpu'})),
+        *(whole | {'loads': loads} for loads in (1, ['x'])),
+        whole | {'errors': {}},
+    ]
+    for text in ('', '[]', '{"ended": 1}', '{"a": ', *map(json.dumps, wrong)):
         path.write_text(text)
         with pytest.raises(UserError, match='seed-0.json is damaged: remove it'):
             schedule.chosen(setting, ['row'], {})
