@@ -88,11 +88,16 @@ def _cells(row: Row, result: Result | None) -> list[str]:
     return [
         f'{row.title} (`{row.name}`)',
         _unmeasured(row) if result is None else _measured(row, result),
-        f'{target(row.target)} {row.unit}',
+        _targets(row),
         _published(row),
         row.budget,
         _meant_for(row) if result is None else _machine(result),
     ]
+
+
+def _targets(row: Row) -> str:
+    others = [f'{name} {target(each)}' for name, each in row.targets.items()]
+    return '; '.join([f'{target(row.target)} {row.unit}', *others])
 
 
 def target(target: Target) -> str:
