@@ -1,10 +1,11 @@
 """Tables of rows and their results: for the terminal, and in Markdown for pages."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from benchmarks.reference import commands
 from benchmarks.reference.results import Result, Value
 from benchmarks.reference.rows import Row, Target
+from benchmarks.reference.schedule import Task
 
 NOT_MEASURED = 'not measured'
 SIGNS = dict(lower='<=', higher='>=', equal='=')
@@ -25,6 +26,20 @@ def listing(rows: Mapping[str, Row], found: Mapping[str, Mapping[str, Result]]) 
             for kind, result in found.get(name, {}).items()
         ]
         lines.append((name, published, *minutes, '; '.join(measured) or NOT_MEASURED, row.title))
+    return _aligned(lines)
+
+
+def plan(rows: Mapping[str, Row], planned: Sequence[tuple[Task, float | None]], kind: str) -> str:
+    """Returns a table for the terminal: minute of the start, minutes, seed and title."""
+    lines = [('start', 'minutes', 'seed', 'title')]
+    for task, start in planned:
+        shown = 'later' if start is None else f'{start:.1f}'
+        row = rows[task.name]
+        lines.append((shown, f'{row.minutes.get(kind, 0.0):g}', str(task), row.title))
+    return _aligned(lines)
+
+
+def _aligned(lines: Sequence[Sequence[str]]) -> str:
     widths = [max(len(line[i]) for line in lines) for i in range(len(lines[0]) - 1)]
     return '\n'.join(
         '  '.join([*(cell.ljust(w) for cell, w in zip(line, widths, strict=False)), line[-1]])

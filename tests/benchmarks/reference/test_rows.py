@@ -40,6 +40,16 @@ def test_there_are_enough_rows_of_every_kind():
     assert len({row.definition for row in ROWS.values()}) == len(ROWS)
 
 
+def test_what_is_asked_of_a_card_fits_into_eight_minutes():
+    """Correctness, start, speed, precision and memory, before any row that trains a model."""
+    first = [row for row in ROWS.values() if 'gpu' in row.minutes and row.priority > 86]
+    assert len(first) == 10 and all(row.benchmark for row in first)
+    assert sum(row.minutes['gpu'] for row in first) <= 8
+    for row in first:  # a benchmark ends in the time that the schedule reserves for it
+        (seconds,) = [float(f.split('=')[1]) for f in row.flags if f.startswith('--seconds=')]
+        assert seconds <= 60 * row.minutes['gpu'] + 0.5
+
+
 @pytest.mark.parametrize('name', [name for name, row in ROWS.items() if row.config])
 def test_a_config_accepts_the_overrides_of_its_row(name):
     """`parse` refuses an unknown field, a value of another kind, and an unknown mode or flag."""
@@ -83,6 +93,8 @@ def test_the_benchmark_of_a_row_has_its_flags(name):
     text = (checkout.ROOT / 'benchmarks' / f'{row.benchmark}.py').read_text()
     if '.run(main)' in text:  # of `outcome` or `workers`: has the flags of every measurement
         text += (checkout.ROOT / 'benchmarks' / 'outcome.py').read_text()
+    if 'workers.run(main)' in text:
+        text += (checkout.ROOT / 'benchmarks' / 'workers.py').read_text()
     for word in [*row.flags, '--json']:
         flag = word.removeprefix('--').partition('=')[0]
         assert f"'{flag}'" in text or f"'{flag.removeprefix('no')}'" in text, flag
