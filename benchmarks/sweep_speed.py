@@ -97,7 +97,7 @@ def child(arguments: list[str]) -> None:
     if flags.FLAGS.child == 'sweep':
         with timed_dispatches() as seconds:
             sweep.train(sweep.prepare(folder, config_file, changed(config_file, arguments), axes()))
-        files.write_json(folder.parent / TIMES, seconds)
+        files.write_json(folder.parent / TIMES, {'seconds': seconds})
         return
     for run in members(flags.FLAGS.config, axes(), arguments, folder):
         train_lib.train(run)
@@ -155,7 +155,7 @@ def seconds_of(
         if process.returncode:
             raise UserError(f'{arm}: {process.stderr[-500:]}')
         seconds, dispatches = time.perf_counter() - start, pathlib.Path(folder) / TIMES
-        return seconds, files.read_json(dispatches) if dispatches.exists() else []
+        return seconds, files.read_json(dispatches)['seconds'] if dispatches.exists() else []
 
 
 def measure_whole(result: outcome.Outcome, arguments: list[str]) -> None:
