@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 import numpy as np
+from jaxtyping import Float
 
 STANDARD_ERRORS = 4.0  # two means of independent minibatches differ by more once in 15,000 times
 
@@ -51,12 +52,18 @@ def inequality(losses: Sequence[np.ndarray], others: Sequence[np.ndarray], toler
     """
     if reason := _unusable(losses) or _unusable(others):
         return reason
-    for call, (first, second) in enumerate(zip(losses, others, strict=False)):
-        means, other_means = first.mean(1), second.mean(1)
-        apart = np.abs(means - other_means) / np.abs(other_means)
+    for call, apart in enumerate(differences(losses, others)):
         if apart.max() > tolerance:
             return f'member {apart.argmax()} differs by {apart.max():.1e} in call {call}'
     return ''
+
+
+def differences(
+    losses: Sequence[np.ndarray], others: Sequence[np.ndarray]
+) -> list[Float[np.ndarray, 'members']]:
+    """Returns the relative differences of the members' means, for each call that both made."""
+    means = [(a.mean(1), b.mean(1)) for a, b in zip(losses, others, strict=False)]
+    return [np.abs(mine - other) / np.abs(other) for mine, other in means]
 
 
 def _unusable(losses: Sequence[np.ndarray]) -> str:

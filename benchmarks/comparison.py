@@ -34,7 +34,7 @@ def report(
     """Prints the table of a group of arms and adds it to `outcome`, which is written.
 
     Args:
-      outcome: of the benchmark.
+      outcome: of the benchmark; an arm's 'loss' is that of `last_losses`.
       title: of the group; the names in `outcome` begin with it.
       measured: by name of the arm.
       pairs: (arm, arm that its speed is relative to).
@@ -45,7 +45,7 @@ def report(
     print(f'\n{title}: milliseconds a {unit}, median (range) of alternating repeats')
     for name, arm in measured.items():
         milliseconds = 1e3 * arm.seconds / units
-        outcome.add_arm(f'{title}: {name}', milliseconds, losses=arm.losses)
+        outcome.add_arm(f'{title}: {name}', milliseconds, losses=arm.losses, failure=arm.failure)
         times = f'{spread(milliseconds, 3)} of {len(milliseconds)}' if len(milliseconds) else ''
         first = '' if np.isnan(arm.first) else f'first call {arm.first:.1f} s'
         failure = f'  {arm.failure}' if arm.failure else ''
@@ -60,7 +60,16 @@ def report(
         text = f'no ratio: {reason}' if reason else f'{spread(ratios)} times as fast'
         print(f'  {name} / {other}: {text}')
     _print_losses(measured)
+    for name, loss in last_losses(measured).items():
+        outcome.add_arm(f'{title}: {name}', [loss], 'loss')
     outcome.write()
+
+
+def last_losses(measured: Mapping[str, Measured]) -> dict[str, float]:
+    """Returns the mean loss of each timed arm in the last call that all of them made."""
+    timed = {name: arm for name, arm in measured.items() if len(arm.seconds) and arm.losses}
+    count = min((len(arm.losses) for arm in timed.values()), default=0)
+    return {name: float(np.mean(arm.losses[count - 1])) for name, arm in timed.items()}
 
 
 def within(tolerance: float) -> Callable[[str, str, list, list], str]:

@@ -43,6 +43,17 @@ def planned_mb(run: experiment.Run, length: int) -> tuple[dict[str, float], floa
     return planned, peak and peak / 1e6
 
 
+def add_growth(result: outcome.Outcome, first: int, batch: int, length: int) -> None:
+    """Adds how many times the temporaries of the first batch size a batch size needs."""
+    sizes = [
+        result.arms[f'batch {each}, {length} a dispatch: temporaries']['megabytes']['median']
+        for each in (first, batch)
+    ]
+    result.add_ratio(
+        f'{length} a dispatch: temporaries of batch {batch} / {first}', [sizes[1] / sizes[0]]
+    )
+
+
 def main(_):
     """Prints a table."""
     values, result = flags.FLAGS, outcome.Outcome.of_flags('device_memory')
@@ -65,6 +76,10 @@ def main(_):
             print(f'  batch {batch}, {length} steps a dispatch: {sizes}{peak_text}')
             for kind, size in planned.items():
                 result.add_arm(f'batch {batch}, {length} a dispatch: {kind}', [size], 'megabytes')
+            counted = [] if peak is None else [peak]
+            name = f'batch {batch}, {length} a dispatch: peak so far'
+            result.add_arm(name, counted, 'megabytes', failure='the device does not count')
+            add_growth(result, int(values.batches[0]), batch, length)
             result.write()
 
 

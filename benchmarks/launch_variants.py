@@ -61,6 +61,19 @@ def main(_):
         pairs = [(label, AS_IT_IS) for label in specs if label != AS_IT_IS]
         title = f'{name}, {precision}'
         comparison.report(result, title, measured, pairs, steps, comparison.within(EQUAL))
+        add_fastest(result, title, pairs)
+
+
+def add_fastest(result: outcome.Outcome, title: str, pairs: list[tuple[str, str]]) -> None:
+    """Adds the largest of the ratios of a title, which is 1 if no variant is faster."""
+    ratios = {name: result.ratios[f'{title}: {name} / {other}'] for name, other in pairs}
+    speeds = {name: ratio['value'] for name, ratio in ratios.items() if 'value' in ratio}
+    fastest = max(speeds, key=speeds.get, default=AS_IT_IS)
+    is_measured = [max(1.0, speeds[fastest])] if speeds else []
+    result.add_ratio(f'{title}: fastest / {AS_IT_IS}', is_measured, '' if speeds else 'no ratio')
+    name = fastest if speeds.get(fastest, 0.0) > 1 else AS_IT_IS
+    print(f'  fastest: {name}')
+    result.write()
 
 
 if __name__ == '__main__':

@@ -4,8 +4,8 @@ Every benchmark has two flags. `--seconds=N`: when the time is up, it prints wha
 `--json=FILE`: the file is rewritten whole after every group of arms,
 
     {"benchmark": ..., "machine": {...}, "arms": {NAME: {UNIT: {"median", "low", "high", "repeats"},
-     "losses": [...]}}, "ratios": {NAME: {"value", "low", "high"} or {"refused": REASON}},
-     "seconds_used": ...}
+     "losses": [...]} or {"refused": REASON}},
+     "ratios": {NAME: {"value", "low", "high"} or {"refused": REASON}}, "seconds_used": ...}
 
 where UNIT is mostly "milliseconds", and "losses" has a mean for each repeat, warm-up included.
 """
@@ -58,12 +58,22 @@ class Outcome:
         return time.monotonic() - self.began
 
     def add_arm(
-        self, name: str, values: Sequence[float], unit: str = 'milliseconds', losses: Sequence = ()
+        self,
+        name: str,
+        values: Sequence[float],
+        unit: str = 'milliseconds',
+        losses: Sequence = (),
+        failure: str = '',
     ) -> None:
-        """Adds the values of an arm's repeats, and its mean losses if it trains."""
+        """Adds the values of an arm's repeats, and its mean losses if it trains.
+
+        `failure` is the reason why there are no values.
+        """
         arm = self.arms.setdefault(name, {})
         if len(values):
             arm[unit] = {**_spread(values), 'repeats': len(values)}
+        else:
+            arm['refused'] = failure or 'time was up'
         if len(losses):
             arm['losses'] = [float(np.mean(loss)) for loss in losses]
 

@@ -21,13 +21,15 @@ from benchmarks.worker import Arm, main
 ONE_BY_ONE, FORMS = 'one by one', ('vmap', 'loop')
 
 
-def members(config_path: str, count: int, arguments: list[str], folder: pathlib.Path) -> list[Run]:
-    """Returns runs that differ only in their seeds."""
+def members(
+    config_path: str, axes: list[str], arguments: list[str], folder: pathlib.Path
+) -> list[Run]:
+    """Returns the runs of a sweep, which differ only in seed and hypers."""
     config_file = checkout.config_file(config_path)
-    seeds = settings([parse(f'seed=0:{count}', {'seed': 0})], 0, 0)
-    (group,) = plan.groups_of(
-        plan.runs_of(folder, config_file, changed(config_file, arguments), seeds)
-    )
+    config = changed(config_file, arguments)
+    values = flatten(config.to_dict())
+    points = settings([parse(axis, values) for axis in axes], 0, 0)
+    (group,) = plan.groups_of(plan.runs_of(folder, config_file, config, points))
     return group
 
 
@@ -42,14 +44,14 @@ def changed(config_file: checkout.ConfigFile, arguments: list[str]):
     return config
 
 
-def make(form: str, config: str, count: int, length: int, arguments: list[str]) -> Arm:
+def make(form: str, config: str, axes: list[str], length: int, arguments: list[str]) -> Arm:
     """Returns an arm that trains all members for `length` more steps; losses [members, length].
 
     form: 'vmap' or 'loop' (side by side), or 'one by one' as single runs.
     """
     precisions.set_products('float32')
     device_lib.enable_compilation_cache()
-    runs = members(config, count, arguments, pathlib.Path('unused'))
+    runs = members(config, axes, arguments, pathlib.Path('unused'))
     for run in runs:
         with run.config.unlocked():
             run.config.train.update(steps=length, steps_per_dispatch=length)
@@ -61,7 +63,7 @@ def make(form: str, config: str, count: int, length: int, arguments: list[str]) 
         return Arm(_one_by_one(runs, initial_states, arrays, length))
     compiled = compiled_for(runs, 0, start.like, jax.devices(), form)
     call, states = compiled.forms[form], compiled.layout.place(initial_states)
-    return Arm(_together(call, states, arrays, count))
+    return Arm(_together(call, states, arrays, len(runs)))
 
 
 def _one_by_one(runs: list[Run], states: list, arrays, length: int) -> Callable[[], np.ndarray]:

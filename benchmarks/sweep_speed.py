@@ -3,16 +3,18 @@
     python -m benchmarks.sweep_speed --members=32
 
 Steady state: time of one dispatch of all members, side by side in both forms (`vmap` and `loop`),
-one by one as single runs, and one by one in PyTorch, which trains `--torch_members` of them. Every
-arm is a process of its own. A speed is given only if the members' losses are those of single runs,
-to 1e-3 in the mean of the first dispatches, or if they agree with PyTorch's
-(`benchmarks.agreement`). PyTorch's arm trains the VAE of `configs/vae.py` on the digits, and no
-other config.
+one by one as single runs, and one by one in PyTorch, which trains the first `--torch_members` of
+them. Every arm is a process of its own. A speed is given only if the members' losses are those of
+single runs, to 1e-3 in the mean of the first dispatches, or if they agree with PyTorch's
+(`benchmarks.agreement`). The members are seeds, or the points of `--axes`. PyTorch's arm trains the
+VAE of `configs/vae.py` on the digits, and no other config.
 
 Whole processes: seconds from start to end, including files, validation and images, with a cold and
-a warm compilation cache. More flags `--config.X=Y` may follow after `--`.
+a warm compilation cache, and the seconds that a sweep spends in its dispatches. More flags
+`--config.X=Y` may follow after `--`.
 """
 
+import contextlib
 import importlib.util
 import math
 import os
@@ -21,16 +23,20 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 
+import numpy as np
 from absl import flags
 
 import train_lib
-from atelier import checkout
+from atelier import checkout, files
 from atelier.core import devices as device_lib
 from atelier.errors import UserError
-from atelier.sweep import sweep
+from atelier.run.config_values import flatten
+from atelier.sweep import group, sweep
+from atelier.sweep.axes import parse, settings
 from benchmarks import comparison, outcome, workers
-from benchmarks.agreement import disagreement, inequality
+from benchmarks.agreement import differences, disagreement, inequality
 from benchmarks.sweep_arms import FORMS, ONE_BY_ONE, changed, members
 
 EQUAL = 1e-3  # relative, of the mean loss of a member in a dispatch
@@ -38,16 +44,19 @@ STEPS_COMPARED = 200
 TOLERANCE = 0.02  # of the mean loss in PyTorch, relative
 TOGETHER = 'side by side, {}'
 TORCH = 'PyTorch eager, one by one'
+WHOLE = (ONE_BY_ONE, 'sweep')
+TIMES = 'dispatches.json'  # in the folder of a child
 
 flags.DEFINE_string('config', 'configs/vae.py', 'config file')
 flags.DEFINE_integer('members', 32, 'number of members, with seeds 0, 1, ...')
+flags.DEFINE_multi_string('axes', [], 'axes of the sweep instead of seeds, as in --sweep')
+flags.DEFINE_list('forms', list(FORMS), 'forms of the sweep, in steady state')
 flags.DEFINE_integer('torch_members', 2, 'number of members that PyTorch trains, one by one')
 flags.DEFINE_integer('length', 100, 'steps per dispatch, in steady state')
 flags.DEFINE_integer('repeats', 5, 'repeats of each arm, in steady state')
 flags.DEFINE_bool('whole', True, 'also measure whole processes')
-flags.DEFINE_enum(
-    'child', '', ['', 'sweep', 'one by one'], 'internal: the arm that this process measures'
-)
+flags.DEFINE_list('whole_arms', list(WHOLE), 'the whole processes')
+flags.DEFINE_enum('child', '', ['', *WHOLE], 'internal: the arm that this process measures')
 flags.DEFINE_string('folder', '', 'internal: folder of its runs')
 
 
@@ -55,19 +64,29 @@ def specs_of(arguments: list[str]) -> dict[str, workers.Spec]:
     """Returns the arms in steady state, by name."""
     values = flags.FLAGS
     common = dict(config=values.config, length=values.length, arguments=arguments)
-    ours = dict(count=values.members, **common)
-    forms = {ONE_BY_ONE: ONE_BY_ONE, **{TOGETHER.format(form): form for form in FORMS}}
-    if values.members == 1:
-        del forms[TOGETHER.format('vmap')]
+    ours = dict(axes=axes(), **common)
+    chosen = [form for form in values.forms if form != 'vmap' or num_members() > 1]
+    forms = {ONE_BY_ONE: ONE_BY_ONE, **{TOGETHER.format(form): form for form in chosen}}
     specs = {
         name: workers.Spec('benchmarks.sweep_arms:make', dict(form=form, **ours))
         for name, form in forms.items()
     }
     is_vae = values.config.partition(',')[0] in ('configs/vae.py', 'configs/vae.py:digits')
     if is_vae and importlib.util.find_spec('torch') is not None:
-        theirs = dict(count=values.torch_members, **common)
+        theirs = dict(count=values.torch_members, axes=axes(), **common)
         specs[TORCH] = workers.Spec('benchmarks.torch_sweep_arms:make', theirs, workers.TORCH)
     return specs
+
+
+def axes() -> list[str]:
+    """Returns the axes of the sweep."""
+    return flags.FLAGS.axes or [f'seed=0:{flags.FLAGS.members}']
+
+
+def num_members() -> int:
+    """Returns the number of points of the axes."""
+    values = flatten(checkout.config_file(flags.FLAGS.config).config().to_dict())
+    return len(settings([parse(axis, values) for axis in axes()], 0, 0))
 
 
 def child(arguments: list[str]) -> None:
@@ -76,15 +95,42 @@ def child(arguments: list[str]) -> None:
     config_file = checkout.config_file(flags.FLAGS.config)
     device_lib.enable_compilation_cache()
     if flags.FLAGS.child == 'sweep':
-        axes = [f'seed=0:{flags.FLAGS.members}']
-        sweep.train(sweep.prepare(folder, config_file, changed(config_file, arguments), axes))
+        with timed_dispatches() as seconds:
+            sweep.train(sweep.prepare(folder, config_file, changed(config_file, arguments), axes()))
+        files.write_json(folder.parent / TIMES, {'seconds': seconds})
         return
-    for run in members(flags.FLAGS.config, flags.FLAGS.members, arguments, folder):
+    for run in members(flags.FLAGS.config, axes(), arguments, folder):
         train_lib.train(run)
 
 
-def seconds_of(arm: str, arguments: list[str], cache: str, limit: float) -> float:
-    """Returns the seconds of an arm in its own process.
+@contextlib.contextmanager
+def timed_dispatches() -> Iterator[list[float]]:
+    """Yields the seconds of each dispatch of the sweeps that are trained in this context."""
+    seconds, real = [], group.side_by_side
+
+    @contextlib.contextmanager
+    def clocked(*args, **kwargs):
+        with real(*args, **kwargs) as program:
+
+            def dispatch(state):
+                start = time.perf_counter()
+                result = program.dispatch(state)
+                seconds.append(time.perf_counter() - start)
+                return result
+
+            yield program._replace(dispatch=dispatch)
+
+    group.side_by_side = clocked
+    try:
+        yield seconds
+    finally:
+        group.side_by_side = real
+
+
+def seconds_of(
+    arm: str, arguments: list[str], cache: str, limit: float
+) -> tuple[float, list[float]]:
+    """Returns the seconds of an arm in its own process, and those of a sweep's dispatches.
 
     Raises:
       UserError: the process failed.
@@ -93,7 +139,8 @@ def seconds_of(arm: str, arguments: list[str], cache: str, limit: float) -> floa
     with tempfile.TemporaryDirectory() as folder:
         command = [sys.executable, '-m', 'benchmarks.sweep_speed', f'--child={arm}']
         command += [f'--folder={folder}/runs', f'--config={flags.FLAGS.config}']
-        command += [f'--members={flags.FLAGS.members}', '--', *arguments]
+        command += [f'--axes={axis}' for axis in axes()]
+        command += ['--', *arguments]
         as_used = {'XLA_PYTHON_CLIENT_PREALLOCATE': 'true'}
         environment = {**os.environ, **as_used, 'JAX_COMPILATION_CACHE_DIR': cache}
         start = time.perf_counter()
@@ -107,7 +154,8 @@ def seconds_of(arm: str, arguments: list[str], cache: str, limit: float) -> floa
         )
         if process.returncode:
             raise UserError(f'{arm}: {process.stderr[-500:]}')
-        return time.perf_counter() - start
+        seconds, dispatches = time.perf_counter() - start, pathlib.Path(folder) / TIMES
+        return seconds, files.read_json(dispatches)['seconds'] if dispatches.exists() else []
 
 
 def measure_whole(result: outcome.Outcome, arguments: list[str]) -> None:
@@ -116,17 +164,23 @@ def measure_whole(result: outcome.Outcome, arguments: list[str]) -> None:
     with tempfile.TemporaryDirectory() as root:
         for cache in ('cold compilation cache', 'warm compilation cache'):
             times = {}
-            for arm in ('one by one', 'sweep'):
+            for arm in flags.FLAGS.whole_arms:
                 try:
-                    times[arm] = seconds_of(arm, arguments, f'{root}/{arm}', result.left())
+                    times[arm], dispatches = seconds_of(
+                        arm, arguments, f'{root}/{arm}', result.left()
+                    )
                 except subprocess.TimeoutExpired:
                     print(f'  {cache}, {arm}: time was up')
                     return
                 result.add_arm(f'whole process, {cache}: {arm}', [1e3 * times[arm]])
-            ratio = times['one by one'] / times['sweep']
-            result.add_ratio(f'whole process, {cache}: sweep / one by one', [ratio])
-            summary = ', '.join(f'{arm} {total:.1f}' for arm, total in times.items())
-            print(f'  {cache}: {summary}, ratio {ratio:.2f}')
+                if dispatches:
+                    times['its training'] = sum(dispatches)
+                    result.add_arm(f'whole process, {cache}: training', [1e3 * sum(dispatches)])
+            print(f'  {cache}: ' + ', '.join(f'{arm} {total:.1f}' for arm, total in times.items()))
+            if times.keys() >= {*WHOLE}:
+                ratio = times[ONE_BY_ONE] / times['sweep']
+                result.add_ratio(f'whole process, {cache}: sweep / one by one', [ratio])
+                print(f'    ratio {ratio:.2f}')
             result.write()
 
 
@@ -137,15 +191,20 @@ def main(arguments):
         child(arguments)
         return
     result = outcome.Outcome.of_flags('sweep_speed')
-    result.print_heading(f'{values.config}, {values.members} members')
+    title = f'{values.config}, {num_members()} members'
+    result.print_heading(title)
     specs = specs_of(arguments)
     measured = workers.measure(specs, values.repeats, result.left())
     measured = {name: _per_member(arm, name) for name, arm in measured.items()}
     together = [name for name in specs if name not in (ONE_BY_ONE, TORCH)]
     pairs = [(name, ONE_BY_ONE) for name in together]
     pairs += [(name, TORCH) for name in (*together, ONE_BY_ONE) if TORCH in specs]
-    title = f'{values.config}, {values.members} members'
     comparison.report(result, title, measured, pairs, values.length, agree, unit='step of a member')
+    for name in together:
+        apart = differences(*(compared(measured[arm].losses) for arm in (name, ONE_BY_ONE)))
+        largest = [float(np.max(apart))] if apart else []
+        result.add_arm(f'{title}: {name}, difference from own runs', largest, 'relative')
+    result.write()
     if values.whole:
         measure_whole(result, arguments)
 
@@ -153,13 +212,18 @@ def main(arguments):
 def agree(name: str, other: str, losses: list, others: list) -> str:
     """Returns why two arms have no ratio; '' if they have one."""
     if other == TORCH:
-        return disagreement(losses, others, TOLERANCE)
-    compared = max(1, STEPS_COMPARED // flags.FLAGS.length)
-    return inequality(losses[:compared], others[:compared], EQUAL)
+        same = [loss[: flags.FLAGS.torch_members] for loss in losses]
+        return disagreement(same, others, TOLERANCE)
+    return inequality(compared(losses), compared(others), EQUAL)
+
+
+def compared(losses: list) -> list:
+    """Returns the losses of the first calls, up to `STEPS_COMPARED` steps."""
+    return losses[: max(1, STEPS_COMPARED // flags.FLAGS.length)]
 
 
 def _per_member(arm: workers.Measured, name: str) -> workers.Measured:
-    count = flags.FLAGS.torch_members if name == TORCH else flags.FLAGS.members
+    count = flags.FLAGS.torch_members if name == TORCH else num_members()
     return arm._replace(seconds=arm.seconds / count)
 
 

@@ -55,7 +55,7 @@ def main(_):
     result.print_heading(', '.join(f'{name} {value}' for name, value in size._asdict().items()))
     is_gpu = jax.default_backend() == 'gpu'
     specs = specs_of(is_gpu if values.compiled is None else values.compiled)
-    measured = workers.measure(specs, values.repeats, result.left())
+    measured = workers.measure(specs, values.repeats, result.left(), values.at_once)
     comparison.check_sizes(measured)
     pairs = [(OURS, other) for other in specs if other != OURS]
     title = f'{values.size}, {values.precision}'

@@ -15,16 +15,19 @@ from benchmarks.torch_training import Training, as_flax
 from benchmarks.worker import Arm, main
 
 
-def make(config: str, count: int, length: int, arguments: list[str]) -> Arm:
-    """Returns an arm that trains members for `length` more steps; losses [count, length]."""
+def make(config: str, axes: list[str], count: int, length: int, arguments: list[str]) -> Arm:
+    """Returns an arm that trains the first `count` members of a sweep for `length` more steps.
+
+    Its losses are [count, length].
+    """
     torch_training.set_precision('float32')
-    (run, *_) = runs = members(config, count, arguments, pathlib.Path('unused'))
+    (run, *_) = runs = members(config, axes, arguments, pathlib.Path('unused'))[:count]
     images = np.asarray(run.data.splits['train']['x'])
     size, levels = run.config.train.batch_size, run.data.spec.levels
     trains = []
-    for seed in range(len(runs)):
-        torch.manual_seed(seed)
-        training = training_of(run.config, images.shape[1:], levels)
+    for each in runs:
+        torch.manual_seed(each.config.seed)
+        training = training_of(each.config, images.shape[1:], levels)
         trains.append(torch_training.trainer(training, images, size))
 
     def train() -> np.ndarray:

@@ -32,13 +32,14 @@ flags.DEFINE_integer('steps', 400, 'steps per repeat of the MLP; the others take
 flags.DEFINE_integer('repeats', 7, 'repeats of each arm')
 flags.DEFINE_string('data_dir', '', 'folder of the TFDS data sets')
 flags.DEFINE_list('precisions', [], 'precisions of products; by default all, on a CPU float32')
+flags.DEFINE_bool('fastest', False, 'only our scan and the fastest way of PyTorch, without limits')
 flags.DEFINE_bool('compiled', False, 'also measure torch.compile, which needs a C++ compiler')
 
 
 def our_specs(name: str, steps: int, names: list[str]) -> dict[str, workers.Spec]:
     """Returns our variants of this training, by name."""
     arms = [('scanned', 100, precision) for precision in names]
-    if 'float32' in names:
+    if 'float32' in names and not flags.FLAGS.fastest:
         arms.insert(1, ('one call a step', 1, 'float32'))
     common = dict(name=name, steps=steps, data_dir=flags.FLAGS.data_dir)
     return {
@@ -59,7 +60,8 @@ def their_specs(name: str, steps: int, names: list[str]) -> dict[str, workers.Sp
         return {}
     fastest = GRAPH if jax.default_backend() == 'gpu' else WAYS[-1]
     of_float32 = dict.fromkeys((*WAYS, fastest, *[COMPILED] * flags.FLAGS.compiled))
-    ways = {name: of_float32 if name == 'float32' else (fastest,) for name in names}
+    has_all = lambda name: name == 'float32' and not flags.FLAGS.fastest
+    ways = {name: of_float32 if has_all(name) else (fastest,) for name in names}
     common = dict(name=name, steps=steps, data_dir=flags.FLAGS.data_dir)
     return {
         precisions.named(way, precision): workers.Spec(
@@ -73,7 +75,9 @@ def their_specs(name: str, steps: int, names: list[str]) -> dict[str, workers.Sp
 
 
 def limit_specs(name: str, steps: int) -> dict[str, workers.Spec]:
-    """Returns the lower bounds, by name."""
+    """Returns the lower bounds, by name; none with --fastest."""
+    if flags.FLAGS.fastest:
+        return {}
     common = dict(name=name, steps=steps, data_dir=flags.FLAGS.data_dir)
     return {
         limit: workers.Spec('benchmarks.train_arms:make_limit', dict(limit=limit, **common))
@@ -85,7 +89,7 @@ def print_shares(
     result: outcome.Outcome, name: str, measured: dict[str, workers.Measured], ours: list[str]
 ) -> None:
     """Prints the shares of the lower bounds in our times, and the rates of the bounds."""
-    if not all(len(measured[limit].seconds) for limit in LIMITS):
+    if not all(limit in measured and len(measured[limit].seconds) for limit in LIMITS):
         return
     products, copying = (measured[limit] for limit in LIMITS)
     for arm in ours:
@@ -116,7 +120,7 @@ def main(_):
         ours, theirs = our_specs(name, steps, names), their_specs(name, steps, names)
         specs = ours | theirs | limit_specs(name, steps)
         seconds = result.left(1 / (len(values.models) - index))
-        measured = workers.measure(specs, values.repeats, seconds)
+        measured = workers.measure(specs, values.repeats, seconds, values.at_once)
         facts = {k: v for arm in measured.values() for k, v in arm.facts.items() if k != 'amount'}
         print(', '.join(f'{k} {v}' for k, v in facts.items()))
         pairs = [

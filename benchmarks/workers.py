@@ -2,7 +2,8 @@
 
 JAX and PyTorch in one process share a device context, and JAX takes three quarters of the device's
 memory in advance. Here an arm is a process (`benchmarks.worker`), without that, which waits idle
-while another arm has its turn. All processes import at once. They make their arms one at a time.
+while another arm has its turn. All processes import at once. They make their arms one at a time,
+unless `measure` is told otherwise.
 """
 
 import contextlib
@@ -14,10 +15,12 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
 import numpy as np
+from absl import flags
 
 from atelier import checkout
 from benchmarks import outcome
@@ -32,6 +35,7 @@ def run(main: Callable) -> None:
     """Runs the `main` of a comparison (`outcome.run`), which itself takes no memory in advance."""
     for name, value in JAX.items():
         os.environ.setdefault(name, value)
+    flags.DEFINE_integer('at_once', 1, 'arms that are made side by side')
     outcome.run(main)
 
 
@@ -133,16 +137,19 @@ class Measured(NamedTuple):
 
 
 def measure(
-    specs: Mapping[str, Spec], repeats: int, seconds: float = math.inf
-) -> dict[str, Measured]:
+    specs: Mapping[Hashable, Spec], repeats: int, seconds: float = math.inf, at_once: int = 1
+) -> dict[Hashable, Measured]:
     """Returns what every arm measured in alternating repeats, after a call to warm up.
 
-    An arm that fails, or does not finish its call within `seconds`, says so in its `failure`.
+    An arm that fails, or does not finish its call within `seconds`, says so in its `failure`. If
+    `at_once` is more than 1, so many arms are made at a time, in one more call that is not timed.
+    It is meant for many arms on many processors: what compiles side by side also chooses its
+    kernels side by side.
     """
     answers, failures = {name: [] for name in specs}, {}
     end = time.monotonic() + seconds
 
-    def arm(name: str):
+    def arm(name: Hashable):
         def call(left: float) -> float:
             if name in failures:
                 raise TimeoutError
@@ -158,7 +165,14 @@ def measure(
 
         return call
 
+    def first_call(name: Hashable) -> None:
+        with contextlib.suppress(TimeoutError):
+            arm(name)(end - time.monotonic())
+
     with _started(specs) as workers:
+        if at_once > 1:
+            with ThreadPoolExecutor(at_once) as pool:
+                list(pool.map(first_call, specs))
         times = alternate_clocked(
             {name: arm(name) for name in specs}, repeats, end - time.monotonic()
         )
@@ -169,7 +183,7 @@ def measure(
 
 
 @contextlib.contextmanager
-def _started(specs: Mapping[str, Spec]) -> Iterator[dict[str, Worker]]:
+def _started(specs: Mapping[Hashable, Spec]) -> Iterator[dict[Hashable, Worker]]:
     with contextlib.ExitStack() as stack:
         workers = {}
         for name, spec in specs.items():

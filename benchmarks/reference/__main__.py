@@ -1,6 +1,7 @@
 """Measures rows of published and promised numbers, and makes the page of results from them.
 
     python -m benchmarks.reference --list
+    python -m benchmarks.reference --list --minutes=8 --kind=gpu --data=DATA
     python -m benchmarks.reference vae-digits iwae-digits --data=DATA
     python -m benchmarks.reference --minutes=8 --data=DATA --archive=results.tar.gz
     python -m benchmarks.reference --pages
@@ -31,7 +32,8 @@ def parser() -> argparse.ArgumentParser:
     known = argparse.ArgumentParser('python -m benchmarks.reference', allow_abbrev=False)
     add = known.add_argument
     add('names', nargs='*', metavar='ROW', help='rows to measure, in this order')
-    add('--list', action='store_true', help='show the rows')
+    add('--list', action='store_true', help='show the rows, or with --minutes what is measured')
+    add('--kind', choices=rows.KINDS, help='kind of machine of --list --minutes; by default this')
     add('--pages', action='store_true', help='make docs/results.md from template and results')
     add('--minutes', type=float, help='time limit; without rows, as many as fit are measured')
     add('--data', default='data', help='data folder: tfds/, text/, binarized_mnist.npz')
@@ -64,6 +66,9 @@ def perform(values: argparse.Namespace) -> int:
         if name not in known:
             raise UserError(f'there is no row {name}{did_you_mean(name, known)}: see --list')
     named = {name: known[name] for name in values.names}
+    if values.list and values.minutes is not None:
+        print(plan(values, known, [*named], folder))
+        return 0
     if values.list:
         chosen = named or known
         print(tables.listing(chosen, results.load_all(chosen, folder)))
@@ -78,6 +83,17 @@ def perform(values: argparse.Namespace) -> int:
     if values.jobs is not None and values.jobs < 1:
         raise UserError(f'--jobs={values.jobs}: at least one row is measured at a time')
     return measure(values, known, named, folder)
+
+
+def plan(
+    values: argparse.Namespace, known: dict[str, rows.Row], named: list[str], folder: pathlib.Path
+) -> str:
+    """Returns what `measure` would do in `--minutes`, in its order."""
+    machine = {'kind': values.kind} if values.kind else this_machine()
+    setting = Setting(known, _absolute(values.folder), _absolute(values.data), machine)
+    tasks = schedule.chosen(setting, named, results.load_all(known, folder))
+    planned = schedule.planned(setting, tasks, values.minutes)
+    return tables.plan(known, planned, machine['kind'])
 
 
 def measure(

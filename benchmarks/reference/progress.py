@@ -12,6 +12,8 @@ from atelier.errors import UserError
 from benchmarks.reference import commands, stored, value_paths
 from benchmarks.reference.rows import Row
 
+NOT_REACHED = 'the benchmark did not get to it'
+
 
 class Progress(NamedTuple):
     """The state of one seed."""
@@ -78,8 +80,10 @@ def save(progress: Progress, row: Row, seed: int, runs: pathlib.Path) -> None:
 def with_values(progress: Progress, row: Row, seed: int, runs: pathlib.Path) -> Progress:
     """Returns the progress of a seed whose commands have all ended, with its values.
 
+    A benchmark that ended early may have only some of them: the others are refused.
+
     Raises:
-      UserError: a file or a value that the row names is missing.
+      UserError: a file is missing, a value of a run is missing, or all of a benchmark's are.
     """
     folder = commands.measured_folder(row, seed, runs)
     default = commands.OUT if row.benchmark else 'evaluation.json'
@@ -91,4 +95,9 @@ def with_values(progress: Progress, row: Row, seed: int, runs: pathlib.Path) -> 
             values[name], errors[name] = value_paths.read(path, folder, default)
         except value_paths.RefusedError as error:
             values[name], errors[name], refused[name] = math.nan, None, str(error)
+        except value_paths.MissingError:
+            others = [refused.get(other) for other in row.values if other != name]
+            if not row.benchmark or {*others} <= {NOT_REACHED}:  # the last of none
+                raise
+            values[name], errors[name], refused[name] = math.nan, None, NOT_REACHED
     return progress._replace(values=values, errors=errors, refused=refused)

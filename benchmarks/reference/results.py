@@ -41,10 +41,16 @@ class Result(NamedTuple):
     is_stale: bool
 
     def verdict(self, row: Row) -> str:
-        """Returns 'inside', 'OUTSIDE', 'partial' or 'stale'; the first two are of the target."""
+        """Returns 'inside', 'OUTSIDE', 'partial' or 'stale'; the first two are of the targets.
+
+        If a row has several targets, 'OUTSIDE' names the values that miss theirs.
+        """
         if self.is_stale:
             return 'stale'
-        text = 'inside' if row.target.holds(self.values[row.headline].mean) else 'OUTSIDE'
+        targets = row.all_targets.items()
+        outside = [name for name, each in targets if not each.holds(self.values[name].mean)]
+        named = f' ({", ".join(outside)})' if row.targets else ''
+        text = f'OUTSIDE{named}' if outside else 'inside'
         return text if self.is_finished else f'partial, {text}'
 
 

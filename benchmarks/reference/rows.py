@@ -58,7 +58,7 @@ class Row(NamedTuple):
     title: str
     section: str  # the table that the row belongs to
     unit: str
-    values: dict[str, str]  # {name: [FILE:]path}; the first one is compared with the target
+    values: dict[str, str]  # {name: [FILE:]path}; the first one is compared with `target`
     target: Target
     minutes: dict[str, float]  # of one seed, by kind of machine; another kind: not meant for it
     priority: int  # rows of a higher priority are measured first
@@ -70,6 +70,7 @@ class Row(NamedTuple):
     flags: tuple[str, ...] = ()  # of the benchmark
     needs: tuple[str, ...] = ()  # rows whose runs are used
     data: tuple[str, ...] = ()  # what must lie in the data folder
+    targets: Mapping[str, Target] = {}  # of other values, by name
     published: Published | None = None
     seeds: tuple[int, ...] = (0,)
     budget: str = ''  # of our runs
@@ -82,6 +83,11 @@ class Row(NamedTuple):
     def headline(self) -> str:
         """The name of the value that is compared with the target."""
         return next(iter(self.values))
+
+    @property
+    def all_targets(self) -> dict[str, Target]:
+        """The targets by the names of their values, that of the first value first."""
+        return {self.headline: self.target, **self.targets}
 
     @property
     def definition(self) -> str:
@@ -149,6 +155,10 @@ def _row(table: dict[str, Any], path: pathlib.Path) -> Row:
 def _typed(name: str, content: Any, where: str) -> Any:
     """Returns a field, its lists as tuples; raises UserError if it has another type."""
     hint = TYPES[name]
+    if name == 'targets' and isinstance(content, dict):
+        return {
+            key: _part(Target, each, f'{where}: target of {key}') for key, each in content.items()
+        }
     for kind in (Target, Published):
         if kind in (hint, *typing.get_args(hint)):
             return _part(kind, content, f'{where}: {name}')
@@ -184,13 +194,18 @@ def _fits(content: Any, hint: Any) -> bool:
 
 
 def _check(row: Row, where: str) -> None:
+    targets = [row.target, *row.targets.values()]
     wrong = [
         (not row.values, 'it measures nothing'),
         (bool(row.config) == bool(row.benchmark), 'it has either a config or a benchmark'),
         (bool(row.benchmark) and len(row.seeds) > 1, 'a benchmark has no seeds'),
         (row.refit and not row.config, 'a refit has a config'),
-        (row.target.direction not in DIRECTIONS, f'direction is one of {", ".join(DIRECTIONS)}'),
-        (row.target.tolerance < 0, 'the tolerance is below 0'),
+        (not set(row.targets) <= set([*row.values][1:]), 'targets has names of no further values'),
+        (
+            any(target.direction not in DIRECTIONS for target in targets),
+            f'direction is one of {", ".join(DIRECTIONS)}',
+        ),
+        (any(target.tolerance < 0 for target in targets), 'the tolerance is below 0'),
         (not set(row.minutes) <= set(KINDS), f'kinds of machines are {", ".join(KINDS)}'),
         (row.alone and row.continues, 'what is timed alone cannot be continued'),
         (len({*row.seeds}) != len(row.seeds) or not row.seeds, 'its seeds are not distinct'),

@@ -74,5 +74,23 @@ def chosen(
     return [task for task in dict.fromkeys(tasks) if not setting.is_finished(task)]
 
 
+def planned(
+    setting: Setting, tasks: Sequence[Task], minutes: float
+) -> list[tuple[Task, float | None]]:
+    """Returns each task with the minute at which it starts, if one follows another in their time.
+
+    None: it does not start, because less is left than it needs and it cannot be continued later.
+    """
+    plan, now = [], 0.0
+    for task in tasks:
+        row = setting.rows[task.name]
+        if now < minutes and setting.may_start(row, 60 * (minutes - now)):
+            plan.append((task, now))
+            now += row.minutes.get(setting.machine['kind'], 0.0)
+        else:
+            plan.append((task, None))
+    return plan
+
+
 def _is_measured(result: Result | None) -> bool:
     return result is not None and result.is_finished and not result.is_stale

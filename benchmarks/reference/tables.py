@@ -1,11 +1,12 @@
 """Tables of rows and their results: for the terminal, and in Markdown for pages."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from benchmarks.reference import commands
 from benchmarks.reference.results import Result, Value
 from benchmarks.reference.rows import Row, Target
+from benchmarks.reference.schedule import Task
 
 NOT_MEASURED = 'not measured'
 LARGE = 1e9  # from here on, numbers are shown as powers of ten
@@ -28,6 +29,20 @@ def listing(rows: Mapping[str, Row], found: Mapping[str, Mapping[str, Result]]) 
             for kind, result in found.get(name, {}).items()
         ]
         lines.append((name, published, *minutes, '; '.join(measured) or NOT_MEASURED, row.title))
+    return _aligned(lines)
+
+
+def plan(rows: Mapping[str, Row], planned: Sequence[tuple[Task, float | None]], kind: str) -> str:
+    """Returns a table for the terminal: minute of the start, minutes, seed and title."""
+    lines = [('start', 'minutes', 'seed', 'title')]
+    for task, start in planned:
+        shown = 'later' if start is None else f'{start:.1f}'
+        row = rows[task.name]
+        lines.append((shown, f'{row.minutes.get(kind, 0.0):g}', str(task), row.title))
+    return _aligned(lines)
+
+
+def _aligned(lines: Sequence[Sequence[str]]) -> str:
     widths = [max(len(line[i]) for line in lines) for i in range(len(lines[0]) - 1)]
     return '\n'.join(
         '  '.join([*(cell.ljust(w) for cell, w in zip(line, widths, strict=False)), line[-1]])
@@ -98,11 +113,16 @@ def _cells(row: Row, result: Result | None) -> list[str]:
     return [
         f'{row.title} (`{row.name}`)',
         _unmeasured(row) if result is None else _measured(row, result),
-        f'{target(row.target)} {row.unit}',
+        _targets(row),
         _published(row),
         row.budget,
         _meant_for(row) if result is None else _machine(result),
     ]
+
+
+def _targets(row: Row) -> str:
+    others = [f'{name} {target(each)}' for name, each in row.targets.items()]
+    return '; '.join([f'{target(row.target)} {row.unit}', *others])
 
 
 def target(target: Target) -> str:

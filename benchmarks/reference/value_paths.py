@@ -18,7 +18,11 @@ PART = re.compile(r'"([^"]+)"|([^."]+)')
 
 
 class RefusedError(UserError):
-    """A benchmark has no such ratio; the message is its reason."""
+    """A benchmark has no such value; the message is its reason."""
+
+
+class MissingError(UserError):
+    """A file has no such value and does not say why."""
 
 
 class ValuePath(NamedTuple):
@@ -60,8 +64,9 @@ def read(text: str, folder: pathlib.Path, default: str) -> tuple[float, float | 
     `default` is the name of the file where the path names none.
 
     Raises:
-      RefusedError: the benchmark wrote {"refused": reason} instead of a ratio.
-      UserError: the file cannot be read, or it has no such number.
+      RefusedError: the benchmark wrote {"refused": reason} instead of a ratio or an arm's values.
+      MissingError: the file has no such value.
+      UserError: the file cannot be read, or the value is no number.
     """
     path = parsed(text)
     file = folder / (path.file or default)
@@ -75,7 +80,7 @@ def read(text: str, folder: pathlib.Path, default: str) -> tuple[float, float | 
         if content is None:
             if isinstance(parent, dict) and isinstance(parent.get('refused'), str):
                 raise RefusedError(shortened_text(one_line(parent['refused']), MAX_REASON))
-            raise UserError(f'{file} has no {".".join(path.names)}')
+            raise MissingError(f'{file} has no {".".join(path.names)}')
     if isinstance(content, bool) or not isinstance(content, int | float):
         raise UserError(f'{file}: {".".join(path.names)} is no number')
     error = parent.get('standard_error') if path.names[-1] == 'mean' else None

@@ -12,7 +12,7 @@ import pytest
 
 from atelier import checkout, files
 from atelier.training.dispatch import compile_dispatch
-from benchmarks import limits
+from benchmarks import limits, whole_run
 from benchmarks.subjects import SUBJECTS, run_of
 from benchmarks.training import placed
 
@@ -53,6 +53,12 @@ def output_of(name, *arguments):
         ),
         ('text_speed', ['--steps=2', '--repeats=1'], 1),
         ('launch_variants', ['--models=mlp', '--steps=4', '--repeats=1'], 9),
+        ('start_up', [DEBUG, '--repeats=1'], 14),
+        (
+            'precision_loss',
+            ['--debug', '--families=vae', '--families=transformer', '--steps=2', '--repeats=1'],
+            4,
+        ),
         ('picture_cost', [DEBUG, '--steps=20', '--repeats=1'], 4),
         ('matrix_rate', ['--shape=8,8,8', '--matrix_repeats=1'], 1),
     ],
@@ -74,6 +80,24 @@ def test_a_benchmark_ends_when_its_time_is_up_and_keeps_what_it_has(tmp_path):
     assert set(content['ratios']['8,8,8: bfloat16 / float32']) == {'value', 'low', 'high'}
     printed = output_of('matrix_rate', '--shape=8,8,8', '--seconds=1e-9')
     assert 'time was up' in printed
+
+
+@pytest.mark.slow
+def test_a_whole_run_is_repeated_bit_by_bit(tmp_path):
+    path = tmp_path / 'a.json'
+    printed = output_of('whole_run', DEBUG, f'--json={path}')
+    assert 'trained twice: 0 arrays differ' in printed
+    arms = files.read_json(path)['arms']
+    assert arms['trained twice']['different arrays']['median'] == 0
+    assert arms['evaluation on the CPU: nll_nats']['difference']['median'] <= 1e-3
+    assert arms['cold compilation cache']['seconds']['median'] > 0
+
+
+def test_arrays_that_differ_in_a_bit_are_counted():
+    arrays = {'a': np.zeros(2), 'b': np.ones(3, np.float32)}
+    assert whole_run.num_different(arrays, {name: x.copy() for name, x in arrays.items()}) == 0
+    assert whole_run.num_different(arrays, {**arrays, 'a': -arrays['a']}) == 1
+    assert whole_run.num_different(arrays, {'a': arrays['a'], 'c': arrays['b']}) == 2
 
 
 @pytest.mark.slow

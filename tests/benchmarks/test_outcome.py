@@ -14,6 +14,7 @@ def test_the_file_holds_arms_ratios_and_the_machine(tmp_path):
     result = outcome.Outcome('speed', 60.0, str(tmp_path / 'a.json'))
     result.add_arm('ours', [3.0, 1.0, 2.0], losses=[np.array([4.0, 6.0]), np.array([1.0, 2.0])])
     result.add_arm('theirs', [])
+    result.add_arm('others', [], losses=[np.array([2.0])], failure='no memory')
     result.add_ratio('ours / theirs', [2.0, 4.0, 3.0])
     result.add_ratio('ours / others', [2.0], 'its losses are not finite')
     result.add_ratio('ours / late', [])
@@ -26,7 +27,8 @@ def test_the_file_holds_arms_ratios_and_the_machine(tmp_path):
             'milliseconds': {'median': 2.0, 'low': 1.0, 'high': 3.0, 'repeats': 3},
             'losses': [5.0, 1.5],
         },
-        'theirs': {},
+        'theirs': {'refused': 'time was up'},
+        'others': {'refused': 'no memory', 'losses': [2.0]},
     }
     assert content['ratios'] == {
         'ours / theirs': {'value': 3.0, 'low': 2.0, 'high': 4.0},

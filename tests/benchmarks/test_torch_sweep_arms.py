@@ -31,15 +31,15 @@ def test_its_likelihood_is_ours():
 @pytest.mark.slow
 def test_its_losses_begin_as_ours_and_fall():
     config, arguments = 'configs/vae.py', ['--config.model.hidden_sizes=(32,)']
-    ours = sweep_arms.make('loop', config, 1, 20, arguments).call()
-    theirs = torch_sweep_arms.make(config, 1, 20, arguments).call()
+    ours = sweep_arms.make('loop', config, ['seed=0:1'], 20, arguments).call()
+    theirs = torch_sweep_arms.make(config, ['seed=0:1'], 1, 20, arguments).call()
     assert ours.shape == theirs.shape == (1, 20)
     assert theirs[0, :5].mean() == pytest.approx(ours[0, :5].mean(), rel=0.05)
     assert theirs[0, -5:].mean() < 0.8 * theirs[0, 0]
 
 
 def test_its_learning_rate_is_ours():
-    (run,) = sweep_arms.members('configs/vae.py', 1, [], pathlib.Path('unused'))
+    (run,) = sweep_arms.members('configs/vae.py', ['seed=0:1'], [], pathlib.Path('unused'))
     for step in (0, 1, 700, 1499, 2000):
         expected = float(optimizers.learning_rate(run.config.hypers.to_dict(), step))
         rate = torch_sweep_arms.learning_rate(run.config.hypers, step)
@@ -47,7 +47,7 @@ def test_its_learning_rate_is_ours():
 
 
 def test_it_has_the_parameters_of_our_model():
-    (run,) = sweep_arms.members('configs/vae.py', 1, [], pathlib.Path('unused'))
+    (run,) = sweep_arms.members('configs/vae.py', ['seed=0:1'], [], pathlib.Path('unused'))
     training = torch_sweep_arms.training_of(run.config, (8, 8, 1), 17)
     ours = sum(leaf.size for leaf in jax.tree.leaves(restore.abstract_state(run).params))
     assert ours == sum(p.numel() for network in training.networks for p in network.parameters())

@@ -69,6 +69,15 @@ def test_an_arm_whose_process_dies_says_why_and_the_others_go_on(arm):
     assert math.isnan(measured['unknown'].first)
 
 
+def test_arms_that_are_made_side_by_side_have_one_more_call(arm, tmp_path):
+    specs = {'a': arm('a'), 'b': arm('b'), 'dies': arm('d', dies_after=0)}
+    measured = workers.measure(specs, 1, at_once=3)
+    assert sorted((tmp_path / 'calls').read_text()[:2]) == ['a', 'b']
+    assert (tmp_path / 'calls').read_text()[2:] == 'abab'
+    assert all(len(measured[name].losses) == 3 for name in 'ab')
+    assert measured['dies'].failure == 'exit status 1: RuntimeError: no memory is left'
+
+
 def test_an_arm_that_does_not_finish_is_ended(arm):
     measured = workers.measure({'slow': arm('s', sleep=600)}, 1, 5.0)
     assert measured['slow'].failure == 'not finished within 5 s'

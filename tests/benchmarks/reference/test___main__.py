@@ -62,6 +62,9 @@ def test_a_row_runs_through_to_its_result_and_archive(perform, tmp_path):
     assert perform('tree')[0] == 0 and log.stat().st_size == size  # it is not measured again
     assert perform('--minutes=1')[0] == 0 and log.stat().st_size == size
     assert 'a tree' in perform('--list')[1]
+    assert 'tree, seed 0' not in perform('--list', '--minutes=1')[1]
+    card = perform('--list', '--minutes=1', '--kind=gpu', 'tree', f'--folder={tmp_path}')[1]
+    assert '0.0    0        tree, seed 0  a tree' in card
 
 
 @pytest.mark.parametrize(

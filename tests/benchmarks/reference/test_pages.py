@@ -70,6 +70,20 @@ def test_what_is_wrong_is_shown(row):
     assert 'not measured' in tables.listing({'row': row}, {})
 
 
+def test_each_value_may_have_its_own_target(row):
+    target = rows.Target(8.0, 0.5, 'higher')
+    row = row._replace(values={**row.values, 'KL': 'values.kl_nats.mean'}, targets={'KL': target})
+    with_kl = lambda nll, kl: result(nll)._replace(
+        values={**result(nll).values, 'KL': Value(kl, None, None, (kl,))}
+    )
+    text = tables.section('examples', {'row': row}, {'row': {'cpu': with_kl(10.0, 9.0)}})
+    assert '**NLL 10.00 ± 0.25**, KL 9; 2 seeds; inside | <= 10 + 1 nats; KL >= 8 - 0.5 |' in text
+    assert with_kl(10.0, 7.4).verdict(row) == 'OUTSIDE (KL)'
+    assert with_kl(12.0, 7.4)._replace(is_finished=False).verdict(row) == (
+        'partial, OUTSIDE (NLL, KL)'
+    )
+
+
 def test_prose_has_single_values(row):
     filled = lambda text, **found: pages.filled(
         f'{text}\n<!-- table: examples -->\n', {'row': row}, {'row': found}

@@ -9,7 +9,7 @@ import pytest
 
 from atelier import files
 from atelier.errors import UserError
-from benchmarks.reference import progress, results, tables
+from benchmarks.reference import commands, progress, results, tables
 
 FINISHED = progress.Progress(
     ended=1, seconds=2.0, starts=1, loads=(3.0,), machine=example_rows.MACHINE
@@ -84,6 +84,23 @@ def test_a_ratio_that_was_refused_is_kept_with_its_reason(tmp_path):
     assert result.values['NLL'].refused == 'losses differ'
     assert result.verdict(row) == 'partial, OUTSIDE'
     assert tables.number(result.values['NLL']) == 'none (losses differ)'
+
+
+def test_values_that_a_benchmark_did_not_reach_do_not_lose_the_others(tmp_path):
+    row = measured(tmp_path, {0: 9.0})
+    row = row._replace(config='', benchmark='speed', values={'a': 'arms.a.ms', 'b': 'arms.b.ms'})
+    folder = commands.folder_of(row, 0, tmp_path)
+    folder.mkdir(parents=True)
+    files.write_json(folder / commands.OUT, {'arms': {'a': {'ms': 2.0}}})
+    ended = progress.with_values(progress.Progress(), row, 0, tmp_path)
+    assert ended.values['a'] == 2.0 and math.isnan(ended.values['b'])
+    assert ended.refused == {'b': progress.NOT_REACHED}
+    files.write_json(folder / commands.OUT, {'arms': {'a': {'refused': 'no memory'}}})
+    ended = progress.with_values(progress.Progress(), row, 0, tmp_path)
+    assert ended.refused == {'a': 'no memory', 'b': progress.NOT_REACHED}
+    files.write_json(folder / commands.OUT, {'arms': {}})
+    with pytest.raises(UserError, match='has no arms.b'):
+        progress.with_values(progress.Progress(), row, 0, tmp_path)
 
 
 def test_a_changed_row_makes_its_result_stale(tmp_path):

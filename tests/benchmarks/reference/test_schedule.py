@@ -14,7 +14,7 @@ import pytest
 
 from atelier import checkout, files
 from atelier.errors import UserError
-from benchmarks.reference import commands, job, lock, progress, results, schedule, work
+from benchmarks.reference import commands, job, lock, progress, results, schedule, tables, work
 from benchmarks.reference.schedule import Task
 from benchmarks.reference.work import Work
 
@@ -56,6 +56,21 @@ def test_the_most_valuable_rows_without_a_result_come_first(tmp_path, rows_of, m
     (setting.data / 'tfds').mkdir()
     assert names_of(schedule.chosen(setting, [], found))[:2] == ['elsewhere 0', 'elsewhere 1']
     assert names_of(schedule.chosen(setting, ['low'], found)) == ['low 0', 'low 1']
+
+
+def test_a_plan_has_what_starts_within_the_time(tmp_path, rows_of):
+    known = rows_of(('long', 3, TIMED), ('short', 9, TIMED), ('continued', 1, ''))
+    known['long'] = known['long']._replace(minutes={'cpu': 2.5})
+    setting = example_rows.setting(tmp_path, known)
+    tasks = schedule.chosen(setting, [], {})
+    plan = schedule.planned(setting, tasks, 4.0)
+    assert [(str(task), start) for task, start in plan] == [
+        *[('short, seed 0', 0.0), ('short, seed 1', 1.0)],
+        *[('long, seed 0', None), ('long, seed 1', None)],
+        *[('continued, seed 0', 2.0), ('continued, seed 1', 3.0)],
+    ]
+    lines = tables.plan(known, plan, 'cpu').splitlines()
+    assert lines[2].split()[:3] == ['1.0', '1', 'short,'] and lines[3].startswith('later  2.5')
 
 
 def test_a_row_follows_the_run_that_it_needs(tmp_path, rows_of, monkeypatch):
