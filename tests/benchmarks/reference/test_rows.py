@@ -82,6 +82,8 @@ def debug_runs():
 @pytest.mark.parametrize(('config', 'paths'), sorted(debug_runs().items()))
 def test_an_evaluation_has_the_values_of_its_rows(config, paths, tmp_path):
     command = [sys.executable, 'main.py', f'--config={config}', f'--workdir={tmp_path / "run"}']
+    if any('random_window' in path for path in paths):  # measured only if it is asked
+        command.append('--config.eval.random_windows=8')
     subprocess.run(command, cwd=checkout.ROOT, check=True, capture_output=True)
     for path in sorted(paths):
         value_paths.read(path, tmp_path / 'run', 'evaluation.json')
