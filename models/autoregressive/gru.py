@@ -19,6 +19,7 @@ from atelier.data.dataset import Spec
 from atelier.errors import MAX_UNROLLED, check_sizes
 from models.autoregressive.autoregressive import AutoregressiveParts, Steps
 from models.autoregressive.language_model import text_parts
+from models.nets.dtypes import sum_dtype
 
 States = tuple[Float[Array, 'batch width'], ...]  # one per layer
 
@@ -110,7 +111,7 @@ class GRU(nn.Module):
         for layer, state in zip(self.stack, states, strict=True):
             units, last = layer(units, state)
             new_states.append(last)
-        logits = self.head(units).astype(jnp.promote_types(self.dtype, jnp.float32))
+        logits = self.head(units).astype(sum_dtype(self.dtype))
         return tuple(new_states), logits
 
 

@@ -15,6 +15,8 @@ import jax.numpy as jnp
 from jax.typing import DTypeLike
 from jaxtyping import Array, Float, Int
 
+from models.nets.dtypes import sum_dtype
+
 MAX_HEAD_DIM, HEAD_DIM_UNIT = 128, 8  # heads that cuDNN accepts on every card
 Heads = Float[Array, 'batch tokens heads head_dim']
 KeyHeads = Float[Array, 'batch keys heads head_dim']
@@ -84,7 +86,7 @@ def with_scores(
     Each head multiplies [tokens, head_dim] matrices: with the heads before the tokens, XLA's CPU
     backend needs no other layout.
     """
-    scale, wide = 1 / math.sqrt(queries.shape[-1]), jnp.promote_types(queries.dtype, jnp.float32)
+    scale, wide = 1 / math.sqrt(queries.shape[-1]), sum_dtype(queries.dtype)
     queries, keys, values = (jnp.swapaxes(x, 1, 2) for x in (queries, keys, values))
     scores = jnp.einsum('bhqn,bhkn->bhqk', queries, keys, preferred_element_type=wide)
     is_visible = _visible(scores.shape, is_causal, num_visible)

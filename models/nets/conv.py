@@ -23,6 +23,7 @@ from jax.typing import ArrayLike, DTypeLike
 from jaxtyping import Array, Float
 
 from models.nets.conv_windows import Padding, PerAxis, Window, windows
+from models.nets.dtypes import sum_dtype
 
 Input = Float[Array, 'batch *spatial channels']
 Kernel = Float[Array, '*window group_channels features']
@@ -187,18 +188,13 @@ def _lax(x, kernel, axis_windows: list[Window], strides, input_dilation, groups:
     y = lax.conv_general_dilated(
         x, kernel, strides, pads, input_dilation, dilation, layouts, groups
     )
-    return y.astype(_sum_dtype(x))
-
-
-def _sum_dtype(x):
-    """The dtype in which products are summed."""
-    return jnp.float64 if x.dtype == jnp.float64 else jnp.float32
+    return y.astype(sum_dtype(x.dtype))
 
 
 def _product(x, matrix):
     """x @ matrix on two axes; with more axes, XLA's CPU backend is half as fast."""
     rows = x.reshape(math.prod(x.shape[:-1]), x.shape[-1])  # no -1: a batch may be empty
-    y = lax.dot(rows, matrix, preferred_element_type=_sum_dtype(x))
+    y = lax.dot(rows, matrix, preferred_element_type=sum_dtype(x.dtype))
     return y.reshape(*x.shape[:-1], matrix.shape[-1])
 
 

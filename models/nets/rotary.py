@@ -3,6 +3,8 @@
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
+from models.nets.dtypes import sum_dtype
+
 SLOWEST = 10_000.0  # the slowest rotation's period is nearly this many times the fastest one's
 
 
@@ -17,7 +19,7 @@ def rotated(
     SLOWEST^(-i / pairs) per position.
     """
     pairs = vectors.shape[-1] // 2
-    wide = jnp.promote_types(vectors.dtype, jnp.float32)
+    wide = sum_dtype(vectors.dtype)
     angles = positions[:, None, None] * SLOWEST ** -(jnp.arange(pairs, dtype=wide) / pairs)
     cos, sin = jnp.cos(angles), jnp.sin(angles)
     first, second = jnp.split(vectors.astype(wide), 2, -1)

@@ -43,6 +43,7 @@ from atelier.core.randomness import fold_in
 from atelier.errors import MAX_UNROLLED, UserError, at_least, check_sizes, share
 from models.nets.attention import Heads, attention
 from models.nets.dropout import dropout
+from models.nets.dtypes import sum_dtype
 from models.nets.rotary import rotated
 
 MLP_FACTOR = 4  # hidden units of a block's MLP, in multiples of the width
@@ -248,8 +249,3 @@ def attend_to_cache(
     cache = BlockCache(write(cache.keys, keys), write(cache.values, values))
     cached = heads_first(cache.keys), heads_first(cache.values)
     return attention(queries, *cached, num_visible=jnp.asarray(position) + 1), cache
-
-
-def sum_dtype(dtype: DTypeLike) -> DTypeLike:
-    """The dtype of sums and norms: float32, or float64 if `dtype` is."""
-    return jnp.promote_types(dtype, jnp.float32)
