@@ -75,8 +75,7 @@ def _maps(grid: Grid, spec: Spec) -> Picture:
     v = grid.v if np.ptp(grid.v) > 0 else np.arange(len(grid.v))
     for axis, i in zip(axes, shown, strict=True):
         mesh = axis.pcolormesh(grid.u, v, values[..., i], cmap=figures.SEQUENTIAL)
-        bar = figures.colour_bar(figure, mesh, axis, shrink=0.8, aspect=18)
-        bar.ax.locator_params(nbins=4)
+        figures.colour_bar(figure, mesh, axis, 4, shrink=0.8, aspect=18)
         axis.set_title(drawing.name(table_view.column(spec, i)))
         axis.set(xlabel=grid.names[0], ylabel=grid.names[1])
         figures.few_ticks(axis)

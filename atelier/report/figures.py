@@ -18,7 +18,7 @@ from atelier.report import fonts
 from atelier.report.figure_text import width_of
 
 DPI = 120  # resolution of figures, in dots per inch
-MAX_BAR_TICKS = 6  # intervals between the ticks of a bar of colours
+MAX_INTERVALS = 6  # between the ticks of a bar of colours
 MAX_COLUMNS = 3  # panels side by side: a figure of three fits a screen and a slide
 PANEL = (3.4, 2.8)  # width and height of a panel, in inches
 # Okabe and Ito's eight colours, brown and light grey: ten classes that every colour vision tells
@@ -91,14 +91,15 @@ def few_ticks(axis) -> None:
     axis.locator_params(axis='y', nbins=5)
 
 
-def colour_bar(figure, shown, axes, **place):
+def colour_bar(figure, shown, axes, num_intervals: int = MAX_INTERVALS, **place):
     """Returns matplotlib's bar of colours beside axes, with few ticks however long it is.
 
     Without that, a layout made for some ticks may be drawn with others, whose numbers are wider.
+    There are at most `num_intervals` between ticks.
     """
     from matplotlib.ticker import MaxNLocator  # slow import
 
-    return figure.colorbar(shown, ax=axes, ticks=MaxNLocator(MAX_BAR_TICKS), **place)
+    return figure.colorbar(shown, ax=axes, ticks=MaxNLocator(num_intervals), **place)
 
 
 def legend_below(figure, lines, labels: Sequence[str]) -> None:

@@ -16,20 +16,9 @@ FALLBACKS = (  # for letters that it lacks, first those of many scripts; several
     *('Baekmuk Gulim', 'UnDotum', 'PingFang SC', 'Hiragino Sans', 'Hiragino Sans GB', 'Heiti SC'),
     *('Apple SD Gothic Neo', 'Microsoft YaHei', 'SimHei', 'Yu Gothic', 'Meiryo', 'MS Gothic'),
     *('Malgun Gothic', 'Arial Unicode MS', 'Noto Sans Devanagari', 'Noto Sans Bengali'),
-    *(
-        'Noto Sans Tamil',
-        'Noto Sans Telugu',
-        'Noto Sans Thai',
-        'Noto Sans Khmer',
-        'Lohit Devanagari',
-    ),
-    *(
-        'Nirmala UI',
-        'Leelawadee UI',
-        'Noto Sans Ethiopic',
-        'Noto Sans Symbols',
-        'Noto Sans Symbols 2',
-    ),
+    *('Noto Sans Tamil', 'Noto Sans Telugu', 'Noto Sans Thai', 'Noto Sans Khmer'),
+    *('Lohit Devanagari', 'Nirmala UI', 'Leelawadee UI', 'Noto Sans Ethiopic'),
+    *('Noto Sans Symbols', 'Noto Sans Symbols 2'),
     *('Noto Emoji', 'Symbola', 'FreeSans', 'FreeSerif', 'Unifont'),
 )
 MAX_NAMED = 10  # letters in the message

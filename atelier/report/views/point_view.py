@@ -144,8 +144,7 @@ def draw_density(axis, density: Density) -> None:
     (x, y), p = density.axes, np.nan_to_num(density.p)
     norm = PowerNorm(0.5, 0.0, float(p.max()) or 1.0)
     mesh = axis.pcolormesh(x, y, p, cmap=figures.SEQUENTIAL, shading='nearest', norm=norm)
-    bar = figures.colour_bar(axis.figure, mesh, axis, shrink=0.7, aspect=15, pad=0.02)
-    bar.ax.locator_params(nbins=4)
+    figures.colour_bar(axis.figure, mesh, axis, 4, shrink=0.7, aspect=15, pad=0.02)
     levels = mass_levels(p)
     if p.max() > 0 and 0 < levels[0] < levels[1] < p.max():
         axis.contour(x, y, p, levels, colors='white', linewidths=0.6, alpha=0.7)
