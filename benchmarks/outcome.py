@@ -21,6 +21,7 @@ from absl import app, flags
 
 from atelier import files
 from benchmarks import machine
+from benchmarks.timing import median_and_range
 
 
 def run(main: Callable) -> None:
@@ -108,5 +109,4 @@ class Outcome:
 
 
 def _spread(values: Sequence[float]) -> dict[str, float]:
-    low, middle, high = np.min(values), np.median(values), np.max(values)
-    return {'median': float(middle), 'low': float(low), 'high': float(high)}
+    return dict(zip(('median', 'low', 'high'), median_and_range(values), strict=True))

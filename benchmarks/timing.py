@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
@@ -55,5 +55,10 @@ def _seconds_of(arm: Callable[[], None]) -> float:
 
 def spread(values: np.ndarray, digits: int = 2) -> str:
     """Returns 'median (lowest to highest)'."""
-    low, middle, high = np.min(values), np.median(values), np.max(values)
-    return f'{middle:.{digits}f} ({low:.{digits}f} to {high:.{digits}f})'
+    median, low, high = median_and_range(values)
+    return f'{median:.{digits}f} ({low:.{digits}f} to {high:.{digits}f})'
+
+
+def median_and_range(values: Sequence[float]) -> tuple[float, float, float]:
+    """Returns median, lowest and highest value."""
+    return float(np.median(values)), float(np.min(values)), float(np.max(values))
