@@ -109,7 +109,8 @@ def test_a_trusted_link_works_in_every_use(linked):
     assert checkout.trusted() >= {target}
     before = {path.name for path in target.iterdir()}
     starts_from_it(linked)
-    command('--mode=compare', f'--runs={linked},{linked.with_name("new")}')
+    compared = f'--workdir={linked.with_name("compared")}'  # not the runs/ of this checkout
+    command('--mode=compare', f'--runs={linked},{linked.with_name("new")}', compared)
     trains_longer(linked)
     assert {path.name for path in target.iterdir()} - before == {'30'}
 
