@@ -28,6 +28,7 @@ from atelier.run import data_table, run_folder
 from atelier.run.checkpoint import Memory
 from atelier.run.experiment import Run
 from atelier.run.restore import Start
+from atelier.training import augmented_picture
 from atelier.training.checks import check_training
 from atelier.training.dispatch import Program, data_parallel, suggest_cadences
 from atelier.training.session import Member, first_save_is_due
@@ -65,6 +66,8 @@ def train(run: Run, devices: Sequence[jax.Device] | None = None, profile: bool =
             return state
         announce(run, state, len(devices))
         data_table.write(run.folder, data_table.show(run.data))
+        if processes.is_first():
+            augmented_picture.save(run)
         member.open(step, CompiledValidation(run, devices))
         program = stack.enter_context(data_parallel(run, step, devices))
         if profile:
@@ -164,6 +167,7 @@ def announce(run: Run, state: State, num_devices: int) -> None:
     )
     if run.config.data.train_on_valid:
         log.info('%s', run.choice or 'trained on train + validation: nothing is chosen on it')
+    augmented_picture.announce(run)
     log.info('to watch: %s', board.command(run.folder))
     warn_of_settings([run.config], int(state.step))
 

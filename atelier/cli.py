@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from absl import flags
 
-from atelier import applications, checkout, cli_flags, cli_help
+from atelier import applications, checkout, cli_flags, cli_help, user_files
 from atelier.cli_arguments import paths_of, value_of, without
 from atelier.cli_built_in import BUILT_IN, WITHOUT_CONFIG
 from atelier.cli_flags import Command
@@ -96,6 +96,7 @@ def parse(argv: list[str]) -> Command:
         rest = values(args)
     if config is not None:
         _check_kinds(values.config, default, args)
+        cli_flags.trust_typed_functions(values)
     if len(rest) > 1:
         raise UserError(f'{rest[1]!r} is not a flag; flags look like --name=value')
     return Command(values, config_file, bool(typed), application)
@@ -145,16 +146,19 @@ def _config_file(typed: str | None, mode: str, workdir: str | None) -> checkout.
 
 
 def _trust(*paths: str) -> None:
-    """Trusts the files and folders of --trust.
+    """Trusts the files, folders and functions (FILE:FUNCTION) of --trust.
 
     Raises:
       UserError: one of them does not exist.
     """
     for path in paths:
         with reading(path):
-            if not user_path(path).exists():
+            if user_path(path).exists():
+                checkout.trust(path)
+                continue
+            if ':' not in path or not user_files.file_and_name(path, '--trust')[0].is_file():
                 raise UserError(f'--trust={path}: there is no such file or folder')
-    checkout.trust(*paths)
+        checkout.trust(user_files.function_path(path, '--trust'))
 
 
 def _refuse_unknown_flags(

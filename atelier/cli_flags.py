@@ -69,7 +69,7 @@ def define() -> flags.FlagValues:
     flags.DEFINE_multi_string(
         'trust',
         [],
-        'paths of configs that runs may name, and of folders that they link to',
+        'paths of configs and functions that runs may name, and of folders that they link to',
         **kwargs,
     )
     flags.DEFINE_string(
@@ -125,6 +125,17 @@ def define() -> flags.FlagValues:
 def define_config(values: flags.FlagValues, config: ConfigDict, argv: list[str]) -> None:
     """Defines --config.FIELD for every field; ml_collections reads the typed fields from `argv`."""
     config_flags.DEFINE_config_dict('config', config, flag_values=values, sys_argv=argv)
+
+
+def trust_typed_functions(values: flags.FlagValues) -> None:
+    """Trusts the functions that the user has typed: --config.FIELD=FILE:FUNCTION.
+
+    Raises:
+      UserError: a value has another form.
+    """
+    from atelier.run import config_values  # imports JAX: too slow for --help
+
+    checkout.trust(*config_values.functions_of(values['config'].override_values))
 
 
 def define_options(values: flags.FlagValues, mode: str, application: 'Application') -> None:

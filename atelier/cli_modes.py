@@ -15,6 +15,7 @@ from atelier.evaluation import evaluate, printed
 from atelier.multihost import processes
 from atelier.paths import user_path
 from atelier.run import experiment, run_folder
+from atelier.run.run_path import init_from_path
 from atelier.training import refit
 
 
@@ -104,7 +105,7 @@ def _run_of(command: Command) -> experiment.Run:
     values, config_file, config = command.values, command.config_file, command.config
     folder = user_path(values.workdir or checkout.default_folder(config_file, config))
     if values.mode == 'train' and command.is_config_typed:
-        init_from = run_folder.init_from_path(values.init_from)
+        init_from = init_from_path(values.init_from)
         processes.on_first(lambda: run_folder.check_same(folder, config_file, config, init_from))
         config.data.split_by = processes.text_from_first(config.data.split_by)  # that of the run
         return experiment.assemble(

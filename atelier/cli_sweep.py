@@ -5,7 +5,8 @@ from atelier.cli_flags import Command
 from atelier.core import devices
 from atelier.errors import UserError
 from atelier.paths import user_path
-from atelier.run import config_values, run_folder
+from atelier.run import config_values
+from atelier.run.run_path import init_from_path
 from atelier.sweep import folder as sweep_folder
 from atelier.sweep import launch, plan, sweep
 
@@ -47,7 +48,7 @@ def _prepared(command: Command) -> sweep.Sweep:
         )
         axes, num_random = axes or record['axes'], num_random or record['num_random']
         init_from = init_from or record['init_from']
-    init_from = run_folder.init_from_path(init_from)
+    init_from = init_from_path(init_from)
     may_prepare = command.is_config_typed  # not if sweep.json names the data
     return sweep.prepare(
         folder, config_file, config, axes, num_random, init_from, may_prepare=may_prepare

@@ -23,13 +23,14 @@ from atelier.evaluation.codes.prior_draws import (
     decoded_draws,
     samples_without_data,
 )
-from atelier.evaluation.per_example.over_examples import over_examples
 from atelier.evaluation.samples.sampling import check_labels, sampler
 from atelier.on_arrays import classify, embed, reconstruct, score
 from atelier.paths import user_path
-from atelier.run import experiment, restore, run_data, run_folder
+from atelier.run import config_values, experiment, restore, run_data, run_folder
+from atelier.run.over_examples import over_examples
 from atelier.run.refit import warn_if_trained
 from atelier.run.restore import TrainedRun
+from atelier.run.run_path import init_from_path
 from atelier.training import refit as refit_lib
 
 __all__ = [
@@ -66,15 +67,18 @@ def load(
     Args:
       folder: the run's folder.
       build: the `build` passed to `train`; only for a run trained from Python.
-      overrides: new values of fields of config.eval, such as {'eval.weights': 'last'}.
+      overrides: new values of fields of config.eval, such as {'eval.weights': 'last'}. A function
+        among them is trusted.
       trust: paths that you trust: of the run's config file, if it is not in `configs/` of the
-        checkout; and of the folder of its checkpoints, if they are behind a link.
+        checkout; of the folder of its checkpoints, if they are behind a link; and of its
+        eval.validity, FILE:FUNCTION.
 
     Raises:
       UserError: the folder is not a run or has no checkpoint, or its config file or its
         checkpoints are elsewhere and not trusted.
     """
     _trust(trust)
+    checkout.trust(*config_values.functions_of(overrides or {}))
     device_lib.enable_compilation_cache()
     run = run_folder.reopen(user_path(folder), overrides, build, reads=None)
     return restore.load(run)
@@ -113,7 +117,7 @@ def train(
     device_lib.enable_compilation_cache()
     config = ConfigDict(config.to_dict()).lock()  # a copy: the caller may change theirs
     folder, config_file = user_path(folder), checkout.ConfigFile('', None)
-    init_from = run_folder.init_from_path(init_from)
+    init_from = init_from_path(init_from)
     if refit:
         refit_lib.check_can_choose(config)
     run_folder.check_same(folder, config_file, config, init_from)

@@ -3,6 +3,7 @@
     run = atelier.load('runs/vae-digits')
     atelier.score(run, x)['log_prob_nats']       # x [n, *event], in the units of the stored data
     atelier.embed(run, 'mine.npz')               # or any PATH that --data takes
+    atelier.score(run, ['Ada', 'Emile'])         # of items
 
 They compute what the modes of these names do, and write nothing.
 """
@@ -29,7 +30,7 @@ from atelier.run.restore import TrainedRun
 
 __all__ = ['classify', 'embed', 'reconstruct', 'score']
 
-Array = np.ndarray | jax.Array | Sequence
+Array = np.ndarray | jax.Array | Sequence  # also of texts
 Examples = Array | str | pathlib.Path | None
 
 
@@ -43,8 +44,8 @@ def score(
 
     Args:
       trained: the run.
-      x: examples [n, *event], in the units of the stored data; or the path of a file or folder.
-        None: those of `split`.
+      x: examples [n, *event], in the units of the stored data; or the path of a file or folder; of
+        items, also a list of texts. None: those of `split`.
       label: [n], classes of an array x, by number or name, for a class-conditional family. A path
         brings its own.
       split: 'train', 'valid' or 'test', if there is no x.

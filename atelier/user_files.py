@@ -18,14 +18,17 @@ import sys
 import tokenize
 import types
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import Any
 
-from atelier.errors import UserError
+from atelier.errors import UserError, shortened
+from atelier.paths import user_path
 
 _neighbours: dict[pathlib.Path, dict[str, types.ModuleType]] = collections.defaultdict(dict)
 _mtimes_ns: dict[pathlib.Path, int] = {}  # modification time of each imported file, in ns
 _open_folders: list[pathlib.Path] = []
 _are_kept_open = False
+REFUSED = object()  # answer of a function that cannot read an example
 
 
 def load(file: pathlib.Path) -> types.ModuleType:
@@ -85,6 +88,27 @@ def _loaded(file: pathlib.Path, changed_ns: int) -> types.ModuleType:
         raise
     _mtimes_ns[file] = changed_ns
     return module
+
+
+def file_and_name(value: str, field: str) -> tuple[pathlib.Path, str]:
+    """Returns the absolute path and the name in FILE:FUNCTION, the value of a config's `field`.
+
+    Raises:
+      UserError: it has another form.
+    """
+    path, colon, name = value.rpartition(':')
+    if not colon or not path or not name.isidentifier():
+        raise UserError(f'{field}={shortened(value)}: give FILE:FUNCTION')
+    return user_path(path).resolve(), name
+
+
+def function_path(value: str, field: str) -> pathlib.Path:
+    """Returns FILE:FUNCTION with an absolute path of the file, as it is trusted.
+
+    Raises:
+      UserError: it has another form.
+    """
+    return pathlib.Path('{}:{}'.format(*file_and_name(value, field)))
 
 
 def source(file: pathlib.Path) -> str:
@@ -194,3 +218,24 @@ def _refuse_namesakes(folder: pathlib.Path) -> None:
             raise UserError(
                 f'{own} has the name of {file}, which this command has imported: rename one'
             )
+
+
+def answer(function: Callable[[Any], Any], example: Any, described: str, noun: str = '') -> Any:
+    """Returns what a user's function returns for an example; `REFUSED` if it cannot read it.
+
+    Python's parsers raise a ValueError or a SyntaxError for what they cannot read. Any other error
+    is a mistake in the function: it is raised, with a note that names the function and the example.
+
+    Args:
+      function: of one example.
+      example: what it gets.
+      described: name of the function in the note.
+      noun: what stands before the example in the note.
+    """
+    try:
+        return function(example)
+    except (ValueError, SyntaxError):
+        return REFUSED
+    except Exception as error:
+        error.add_note(f'{described} raised this for {noun}{shortened(example)}')
+        raise

@@ -19,7 +19,7 @@ from ml_collections import ConfigDict
 from atelier.core.family import Family
 from atelier.data.corruption import NOISES, check_strengths
 from atelier.data.dataset import Spec
-from configs.shared import common
+from configs.shared import common, tokens
 from models.autoencoders.autoencoder import AutoencoderParts, autoencoder, contraction_penalties
 from models.autoencoders.networks import Pair, TiedMLP, linear
 from models.nets import mlp
@@ -97,8 +97,12 @@ def build(config: ConfigDict, spec: Spec) -> Family:
     return assemble(config, spec, net)
 
 
-def assemble(config: ConfigDict, spec: Spec, net) -> Family:
-    """Builds the autoencoder from a network with the methods `encode` and `decode`."""
+def assemble(config: ConfigDict, spec: Spec, net, map_shape: tuple[int, ...] = ()) -> Family:
+    """Builds the autoencoder from a network with the methods `encode` and `decode`.
+
+    `map_shape` is that of codes which are flat feature maps.
+    """
+    tokens.check_numbers(config, spec)
     corrupt = common.choice(config, 'corruption', {'none': None, **NOISES})
     if corrupt is not None:
         strengths = dict(hypers=config.hypers.corruption, eval=config.eval.corruption)
@@ -112,5 +116,6 @@ def assemble(config: ConfigDict, spec: Spec, net) -> Family:
             corrupt=corrupt,
             strength=config.eval.corruption,
             penalty=common.choice(config, 'contraction', penalties),
+            map_shape=map_shape,
         )
     )

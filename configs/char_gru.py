@@ -10,6 +10,11 @@ This is the exact NLL of a model whose context is at most the 63 characters befo
 two minutes of CPU time, which is one minute on two cores. On tiny Shakespeare, 2,400 steps give
 1.675 +- 0.007 in four minutes of CPU time (`--config.train.steps=2400
 --config.hypers.decay_steps=2400 --config.train.evaluate_every=800`).
+
+    python main.py --config=configs/char_gru.py:lines
+
+On names of characters, items that end, the exact NLL is 17.77 +- 0.31 nats per name, 0.636 +- 0.011
+per symbol (one seed; +- is the standard error over names). Takes two minutes of CPU time.
 """
 
 from ml_collections import ConfigDict
@@ -23,7 +28,7 @@ from models.autoregressive.language_model import language_model
 
 
 def get_config(argument: str | None = None) -> ConfigDict:
-    """Returns the `[text][,debug]` config: `configs/char_lm.py` with another network."""
+    """Returns the `DATA[,debug]` config: `configs/char_lm.py` with another network."""
     config = char_lm.get_config(argument).unlock()
     config.model = ConfigDict(
         dict(

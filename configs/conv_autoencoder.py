@@ -22,7 +22,12 @@ from atelier.errors import UserError
 from configs import autoencoder as mlp_autoencoder
 from configs.shared import common, needs
 from models.autoencoders.networks import Pair
-from models.nets.conv_encoder_decoder import ConvDecoder, ConvEncoder
+from models.nets.conv_encoder_decoder import (
+    ConvDecoder,
+    ConvEncoder,
+    spatial_shape,
+    stage_shapes,
+)
 from models.nets.pooling_encoder_decoder import PoolingDecoder, PoolingEncoder
 
 BODIES = {'pooling': (PoolingEncoder, PoolingDecoder), 'strides': (ConvEncoder, ConvDecoder)}
@@ -85,4 +90,6 @@ def build(config: ConfigDict, spec: Spec) -> Family:
         decoder(spec.event_shape, hidden[::-1], spec.event_shape, **network),
         common.choice(config, 'code_activation', mlp_autoencoder.CODE_ACTIVATIONS),
     )
-    return mlp_autoencoder.assemble(config, spec, net)
+    smallest = stage_shapes(spatial_shape(spec.event_shape), len(network['channels']))[-1]
+    map_shape = () if latent_dim else (*smallest, network['channels'][-1])
+    return mlp_autoencoder.assemble(config, spec, net, map_shape)

@@ -21,6 +21,7 @@ from atelier.core.family import Family
 from atelier.data.dataset import Spec
 from configs import gan as mlp_gan
 from configs.shared import common, needs
+from models.gans.adaptive_augmentation import Adaptive
 from models.nets.conv_encoder_decoder import ConvDecoder, ConvEncoder
 
 DATA = {  # overrides of the defaults, by data set
@@ -76,9 +77,9 @@ def get_config(argument: str | None = None) -> ConfigDict:
     return config
 
 
-def build(config: ConfigDict, spec: Spec) -> Family:
-    """Builds the GAN of `config` for data described by `spec`."""
-    return mlp_gan.assemble(config, spec, **bodies(config, spec))
+def build(config: ConfigDict, spec: Spec, augment: Adaptive | None = None) -> Family:
+    """Builds the GAN of `config` for data described by `spec`; `augment` is that of the rules."""
+    return mlp_gan.assemble(config, spec, **bodies(config, spec), augment=augment)
 
 
 def bodies(config: ConfigDict, spec: Spec) -> dict:

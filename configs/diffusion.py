@@ -21,7 +21,7 @@ from ml_collections import ConfigDict
 from atelier.core.family import Family
 from atelier.data.dataset import POINTS, Spec
 from atelier.errors import choose
-from configs.shared import common, needs
+from configs.shared import common, needs, tokens
 from configs.shared.diffusion_process import prediction_of, process_of
 from configs.shared.diffusion_sampling import sampling_of
 from models.diffusion.denoiser import DenoiserNetworks, data_std
@@ -37,6 +37,12 @@ DATA = {  # overrides of the defaults, by data set
         'model': dict(network='mlp', width=512),
         'hypers': dict(decay_steps=3000.0, ema_half_life=20_000.0),
         'train': dict(steps=3000, batch_size=96, evaluate_every=500, checkpoint_every=500),
+    },
+    'codes': {  # latent diffusion (Rombach et al. 2022); a map of 7x7 needs two resolutions
+        'model': dict(channels=(64, 128), attention=(0, 1)),
+        'hypers': dict(decay_steps=10_000.0),
+        'train': dict(steps=10_000),
+        'eval': dict(num_times=20),  # the bound on log p(x) has one draw of the codes as well
     },
     **dict.fromkeys(
         POINTS,
@@ -129,6 +135,7 @@ def build(config: ConfigDict, spec: Spec) -> Family:
 
 def build_with(network_of: Callable, config: ConfigDict, spec: Spec) -> Family:
     """Builds the diffusion model with the network `network_of(config, spec, num_classes)`."""
+    tokens.check_numbers(config, spec)
     is_conditional = config.model.is_conditional and spec.num_classes is not None
     std = data_std(spec)
     nets = DenoiserNetworks(

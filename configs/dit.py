@@ -24,6 +24,7 @@ from models.nets.patches import check_patch
 UNUSED = ('network', 'channels', 'attention', 'conv_form', 'mlp_blocks', 'num_waves')
 DATA = {  # overrides of the defaults, by data set
     'digits': dict(patch=2, width=128, blocks=4),
+    'codes': dict(patch=1, width=128, blocks=4),  # a map of 7x7 has no larger patches
 }
 
 

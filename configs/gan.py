@@ -19,7 +19,8 @@ from ml_collections import ConfigDict
 from atelier.core.family import Family
 from atelier.data.dataset import Spec
 from atelier.errors import UserError
-from configs.shared import common, needs
+from configs.shared import common, needs, tokens
+from models.gans.adaptive_augmentation import Adaptive
 from models.gans.gan import Rules, gan
 from models.gans.networks import CONDITIONINGS, Discriminator, Generator, discriminator_layers
 from models.gans.players import GANNetworks
@@ -85,8 +86,8 @@ def get_config(argument: str | None = None) -> ConfigDict:
     return config.lock()
 
 
-def build(config: ConfigDict, spec: Spec) -> Family:
-    """Builds the GAN of `config` for data described by `spec`."""
+def build(config: ConfigDict, spec: Spec, augment: Adaptive | None = None) -> Family:
+    """Builds the GAN of `config` for data described by `spec`; `augment` is that of the rules."""
     model, event = config.model, spec.event_shape
     generator_options, discriminator_options = options(config)
     hidden, discriminator_hidden = layers(config)
@@ -105,6 +106,7 @@ def build(config: ConfigDict, spec: Spec) -> Family:
         generator=functools.partial(mlp.MLP, hidden, event, **generator_options),
         discriminator=discriminator,
         activation=discriminator_options['activation'],
+        augment=augment,
     )
 
 
@@ -127,12 +129,17 @@ def layers(config: ConfigDict) -> tuple[tuple[int, ...], tuple[int, ...]]:
 
 
 def assemble(
-    config: ConfigDict, spec: Spec, generator: Callable, discriminator: Callable, activation
+    config: ConfigDict,
+    spec: Spec,
+    generator: Callable,
+    discriminator: Callable,
+    activation: Callable,
+    augment: Adaptive | None = None,
 ) -> Family:
     """Builds the GAN around two network bodies.
 
     `generator` and `discriminator` construct these bodies from the arguments `norm` and
-    `kernel_init`; `activation` is that of the discriminator.
+    `kernel_init`; `activation` is that of the discriminator, `augment` that of the rules.
 
     Raises:
       UserError: the model is conditional and the data have no labels, or the packing does not
@@ -149,6 +156,7 @@ def assemble(
         discriminator_turns=model.discriminator_turns,
         generator_turns=model.generator_turns,
         alternating=model.alternating,
+        augment=augment,
     )
     nets = networks(config, spec, generator, discriminator, activation, model.conditioning)
     family = gan(nets._replace(packing=model.packing), rules)
@@ -169,6 +177,7 @@ def networks(
     conditioning: str = 'none',
 ) -> GANNetworks:
     """Returns both players; `generator` and `discriminator` are constructors, as in `assemble`."""
+    tokens.check_numbers(config, spec)
     generator_norm = common.choice(config, 'norm', NORMS)
     discriminator_norm = common.choice(config, 'discriminator_norm', {**NORMS, 'spectral': False})
     is_conditional, init = conditioning != 'none', kernel_init(config)

@@ -14,11 +14,10 @@ from ml_collections import ConfigDict
 
 from atelier.core.family import Family
 from atelier.data.dataset import Spec
-from configs.shared import common
+from configs.shared import common, tokens
 from models.autoencoders.hierarchical_inference import HierarchicalNetworks, bottom_up, top_down
 from models.autoencoders.hierarchical_networks import networks_of
 from models.autoencoders.hierarchical_vae import hierarchical_vae
-from models.shared.observations import observation_for
 
 DATA = {  # overrides of the defaults, by data set
     'digits': {
@@ -84,7 +83,7 @@ def build(config: ConfigDict, spec: Spec) -> Family:
     """Builds the hierarchical VAE of `config` for data described by `spec`."""
     model, latent_dims = config.model, common.sizes(config, 'latent_dims')
     common.check_hypers(config)
-    observation = observation_for(model.observation, spec, model.mixture_components)
+    observation = tokens.observation_of(config, spec)
     networks = networks_of(
         output_shape=(*spec.event_shape, observation.size),
         latent_dims=latent_dims,

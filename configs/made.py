@@ -12,10 +12,9 @@ from ml_collections import ConfigDict
 
 from atelier.core.family import Family
 from atelier.data.dataset import Spec
-from configs.shared import common
+from configs.shared import common, tokens
 from models.autoregressive.autoregressive import autoregressive
 from models.autoregressive.made import MADE, Orders, made_parts
-from models.shared.observations import observation_for
 
 DATA = {  # overrides of the defaults, by data set
     'digits': {
@@ -34,6 +33,8 @@ def get_config(argument: str | None = None) -> ConfigDict:
         dict(
             hidden_sizes=(500,),  # units of the hidden layers of the masked network
             activation='relu',  # activation: relu | tanh | gelu | silu | softplus | leaky_relu
+            # whether inputs are connected directly to outputs; large images need False
+            is_direct=True,
             # distribution of x: bernoulli | binomial | categorical | gaussian |
             # discretized_logistic_mixture | auto
             observation='auto',
@@ -61,7 +62,8 @@ def build(config: ConfigDict, spec: Spec) -> Family:
     """Builds the model of `config` for data described by `spec`."""
     model, hidden = config.model, common.sizes(config, 'hidden_sizes')
     are_raster = common.choice(config, 'order', {'raster': True, 'random': False})
-    observation = observation_for(model.observation, spec, model.mixture_components)
-    network = MADE(hidden, observation.size, **common.network_options(config))
+    observation = tokens.observation_of(config, spec)
+    options = dict(is_direct=model.is_direct, **common.network_options(config))
+    network = MADE(hidden, observation.size, **options)
     orders = Orders(model.num_orders, are_raster)
     return autoregressive(made_parts(network, orders, observation, spec))

@@ -21,6 +21,7 @@ from models.flows.multiscale import as_vector
 
 MODELS = {  # overrides of the defaults, by data set
     'digits': dict(hidden_sizes=(256,), steps=5),
+    'codes': dict(hidden_sizes=(128,), steps=5),
     **dict.fromkeys(POINTS, dict(hidden_sizes=(64, 64), steps=8)),
 }
 
@@ -32,6 +33,8 @@ def get_config(argument: str | None = None) -> ConfigDict:
         direction='density',  # result of a single pass: density (MAF) | samples (IAF)
         # units of the hidden layers of each autoregressive layer's network
         hidden_sizes=(512, 512),
+        # whether inputs are connected directly to outputs; large images need False
+        is_direct=True,
         steps=5,  # number of flow steps, each of actnorm, an autoregressive layer and a reversal
     )
     config.model.update(MODELS.get(config.data.name, {}))
@@ -45,7 +48,7 @@ def build(config: ConfigDict, spec: Spec) -> Family:
     hidden, elementwise = common.sizes(config, 'hidden_sizes'), flows.elementwise_of(config)
     directions = {'density': lambda layer: layer, 'samples': Inverted}
     directed = common.choice(config, 'direction', directions)
-    options = common.network_options(config)
+    options = dict(is_direct=config.model.is_direct, **common.network_options(config))
 
     def step():
         """Returns a step: actnorm (paper: batch norm), layer that starts as identity, reversal."""

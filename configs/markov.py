@@ -8,6 +8,13 @@ On the last tenth of tiny Shakespeare, the exact NLL given four characters of co
 0.009 nats per character (+- is the standard error over windows; the fit is deterministic). On the
 help topics of Python 3.11 (the language reference that `help()` shows) it is 1.320 +- 0.020. Takes
 twenty seconds on two CPU cores shared with other work.
+
+    python main.py --config=configs/markov.py:lines
+
+On names of characters, items that end, it is 19.02 +- 0.31 nats per name, given six characters
+(20.50 +- 0.30 given four), and 0.681 per symbol. Takes less than a minute of CPU time. The counts
+are of the training names alone; `--config.data.train_on_valid=True` counts those of validation,
+which chose the six characters, too.
 """
 
 from ml_collections import ConfigDict
@@ -20,24 +27,25 @@ from models.autoregressive.ngram import markov
 
 
 def get_config(argument: str | None = None) -> ConfigDict:
-    """Returns the `[text][,debug]` config."""
+    """Returns the `DATA[,debug]` config; DATA is text, lines, molecules or tunes."""
     config, debug = fitted.begin(argument, default='text')
     config.train.batch_size = 1000
+    text_models.add_data(config)
     if debug:
         common.shrink(config)
-    text_models.add_text(config)
     config.model = ConfigDict(
         dict(
-            order=4,  # number of characters of context
+            # number of characters of context; of names of characters, 6 is better than 4 and 8 on
+            # validation
+            order=6 if config.data.name == 'lines' else 4,
         )
     )
     fitted.fit_once(config)
-    config.data.update(
-        # number of pieces of the training text, one per row of the batch
-        num_pieces=config.train.batch_size,
+    # number of pieces of the training text, or of rows of items, one per row of the batch
+    config.data.num_pieces = config.train.batch_size
+    if config.data.name == 'text':
         # fraction of the training part for validation; 0: training has the validation text too
-        valid_share=0.0,
-    )
+        config.data.valid_share = 0.0
     return config.lock()
 
 

@@ -30,6 +30,8 @@ DATA = {  # overrides of the defaults, by data set
         'train': dict(steps=50),
     },
     'static_mnist': {'model': dict(num_components=500), 'train': dict(steps=50)},
+    # those of a plain autoencoder; its dimensions have no known scale, so the prior counts more
+    'codes': {'model': dict(num_components=10, pseudo_count=1.0), 'train': dict(steps=50)},
     **dict.fromkeys(POINTS, {'model': dict(num_components=30), 'train': dict(steps=50)}),
 }
 

@@ -24,6 +24,11 @@ DATA = {  # overrides of the defaults, by data set
         'train': dict(steps=600, batch_size=96, evaluate_every=100, checkpoint_every=300),
     },
     'mnist': {'data': dict(binarize='stochastic')},
+    'codes': {  # tokens of a VQ-VAE
+        'model': dict(dropout=0.4),
+        'hypers': dict(decay_steps=1000.0, learning_rate_end=1e-5),
+        'train': dict(steps=1000, batch_size=96, evaluate_every=100, checkpoint_every=500),
+    },
 }
 
 

@@ -15,12 +15,11 @@ from ml_collections import ConfigDict
 
 from atelier.core.family import Family
 from atelier.data.dataset import Spec
-from configs.shared import common, needs
+from configs.shared import common, needs, tokens
 from models.autoregressive.autoregressive import AutoregressiveParts, autoregressive
 from models.autoregressive.causal_conv import CausalConvOptions, margin_of
 from models.autoregressive.pixelcnn import PixelCNN, pixelcnn
 from models.autoregressive.raster_scan import PixelNetwork, raster_scan_parts
-from models.shared.observations import observation_for
 
 DATA = {  # overrides of the defaults, by data set
     'digits': {
@@ -31,6 +30,11 @@ DATA = {  # overrides of the defaults, by data set
         'data': dict(binarize='stochastic'),
         'hypers': dict(decay_steps=10_000.0),
         'train': dict(steps=10_000, batch_size=64),
+    },
+    'codes': {  # tokens of a VQ-VAE
+        'model': dict(first_kernel_size=5),
+        'hypers': dict(decay_steps=1000.0),
+        'train': dict(steps=1000, batch_size=96, evaluate_every=100, checkpoint_every=500),
     },
 }
 
@@ -89,9 +93,10 @@ def parts_of(
     options = CausalConvOptions(
         spec.image_shape[2], dtype=common.precision(config), **common.conv_form(config)
     )
-    observation = observation_for(model.observation, spec, model.mixture_components)
+    observation = tokens.observation_of(config, spec)
     network = (network_of or plain)(config, observation.size, options, num_classes)
-    return raster_scan_parts(network, observation, spec, model.is_conditional)
+    are_tokens = tokens.are_tokens(config, spec)
+    return raster_scan_parts(network, observation, spec, model.is_conditional, are_tokens)
 
 
 def margins_of(config: ConfigDict) -> dict:

@@ -18,6 +18,7 @@ from atelier.core.family import Family
 from atelier.data.dataset import Spec
 from atelier.data.low_resolution import check_factor
 from configs import diffusion
+from configs.shared import tokens
 from configs.shared.diffusion_process import prediction_of, process_of
 from configs.shared.diffusion_sampling import sampling_of
 from models.diffusion.denoiser import DenoiserNetworks, data_std
@@ -42,6 +43,7 @@ def build(config: ConfigDict, spec: Spec) -> Family:
     """Builds the model of `config` for data described by `spec`."""
     factor, std = config.model.factor, data_std(spec)
     check_factor(factor, spec, config.data.name)
+    tokens.check_numbers(config, spec)
     network = diffusion.network_of(config, spec, num_classes=0)
     nets = DenoiserNetworks(network, prediction_of(config, std), spec)
     process = process_of(config, std)

@@ -15,7 +15,7 @@ from ml_collections import ConfigDict
 from atelier.core.family import Family
 from atelier.data.dataset import Spec
 from atelier.data.low_resolution import check_factor
-from configs.shared import common
+from configs.shared import common, tokens
 from configs.super_resolution import FACTORS
 from models.supervised.super_resolution_regressor import RegressorParts, Residual, regressor
 
@@ -60,6 +60,7 @@ def build(config: ConfigDict, spec: Spec) -> Family:
     """Builds the regressor of `config` for data described by `spec`."""
     factor = config.model.factor
     check_factor(factor, spec, config.data.name)
+    tokens.check_numbers(config, spec)
     network = Residual(
         factor,
         **common.conv_shapes(config),

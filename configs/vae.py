@@ -20,18 +20,18 @@ as much between seeds as between values of beta:
 | 8 | 0.074 +- 0.031 | 111.7 +- 3.2 | 10.43 +- 0.30 |
 """
 
+import math
 from collections.abc import Callable
 
 from ml_collections import ConfigDict
 
 from atelier.core.family import Family
 from atelier.data.dataset import Spec
-from configs.shared import common
+from configs.shared import common, tokens
 from models.autoencoders.vae import Objective, VAENetworks, vae
 from models.autoencoders.vae_objectives import evidence_bound
 from models.nets import mlp
 from models.nets.class_conditioning import WithLabel
-from models.shared.observations import observation_for
 
 DATA = {  # overrides of the defaults, by data set
     'digits': {
@@ -48,6 +48,11 @@ DATA = {  # overrides of the defaults, by data set
         ),
         'hypers': dict(decay_steps=4000.0),
         'train': dict(steps=4000, batch_size=64, evaluate_every=500, checkpoint_every=1000),
+    },
+    'codes': {  # the second stage of a two-stage VAE (Dai and Wipf 2019)
+        'model': dict(latent_dim=16, hidden_sizes=(256, 256)),
+        'hypers': dict(decay_steps=3000.0),
+        'train': dict(steps=3000, batch_size=96, evaluate_every=500, checkpoint_every=500),
     },
     'mnist': {'data': dict(binarize='stochastic')},
     'static_mnist': {  # the setting of pythae's results table (Chadebec et al. 2022)
@@ -139,18 +144,24 @@ def assemble(
     encoder: Callable,
     decoder: Callable,
     is_conditional: bool = False,
+    map_shape: tuple[int, ...] = (),
 ) -> Family:
-    """Builds the VAE; `encoder` and `decoder` map the shape of one output to a network."""
+    """Builds the VAE; `encoder` and `decoder` map the shape of one output to a network.
+
+    `map_shape` is the shape of z as a map; () if z has `config.model.latent_dim` dimensions.
+    """
     model = config.model
     common.check_hypers(config)
-    observation = observation_for(model.observation, spec, model.mixture_components)
-    body = encoder((2 * model.latent_dim,))
+    observation = tokens.observation_of(config, spec)
+    latent_dim = math.prod(map_shape) if map_shape else model.latent_dim
+    body = encoder((2 * latent_dim,))
     nets = VAENetworks(
         encoder=WithLabel(body, spec.num_classes) if is_conditional else body,
         decoder=decoder((*spec.event_shape, observation.size)),
         observation=observation,
-        latent_dim=model.latent_dim,
+        latent_dim=latent_dim,
         spec=spec,
         is_conditional=is_conditional,
+        map_shape=map_shape,
     )
     return vae(nets, objective, config.eval.num_importance_samples, config.eval.importance_chunk)

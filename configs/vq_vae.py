@@ -12,12 +12,9 @@ from ml_collections import ConfigDict
 
 from atelier.core.family import Family
 from atelier.data.dataset import Spec
-from configs.shared import common, needs
-from models.autoencoders.vq_networks import MapDecoder, MapEncoder
+from configs.shared import code_maps, common, needs, tokens
 from models.autoencoders.vq_vae import VQVAENetworks, check_averages, vq_vae
 from models.nets import mlp
-from models.nets.conv_encoder_decoder import spatial_shape, stage_shapes
-from models.shared.observations import observation_for
 
 DATA = {  # overrides of the defaults, by data set
     'digits': {
@@ -79,7 +76,7 @@ def build(config: ConfigDict, spec: Spec) -> Family:
     model = config.model
     check_averages(config.hypers.codebook_decay, config.hypers.ema_half_life)
     common.check_hypers(config)
-    observation = observation_for(model.observation, spec, model.mixture_components)
+    observation = tokens.observation_of(config, spec)
     output_shape = (*spec.event_shape, observation.size)
     body = _convolutional if model.channels else _fully_connected
     encoder, decoder, map_shape = body(config, spec, output_shape)
@@ -89,16 +86,7 @@ def build(config: ConfigDict, spec: Spec) -> Family:
 def _convolutional(config: ConfigDict, spec: Spec, output_shape: tuple[int, ...]):
     """Returns (encoder, decoder, shape of the map between them): one code per block of pixels."""
     needs.axes(config, spec, 'configs/vq_vae.py --config.model.channels="()"')
-    network = {
-        **common.conv_shapes(config),
-        **common.conv_form(config),
-        **common.network_options(config),
-        'block_channels': common.sizes(config, 'block_channels'),
-    }
-    positions = stage_shapes(spatial_shape(spec.event_shape), len(network['channels']))[-1]
-    map_shape = (*positions, config.model.codebook_dim)
-    encoder = MapEncoder(spec.event_shape, (), map_shape, **network)
-    return encoder, MapDecoder(spec.event_shape, (), output_shape, **network), map_shape
+    return code_maps.networks(config, spec, output_shape, config.model.codebook_dim)
 
 
 def _fully_connected(config: ConfigDict, spec: Spec, output_shape: tuple[int, ...]):

@@ -18,6 +18,7 @@ LIBRARIES = {'ctypes.dlopen', 'ctypes.dlsym', 'sys.setprofile', 'sys.settrace'}
 # read all files as bytes: to search, to hash, or to tell their formats
 READERS = {
     'atelier.run.checkpoint_index',
+    'atelier.run.parent_copy',
     'atelier.data.content',
     'atelier.data.picture_files',
 }

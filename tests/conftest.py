@@ -17,7 +17,8 @@ hypothesis.settings.load_profile('atelier')
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 NUM_DEVICES = 8
 
-# These flags halve compilation, which takes most of a test's time. XLA aborts on unknown flags.
+# Compilation takes most of a test's time. Each of these halves it: fewer optimizations, for tests
+# of results, and these flags. XLA aborts on unknown flags.
 IS_KNOWN = importlib.metadata.version('jaxlib').startswith('0.10.')
 QUICKER = (
     '--xla_cpu_use_fusion_emitters=false --xla_cpu_parallel_codegen_split_count=1'
@@ -28,6 +29,7 @@ QUICKER = (
 # Set before jax is imported. Workers and subprocesses share private caches: the user's cache may
 # hold data decoded by an earlier run.
 os.environ['JAX_PLATFORMS'] = 'cpu'
+os.environ['JAX_DISABLE_MOST_OPTIMIZATIONS'] = '1'
 os.environ['XLA_FLAGS'] = f'--xla_force_host_platform_device_count={NUM_DEVICES} {QUICKER}'
 if 'PYTEST_XDIST_WORKER' not in os.environ:
     CACHES = tempfile.TemporaryDirectory(prefix='atelier-tests-', ignore_cleanup_errors=True)
@@ -43,13 +45,22 @@ def legible_figures(monkeypatch):
 
     from atelier.report import figures
 
-    draw = figures.pixels
+    draw = figures.drawn
 
     def checked(figure):
-        check_texts(figure)
-        return draw(figure)
+        canvas = draw(figure)
+        check_texts(figure, canvas)
+        return canvas
 
-    monkeypatch.setattr(figures, 'pixels', checked)
+    monkeypatch.setattr(figures, 'drawn', checked)
+
+
+@pytest.fixture(autouse=True)
+def own_trust(monkeypatch):
+    """What a test trusts is trusted in no other."""
+    from atelier import checkout
+
+    monkeypatch.setattr(checkout, '_trusted', {*checkout.trusted()})
 
 
 @pytest.fixture(autouse=True)
@@ -118,17 +129,6 @@ def strict_promotion():
 
     with jax.numpy_dtype_promotion('strict'), jax.numpy_rank_promotion('raise'):
         yield
-
-
-@pytest.fixture(scope='module')
-def quick_compilation():
-    """Disables most XLA optimizations, for tests of results: compiling takes half their time."""
-    import jax
-
-    before = jax.config.read('jax_disable_most_optimizations')
-    jax.config.update('jax_disable_most_optimizations', True)
-    yield
-    jax.config.update('jax_disable_most_optimizations', before)
 
 
 @pytest.fixture

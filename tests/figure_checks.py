@@ -5,13 +5,15 @@ from atelier.report import figures
 TOLERANCE = 2.0  # pixels by which texts may touch or leave the figure
 
 
-def check_texts(figure) -> None:
+def check_texts(figure, canvas=None) -> None:
     """Checks that no text of a figure is cut by its border or overlaps another.
+
+    Draws the figure unless `canvas`, on which it has been drawn, is given.
 
     Raises:
       AssertionError: a text is cut or overlaps; names the texts.
     """
-    boxes = text_boxes(figure)
+    boxes = text_boxes(figure, canvas)
     width, height = figure.bbox.width, figure.bbox.height
     for text, box in boxes:
         assert box.x0 >= -TOLERANCE and box.x1 <= width + TOLERANCE, f'{text!r} is cut: {box}'
@@ -21,13 +23,13 @@ def check_texts(figure) -> None:
             assert not _overlap(box, other_box), f'{text!r} and {other!r} overlap'
 
 
-def text_boxes(figure) -> list:
+def text_boxes(figure, canvas=None) -> list:
     """Returns (text, its box in pixels) of each text that `figures.pixels` draws."""
     from matplotlib.axis import Axis
     from matplotlib.text import Text
 
     with figures.style():
-        canvas = figures.drawn(figure)
+        canvas = canvas or figures.drawn(figure)
     renderer = canvas.get_renderer()
     hidden = set()  # labels of ticks outside the range, which are not drawn
     for axis in figure.findobj(Axis):

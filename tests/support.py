@@ -172,8 +172,16 @@ def with_unknown_class(run, unknown=9):
 
 def few_of_test(run, n):
     """`run` with its test split cut to the first n examples."""
-    few = {name: array[:n] for name, array in run.data.splits['test'].items()}
-    return run._replace(data=run.data._replace(splits={**run.data.splits, 'test': few}))
+    return few_examples(run, n, 'test')
+
+
+def few_examples(run, n, *splits):
+    """`run` with these splits cut to their first n examples; by default, all splits."""
+    few = {
+        split: {name: array[:n] for name, array in run.data.splits[split].items()}
+        for split in splits or run.data.splits
+    }
+    return run._replace(data=run.data._replace(splits={**run.data.splits, **few}))
 
 
 def untimed_lines(folder):

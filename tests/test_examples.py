@@ -15,8 +15,6 @@ import models.diffusion.process
 import models.flows
 from models.flows.couplings import Elementwise
 
-pytestmark = pytest.mark.usefixtures('quick_compilation')
-
 PACKAGES = (losses, models.diffusion.process, models.flows)
 MODULES = {
     info.name: importlib.import_module(info.name)
@@ -83,7 +81,21 @@ NEEDED = members_that_need_an_example()
 EXAMPLES = {name: list(examples_in(module)) for name, module in MODULES.items()}
 
 
-@pytest.mark.parametrize('name', [name for name, tests in EXAMPLES.items() if tests])
+# These compile for more than a second each; tests of their own module prove the same mathematics.
+LONG = (
+    *('losses.elbo', 'models.diffusion.process.ode_codes', 'models.diffusion.process.repaint'),
+    *('models.diffusion.process.samplers', 'models.flows.bijectors', 'models.flows.couplings'),
+)
+
+
+@pytest.mark.parametrize(
+    'name',
+    [
+        pytest.param(name, marks=pytest.mark.slow) if name in LONG else name
+        for name, tests in EXAMPLES.items()
+        if tests
+    ],
+)
 def test_docstring_examples_pass(name):
     report = []
     runner = doctest.DocTestRunner(verbose=False)

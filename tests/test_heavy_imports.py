@@ -56,8 +56,7 @@ def recorded(main, tmp_path):
 
     def run(*arguments):
         file.write_text('')
-        quickly = {'JAX_DISABLE_MOST_OPTIMIZATIONS': '1'}  # compiling dominates
-        result = main(*arguments, cwd=tmp_path, PYTHONPATH=str(before_all), **quickly)
+        result = main(*arguments, cwd=tmp_path, PYTHONPATH=str(before_all))
         return result, set(file.read_text().split())
 
     return run

@@ -26,6 +26,8 @@ OF_SEVERAL_MODULES = {
     'atelier/test_installation',
     'atelier/test_own_files',  # a user's own family, ability and application
     'atelier/applications/test_every_family',
+    'atelier/applications/test_items',  # every mode, of texts that end
+    'atelier/applications/test_runs_of_codes',  # every mode, of two stages
     'atelier/data/test_own_data',  # from files to samples
     'atelier/multihost/test_shared_batch',  # several processes of main.py train one run
     'atelier/run/test_bad_folders',
@@ -36,6 +38,7 @@ OF_SEVERAL_MODULES = {
     'atelier/run/test_survival',
     'benchmarks/test_benchmarks',
     'configs/test_config_fields',  # every config
+    'configs/test_debug_runs',
     'docs/test_architecture',
     'docs/test_readme',
     'losses/test_every_loss',

@@ -1,7 +1,8 @@
 """Opens runs and data of someone else in every way, under an audit hook: `untrusted_use.py FOLDER`.
 
-The same commands first use clean runs of one's own. Prints a JSON object: what each command said,
-and what the hook recorded. `tests/atelier/run/test_untrusted.py` judges it.
+The same commands first use clean runs of one's own. Prints JSON objects, each with all of the one
+before: what each command said, and in the last one what the hook recorded.
+`tests/atelier/run/test_untrusted.py` judges it.
 """
 
 import contextlib
@@ -107,6 +108,10 @@ def use(runs: pathlib.Path, own: pathlib.Path) -> dict[str, str]:
     config = f'--config={ROOT}/configs/{RUNS["naive_bayes"]}'
     parent = f'--init_from={runs}/naive_bayes'
     said['init_from'] = command(config, parent, f'--workdir={child}', *SHORT)
+    codes = own / f'codes-{len([*own.glob("codes-*")])}'  # a run that has begun has its own copy
+    config = f'--config={ROOT}/configs/mixture.py:codes,debug'
+    parent = f'--config.data.run={runs}/vae'
+    said['codes'] = command(config, parent, f'--workdir={codes}', *SHORT)
     return said
 
 
@@ -223,21 +228,29 @@ def main(out: pathlib.Path) -> None:
     usual = {*auditor.others, *auditor.pickles}
     auditor.reset()
     found['planted'] = use(untrusted, own)
+    say(found)
     found['data'] = use_data(untrusted / 'data', own)
     with auditor.paused():
         swap_handlers(untrusted)
     found['handlers'] = {'sample': command('--mode=sample', f'--workdir={untrusted}/vae')}
     found['pointed'] = pointed_at_code(untrusted, own)
+    say(found)
     with auditor.paused():
         for name in (*RUNS, 'sweep'):
             shutil.copytree(own / name, untrusted / 'again' / name)
     found['unprepared'] = naming_unprepared_data(untrusted / 'again', own)
-    found['code'] = sorted({*auditor.code})
-    found['unusual'] = sorted({*auditor.others, *auditor.pickles} - usual)
-    found['marked'] = mark.read_text() if mark.exists() else ''
-    found['controls'] = controls(untrusted, own, auditor)
-    found['controls']['marked'] = mark.exists()
-    print(json.dumps(found))
+    say(found)
+    ran = {'code': sorted({*auditor.code})}
+    ran['unusual'] = sorted({*auditor.others, *auditor.pickles} - usual)
+    ran['marked'] = mark.read_text() if mark.exists() else ''
+    ran['controls'] = controls(untrusted, own, auditor)
+    ran['controls']['marked'] = mark.exists()
+    say(found | ran)
+
+
+def say(found: dict[str, object]) -> None:
+    """Prints what is known so far as a line of JSON; each line replaces the one before."""
+    print(json.dumps(found), flush=True)
 
 
 if __name__ == '__main__':

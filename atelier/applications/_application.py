@@ -21,6 +21,7 @@ from atelier.core.abilities import (
     SuperResolve,
     Trajectory,
 )
+from atelier.core.code_likelihood import TwoPartCode
 from atelier.core.family import Family, codes_of, is_class_conditional
 from atelier.data.dataset import Spec
 from atelier.errors import UserError
@@ -62,6 +63,7 @@ SUPER_RESOLVE = needs(SuperResolve, 'super-resolution')
 LOG_PROB = needs(LogProb, 'likelihood')
 CONDITIONALS = needs(Conditionals, 'conditional distributions')
 BITS_BACK = needs(BitsBack, 'bits-back coding')
+TWO_PART = needs(TwoPartCode, 'code in two parts')
 BOUND_TERMS = needs(BoundTerms, 'variational bound')
 CLASSIFY = needs(Classify, 'class probabilities')
 ENCODE = Need('encoder', lambda family: codes_of(family).encode is not None)

@@ -10,14 +10,17 @@ import jax
 import numpy as np
 
 from atelier import files
+from atelier.core.family import codes_of, is_class_conditional
 from atelier.core.randomness import Stream, key_for
 from atelier.data.dataset import Spec
-from atelier.errors import UserError
+from atelier.data.items import are_items
+from atelier.errors import UserError, about
 from atelier.evaluation.examples.given import SPLIT_SUFFIX
 from atelier.evaluation.per_example import example_table
+from atelier.evaluation.samples.sampling import check_labels
 from atelier.log import counted, log
 from atelier.paths import user_path
-from atelier.report import figures
+from atelier.report import figures, texts
 from atelier.report.views.image_view import IMAGES
 from atelier.run import limits, result_names
 from atelier.run.experiment import Run
@@ -50,6 +53,23 @@ def check_outputs(run: Run, factor: int = 1, **options: int) -> None:
     limits.check_examples(names, factor * math.prod(options.values()), run.data.spec)
 
 
+def check_label_of_codes(run: Run, label: int) -> None:
+    """Checks the class that `--label` gives for the end of a code.
+
+    A model of the codes of another run may be class-conditional, though those codes hold no class.
+
+    Raises:
+      UserError: the codes hold no class, or the model does not know this one.
+    """
+    if not codes_of(run.family).has_class:
+        is_conditional = is_class_conditional(run.family)
+        lacks = 'the codes of this model hold no class'
+        why = lacks if is_conditional else 'this model is not class-conditional'
+        raise UserError(f'--label={label}: {why}, give no --label')
+    with about(f'--label={label}'):
+        check_labels(run, [label])
+
+
 def check_seed(seed: int) -> None:
     """Checks that a seed fits into 32 bits.
 
@@ -75,10 +95,16 @@ def check_split(run: Run, split: str, least: int, why: str) -> None:
         )
 
 
+def are_given(run: Run) -> bool:
+    """Whether examples of the user's own (--data) are in place of the test split."""
+    suffix = run.data.origins.suffix if run.data.origins else ''
+    return bool(suffix) and not suffix.startswith(SPLIT_SUFFIX)
+
+
 def described_examples(run: Run) -> str:
     """Returns what the examples in place of the test split are: a split or a file."""
     suffix = run.data.origins.suffix if run.data.origins else ''
-    if suffix and not suffix.startswith(SPLIT_SUFFIX):
+    if are_given(run):
         number = counted(run.data.size('test'), 'example')
         return run.data.description.partition(f', {number}')[0]
     return f'the {suffix.removeprefix(SPLIT_SUFFIX) or "test"} split of {run.data.name}'
@@ -96,13 +122,14 @@ def random_test_indices(run: Run, n: int, seed: int) -> np.ndarray:
 def origins_of(run: Run, index: np.ndarray | None = None) -> dict[str, np.ndarray]:
     """Returns 'file' [n] and 'row' [n] of the test examples, or of those at `index`.
 
-    With them comes their 'label' [n], if the data have labels.
+    With them comes their 'label' [n], if the data have labels, and the 'text' [n] of items.
     """
-    columns = run.data.origin_of('test', index)
-    if 'label' in run.data.splits['test']:
-        label = np.asarray(run.data.splits['test']['label'])
+    columns, split = run.data.origin_of('test', index), run.data.splits['test']
+    if 'label' in split:
+        label = np.asarray(split['label'])
         columns['label'] = label if index is None else label[index]
-    return columns
+    x = split['x'] if index is None else split['x'][index]
+    return {**columns, **texts.arrays_of(x, run.data.spec)}
 
 
 def changed_options(apply: Callable[..., Any], **options: Any) -> str:
@@ -190,6 +217,19 @@ def draw_grid(
     """
     lines = x.reshape(-1, len(columns), *spec.event_shape)
     save_picture(path, IMAGES.rows(lines, spec, title, rows, columns, across=across))
+
+
+def save_rows_as_text(
+    path: pathlib.Path, x: np.ndarray, spec: Spec, rows: Sequence[str], columns: Sequence[str]
+) -> None:
+    """Writes rows of items x [rows, columns, length] as a .txt; other data are not written.
+
+    Raises:
+      UserError: the file cannot be written.
+    """
+    if are_items(spec):
+        files.write_text(path, texts.of_rows(x, spec, rows, columns))
+        log.info('text: %s', path)
 
 
 def draw_figure(path: pathlib.Path, figure) -> None:

@@ -1,19 +1,23 @@
 """Figures of the grid that latent_map decodes, of data that are not images."""
 
 import itertools
+import textwrap
 from typing import NamedTuple
 
 import numpy as np
 
+from atelier.applications._codes_figure import Numbers
 from atelier.data.spec import Spec
 from atelier.log import counted
-from atelier.report import figures
+from atelier.report import figures, fonts
 from atelier.report.figure_text import number
-from atelier.report.views import drawing, point_view, signal_view, table_view
+from atelier.report.views import drawing, item_view, point_view, signal_view, table_view
 from atelier.report.views.view import DATA, Picture, View
 
 MAX_COLUMNS = 9  # of a table, those that change most
-MAX_SIGNALS = 8  # along each axis of the grid
+MAX_SIGNALS, MAX_ITEMS = 8, 7  # along each axis of the grid
+ITEMS_WIDTH = 8.2  # of a plane of items, in inches
+ITEM_SIZE, MAX_ITEM_LINES = 7.5, 4  # of their letters, in points, and of a text
 PANEL = (3.3, 3.0)  # inches
 
 
@@ -25,6 +29,7 @@ class Grid(NamedTuple):
     x: [m, n, *event], with v along the first axis.
     names: of the two axes of the plane.
     title: of the figure.
+    numbers: of the examples, by which texts are coloured; None: they are not.
     """
 
     u: np.ndarray
@@ -32,15 +37,19 @@ class Grid(NamedTuple):
     x: np.ndarray
     names: tuple[str, str]
     title: str
+    numbers: Numbers | None = None
 
 
 @figures.style()
 def picture(view: View, grid: Grid, spec: Spec, among: np.ndarray | None = None) -> Picture:
     """Returns the picture of a grid: points as a net among data [n, *event], signals as lines in
-    their places, and the columns of tables, or single values, as maps over the plane.
+    their places, items as texts in theirs, and the columns of tables, or single values, as maps
+    over the plane.
     """
     if view is point_view.POINTS:
         return _net(grid, spec, among)
+    if view is item_view.ITEMS:
+        return _items(grid, spec)
     return _signals(grid, spec) if view is signal_view.SIGNALS else _maps(grid, spec)
 
 
@@ -110,5 +119,59 @@ def _signals(grid: Grid, spec: Spec) -> Picture:
     return figures.pixels(figure)
 
 
-def _evenly(n: int) -> list[int]:
-    return np.unique(np.linspace(0, n - 1, min(n, MAX_SIGNALS)).round().astype(int)).tolist()
+def _items(grid: Grid, spec: Spec) -> Picture:
+    """Draws a part of the grid: v points upwards, and colours show the numbers of items."""
+    rows, columns = (_evenly(len(axis), MAX_ITEMS) for axis in (grid.v[::-1], grid.u))
+    from matplotlib.figure import Figure  # slow import
+
+    shown = grid.x[::-1][rows][:, columns]
+    letters = int((ITEMS_WIDTH / len(columns) - 0.16) / (0.602 * ITEM_SIZE / 72))
+    cells = [[_in_lines(text, letters) for text in item_view.texts_of(r, spec)] for r in shown]
+    most = max(cell.count('\n') + 1 for row in cells for cell in row)
+    height = len(rows) * (0.14 * most + 0.12)
+    has_bar = grid.numbers is not None
+    width = ITEMS_WIDTH + 0.9 + 0.9 * has_bar
+    figure = Figure(figsize=(width, height + 1.5), layout='constrained')
+    axis = figure.subplots()
+    axis.set(xlim=(-0.5, len(columns) - 0.5), ylim=(len(rows) - 0.5, -0.5))
+    colours = _background(figure, axis, grid, rows, columns) if has_bar else None
+    style = dict(fontsize=ITEM_SIZE, ha='center', va='center', parse_math=False)
+    families = [item_view.FONT, *fonts.families()]
+    for i, row in enumerate(cells):
+        for j, cell in enumerate(row):
+            is_dark = colours is not None and colours[i, j] < 0.55
+            colour = 'white' if is_dark else 'black'
+            axis.text(j, i, cell, family=families, color=colour, in_layout=False, **style)
+    for ticks, set_ticks in (
+        (grid.u[columns], axis.set_xticks),
+        (grid.v[::-1][rows], axis.set_yticks),
+    ):
+        set_ticks(range(len(ticks)), [number(each, 2) for each in ticks])
+    axis.tick_params(length=0)
+    axis.set(xlabel=grid.names[0], ylabel=grid.names[1])
+    figure.suptitle(drawing.title_of(grid.title, width))
+    return figures.pixels(figure)
+
+
+def _background(figure, axis, grid: Grid, rows: list[int], columns: list[int]) -> np.ndarray:
+    """Colours the cells by their numbers; returns these, from 0 to 1, and 1 where there is none."""
+    low, high = grid.numbers.limits
+    values = grid.numbers.of_grid[::-1][rows][:, columns]
+    style = dict(cmap=figures.SEQUENTIAL, vmin=low, vmax=high, aspect='auto')
+    shown = axis.imshow(values, **style)
+    bar = dict(extend='both', aspect=30, pad=0.02, are_integers=grid.numbers.are_integers)
+    name = drawing.name(grid.numbers.name, drawing.MAX_ACROSS)
+    figures.colour_bar(figure, shown, axis, label=name, **bar)
+    return np.nan_to_num((values - low) / (high - low), nan=1.0)
+
+
+def _in_lines(text: str, letters: int) -> str:
+    """Returns a text in lines of at most so many letters, cut where they are too many."""
+    lines = textwrap.wrap(text, letters, break_on_hyphens=False) or ['']
+    if len(lines) > MAX_ITEM_LINES:
+        lines = [*lines[: MAX_ITEM_LINES - 1], f'{lines[MAX_ITEM_LINES - 1][: letters - 3]}...']
+    return '\n'.join(lines)
+
+
+def _evenly(n: int, most: int = MAX_SIGNALS) -> list[int]:
+    return np.unique(np.linspace(0, n - 1, min(n, most)).round().astype(int)).tolist()

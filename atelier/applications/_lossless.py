@@ -2,37 +2,47 @@
 
 import pathlib
 import time
-from typing import Any
 
 import numpy as np
 
 from atelier import files
-from atelier.applications import _common, _separate_decoder, decompress
+from atelier.applications import (
+    _common,
+    _lossless_results,
+    _separate_decoder,
+    decompress,
+)
 from atelier.core import game
 from atelier.core.abilities import BitsBack, Conditionals, LogProb
+from atelier.core.code_likelihood import CodeLikelihood, TwoPartCode
+from atelier.core.code_space import TOKENS
 from atelier.core.family import Family
 from atelier.core.randomness import Stream, key_for
 from atelier.data.classes import described
 from atelier.data.dataset import Spec
 from atelier.errors import UserError
-from atelier.evaluation.compression import bits_back, file_format, image_formats, range_coder
-from atelier.evaluation.evaluate import condition_suffix, likelihood_description
+from atelier.evaluation.compression import (
+    bits_back,
+    file_format,
+    range_coder,
+    text_streams,
+    two_part,
+)
 from atelier.evaluation.examples.known_classes import classes_of
-from atelier.evaluation.per_example.over_examples import over_examples
 from atelier.log import counted, log
-from atelier.report import heat_maps, image_grids
 from atelier.run import restore
 from atelier.run.experiment import Run
+from atelier.run.over_examples import over_examples
 from atelier.run.restore import TrainedRun
 
 NAME = 'compress'
-COLUMNS = 7  # of the figure
-TABLE = ('file', 'row', 'label', 'code_bits', 'reported_bits', 'log_prob_bits')
+TABLE = ('file', 'row', 'label', 'text', 'code_bits', 'reported_bits', 'log_prob_bits')
 
 
 def can_code(family: Family) -> bool:
-    """Whether the family supports range coding (Conditionals) or bits-back coding (BitsBack)."""
-    return family.ability(Conditionals) is not None or family.ability(BitsBack) is not None
+    """Whether the family supports range coding, bits-back coding or coding in two parts."""
+    abilities = Conditionals, BitsBack, TwoPartCode
+    return any(family.ability(ability) is not None for ability in abilities)
 
 
 def why_not(family: Family, spec: Spec) -> str:
@@ -42,8 +52,6 @@ def why_not(family: Family, spec: Spec) -> str:
         return 'the model has no likelihood to code by'
     if spec.levels is None:
         return 'coding needs probabilities, and the model has a density of real values'
-    if spec.symbols is not None:
-        return 'the windows of a text overlap, so they cannot be coded one by one'
     if log_prob.kind != 'exact':
         return (
             'the model gives neither p(x) one dimension at a time nor, like a VAE with a posterior '
@@ -55,14 +63,33 @@ def why_not(family: Family, spec: Spec) -> str:
     )
 
 
-def apply(run: Run, num_images: int, seed: int, name: str) -> dict[str, np.ndarray]:
+def why_not_of_codes(run: Run) -> str:
+    """Returns why a run of codes cannot be coded in two parts; '' of any other run."""
+    if run.child is None:
+        return ''
+    if run.parent.space.kind != TOKENS:
+        return (
+            'its codes are real values with a density: coding needs tokens, such as those of '
+            'configs/vq_vae.py, and bits-back coding of a run of codes is not built'
+        )
+    if run.parent.run.family.ability(CodeLikelihood) is None:
+        return 'the model that made the tokens has no likelihood of x given them, to code x by'
+    if run.child.family.ability(Conditionals) is None:
+        return 'the model of the tokens does not give their probability one token at a time'
+    return ''
+
+
+def apply(run: Run, num_examples: int, seed: int, name: str) -> dict[str, np.ndarray]:
     """Writes RUN/applications/NAME.bin, decodes it in another process and compares sizes.
 
     The decoder, `--mode=decompress`, gets only the run's config, its weights and the file. Its
     output has to equal the input. If the model is class-conditional, the file holds the labels too,
     at log2(number of classes that exist for the model) bits each, which the reported bits include.
     PNG and WebP sizes are those of
-    `atelier.evaluation.compression.image_formats`, without labels.
+    `atelier.evaluation.compression.image_formats`, without labels. Items stand beside text formats,
+    as in `_lossless_results`.
+
+    A run of codes is coded in two parts, the tokens and x given the tokens.
 
     With bits-back coding the reported bits are -ELBO as in evaluation, from one sample of z and the
     analytic KL. The outputs other than NAME.bin are then named `compress-likelihood`, because such
@@ -71,33 +98,34 @@ def apply(run: Run, num_images: int, seed: int, name: str) -> dict[str, np.ndarr
     Returns:
       index [n] in the test split; file and row [n], where they came from; x [n, *event]. Costs in
       bits, computed from the coder's integer frequencies: bits [n, *event] for each value. With
-      bits-back coding also code_bits [n], the cost of z minus the bits that come back. Costs of the
-      whole example in bits: reported_bits [n] by `log_prob`. With bits-back coding, reported_bits
-      is -ELBO and log_prob_bits [n] is by `log_prob`.
+      bits-back coding also code_bits [n], the cost of z minus the bits that come back; in two
+      parts, code_bits [n] is the cost of the tokens. Costs of the whole example in bits:
+      reported_bits [n] by `log_prob`. With bits-back coding, reported_bits is -ELBO and
+      log_prob_bits [n] is by `log_prob`.
 
     Raises:
       UserError: a missing checkpoint, a bad option, or no test examples.
     """
-    _common.at_least(1, num_images=num_images)
     _common.check_seed(seed)
     _common.check_split(run, 'test', 1, 'there is nothing to code')
     spec = run.data.spec
-    if spec.levels > range_coder.MAX_LEVELS:
+    code = run.family.ability(TwoPartCode)
+    levels = spec.levels if code is None else max(spec.levels, code.size)
+    if levels > range_coder.MAX_LEVELS:
         raise UserError(
-            f'the data have {spec.levels} levels: coding allows at most {range_coder.MAX_LEVELS}'
+            f'the data have {levels} levels: coding allows at most {range_coder.MAX_LEVELS}'
         )
     trained = restore.load(run)
-    index = _common.random_test_indices(run, num_images, seed)
+    index = _common.random_test_indices(run, num_examples, seed)
     file = _common.results_path(run, name, '.bin')
     arrays, bitstream, num_bytes = compute(trained, index, file)
-    results = _results(run, arrays, num_bytes, bitstream)
-    _log(run, results, trained.weights)
-    if bitstream.code_bits is not None:
+    results = _lossless_results.of_examples(run, arrays, num_bytes, bitstream)
+    _lossless_results.log_examples(run, results, trained.weights)
+    if results['coder'] == 'bits back':
         name = name.replace(NAME, f'{NAME}-likelihood', 1)
     names = [name for name in TABLE if name in arrays]
     path = _common.save(trained, name, arrays, results, names)
-    if image_grids.is_drawn_as_image(spec):
-        _save_figure(run, arrays, path)
+    _lossless_results.save_figure(run, arrays, path)
     return arrays
 
 
@@ -112,15 +140,7 @@ def compute(
     run = trained.run
     batch, nats = _batch_and_nats(trained, index)
     x, labels = as_levels(batch)
-    start = time.perf_counter()
-    content, bitstream = packed(run, trained.state, x, labels)
-    with files.whole(path) as file:
-        file.write(content)
-    encoded_at = time.perf_counter()
-    coded = counted(len(x), 'test example')
-    log.info('%s coded in %.1f seconds: %s', coded, encoded_at - start, path)
-    _check_same(_separate_decoder.decoded(run, path), x, labels)
-    log.info('decoded without loss in %.1f seconds', time.perf_counter() - encoded_at)
+    bitstream, num_bytes = coded_file(trained, x, labels, path)
     arrays = {
         **_common.origins_of(run, index),
         'index': index,
@@ -129,7 +149,28 @@ def compute(
         **({} if bitstream.code_bits is None else {'code_bits': bitstream.code_bits}),
         **{name: each / np.log(2) + bitstream.label_bits for name, each in nats.items()},
     }
-    return arrays, bitstream, len(content)
+    return arrays, bitstream, num_bytes
+
+
+def coded_file(
+    trained: TrainedRun, x: np.ndarray, labels: np.ndarray | None, path: pathlib.Path
+) -> tuple[range_coder.Bitstream, int]:
+    """Codes what `packed` takes into a file, and checks that another process decodes it.
+
+    Returns:
+      The bitstream, and the size of the file in bytes.
+    """
+    start = time.perf_counter()
+    content, bitstream = packed(trained.run, trained.state, x, labels)
+    with files.whole(path) as file:
+        file.write(content)
+    encoded_at = time.perf_counter()
+    noun = decompress.NOUNS.get(decompress.coder_of(trained.run), 'test example')
+    coded = counted(len(x), noun)
+    log.info('%s coded in %.1f seconds: %s', coded, encoded_at - start, path)
+    _check_same(_separate_decoder.decoded(trained.run, path), x, labels)
+    log.info('decoded without loss in %.1f seconds', time.perf_counter() - encoded_at)
+    return bitstream, len(content)
 
 
 def _batch_and_nats(
@@ -140,7 +181,7 @@ def _batch_and_nats(
 
     def report(weights, batch, rng):
         nll = -run.family.ability(LogProb).nats(weights, batch, rng)
-        if decompress.coder_of(run) == 'range':
+        if decompress.coder_of(run) != 'bits back':
             return batch, {'reported_bits': nll}
         bound = -run.family.metrics(weights, batch, rng)['elbo_nats']
         return batch, {'reported_bits': bound, 'log_prob_bits': nll}
@@ -162,7 +203,8 @@ def packed(
 ) -> tuple[bytes, range_coder.Bitstream]:
     """Returns the file content that holds x, and its labels if the model is class-conditional.
 
-    x and the labels are those of `as_levels`. The second result is the bitstream.
+    x and the labels are those of `as_levels`, or x [length] are the symbols of an endless text. The
+    second result is the bitstream.
 
     Raises:
       UserError: the weights give no probabilities, or a label was never trained.
@@ -174,6 +216,11 @@ def packed(
     try:
         if coder == 'bits back':
             bitstream, size = bits_back.encoded(run, state, x, labels), 1
+        elif coder == 'text':
+            size = text_streams.num_streams(len(x), size)
+            bitstream = text_streams.encoded(run, state, x, size)
+        elif coder == 'two part':
+            bitstream = two_part.encoded(run, state, x, labels, size)
         else:
             bitstream = range_coder.encoded(run, state, x, labels, size)
     except ValueError as error:
@@ -189,7 +236,8 @@ def packed(
         num_classes=spec.num_classes,
         left_out=spec.left_out,
         coder=coder,
-        label_rule=run.config.data.get('classes', 'declared'),
+        label_rule='trained' if coder == 'text' else run.config.data.get('classes', 'declared'),
+        symbols=file_format.checksum_of_symbols(spec.symbols),
     )
     header = header._replace(examples=file_format.checksum_of(header, x, labels))
     return file_format.packed(header, bitstream.words), bitstream
@@ -214,83 +262,3 @@ def _check_same(decoded: dict[str, np.ndarray], x: np.ndarray, labels: np.ndarra
     same = np.array_equal(decoded['x'].reshape(x.shape), x)
     if not same or ('label' in decoded and not np.array_equal(decoded['label'], labels)):
         raise RuntimeError('the decoded examples differ from the coded ones')
-
-
-def _results(
-    run: Run, arrays: dict[str, np.ndarray], num_bytes: int, bitstream: range_coder.Bitstream
-) -> dict[str, Any]:
-    """Bits per example: of the file, of its coded words, as reported, and of image formats."""
-    spec, n = run.data.spec, len(arrays['x'])
-    has_code = bitstream.code_bits is not None
-    bound = f'-ELBO, an upper bound{condition_suffix(run.family)}'
-    results = {
-        'num_examples': n,
-        'coder': decompress.coder_of(run),
-        'reported': bound if has_code else f'log_prob, {likelihood_description(run)}',
-        'log_prob': likelihood_description(run),
-        'measured_bits': 8 * num_bytes / n,
-        'measured_bits_without_header': 32 * len(bitstream.words) / n,
-        'reported_bits': float(arrays['reported_bits'].mean()),
-        'label_bits': bitstream.label_bits,
-        'num_dims': spec.num_dims,
-    }
-    if has_code:
-        accounted_bits = (
-            arrays['bits'].sum(dtype=np.float64)
-            + bitstream.code_bits.sum()
-            + n * bitstream.label_bits
-        )
-        results['log_prob_bits'] = float(arrays['log_prob_bits'].mean())
-        results['code_bits'] = float(bitstream.code_bits.mean())
-        results['first_bits'] = float(
-            32 * len(bitstream.words) - accounted_bits
-        )  # of all examples together
-    if image_grids.is_image(spec) and spec.levels <= 256:
-        levels = np.rint(arrays['x']).astype(np.uint8).reshape(n, *spec.event_shape[:2], -1)
-        for name, each in image_formats.bytes_of(levels, spec.levels).items():
-            results[f'{name.lower()}_bits'] = 8 * each['together']
-            results[f'{name.lower()}_bits_apart'] = 8 * each['apart']
-    return results
-
-
-def _log(run: Run, results: dict[str, Any], weights: str) -> None:
-    """Logs a table of bits."""
-    coded = counted(results['num_examples'], 'test example')
-    log.info('\n%s, compressed with the model of the %s', coded, weights)
-    excess = 100 * (results['measured_bits'] / results['reported_bits'] - 1)
-    label_note = f', and {results["label_bits"]:.2f} of the label' if results['label_bits'] else ''
-    rows = {
-        f'file, {excess:+.2f} %': 'measured_bits',
-        'the same without its header': 'measured_bits_without_header',
-        f'{results["reported"]}{label_note}': 'reported_bits',
-        f'log_prob, {results["log_prob"]}{label_note}': 'log_prob_bits',
-        'PNG, all in one image': 'png_bits',
-        'PNG, one file each': 'png_bits_apart',
-        'WebP, all in one image': 'webp_bits',
-        'WebP, one file each': 'webp_bits_apart',
-    }
-    width = max(map(len, rows))
-    log.info('%s %12s %12s', ' ' * width, 'bits each', 'per dim')
-    for title, name in rows.items():
-        if name in results:
-            bits = results[name]
-            log.info('%s %12.2f %12.4f', title.ljust(width), bits, bits / run.data.spec.num_dims)
-    if 'first_bits' in results:
-        total = results['num_examples'] * results['measured_bits']
-        percent = 100 * results['first_bits'] / total
-        log.info('%.2f %% of the file are the initial bits of bits-back coding', percent)
-
-
-def _save_figure(run: Run, arrays: dict[str, np.ndarray], path: pathlib.Path) -> None:
-    """Draws images from the fewest to the most bits, and below each the bits of its pixels."""
-    totals = arrays['bits'].reshape(len(arrays['x']), -1).sum(1) + arrays.get('code_bits', 0)
-    indices = np.linspace(0, len(totals) - 1, min(COLUMNS, len(totals))).round().astype(int)
-    indices = np.argsort(totals, kind='stable')[indices]
-    shades = image_grids.shades(arrays['x'][indices], run.data.spec)
-    bits = arrays['bits'][indices].reshape(shades.shape).sum(-1)
-    sizes = [f'{total:.0f} bits' for total in totals[indices]]
-    pixels = 'each pixel given the code' if 'code_bits' in arrays else 'each pixel'
-    title = f'Test images, from the fewest to the most bits, and below them the bits of {pixels}'
-    blank = [''] * len(indices)
-    figure = heat_maps.maps_figure(shades, bits, sizes, blank, 'bits per pixel', title)
-    _common.draw_figure(path, figure)

@@ -43,7 +43,8 @@ def command(run: Run, path: pathlib.Path) -> list[str]:
 
     It trusts the same files and repeats the fields of the config that differ from the record.
     """
-    now = flatten(run.config.to_dict())
+    own = (run.child or run).config.data  # a run of codes is used with the data of its parent
+    now = flatten({**run.config.to_dict(), 'data': own.to_dict()})
     recorded = flatten(run_folder.load(run.folder)['values'])
     changed = {
         name: tuple(value) if isinstance(value, list) else value

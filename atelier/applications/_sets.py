@@ -5,9 +5,11 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float
 
+from atelier.applications._property import LENGTH, property_of
 from atelier.core.family import codes_of
 from atelier.core.randomness import Stream, key_for
 from atelier.data.dataset import Spec
+from atelier.data.items import are_items
 from atelier.errors import UserError
 from atelier.evaluation.codes.encoding import codes_from_prior, decoded, encoded
 from atelier.evaluation.examples import strokes
@@ -17,7 +19,7 @@ from atelier.report import image_grids
 from atelier.run.restore import TrainedRun
 
 MEASURES = {'thickness': strokes.thickness, 'slant': strokes.slant}  # for images only
-UNITS = {'intensity': '', 'thickness': ' pixels', 'slant': ' degrees'}
+UNITS = {'thickness': ' pixels', 'slant': ' degrees', LENGTH: ' symbols'}
 
 
 class EncodedExamples(NamedTuple):
@@ -84,10 +86,11 @@ def labelled(trained: TrainedRun, examples: EncodedExamples) -> EncodedExamples:
     if examples.label is not None:
         return examples
     if not run.config.eval.classifier:
+        attribute = LENGTH if are_items(run.data.spec) else 'intensity'
         raise UserError(
             f'the {examples.description} have no labels: give --config.eval.classifier=RUN, the '
-            'run of a classifier (configs/classifier.py), or use --attribute=intensity --label=-1, '
-            'which need no labels'
+            f'run of a classifier (configs/classifier.py), or use --attribute={attribute} '
+            '--label=-1, which need no labels'
         )
     features = from_classifier(run, trained.devices)
     probs = features.apply(examples.x).probs
@@ -116,19 +119,44 @@ def of_class(examples: EncodedExamples, label: int, spec: Spec) -> np.ndarray:
 
 
 def measure(attribute: str, x: Float[np.ndarray, 'n *event'], spec: Spec) -> Float[np.ndarray, 'n']:
-    """Returns the attribute's value for each event: the mean of x, or a stroke measure in UNITS.
+    """Returns the attribute's value for each event: the mean of x, a stroke measure in UNITS, the
+    length of an item, or what FILE.py:FUNCTION returns; nan where that has no number.
 
     Raises:
-      UserError: a stroke attribute of data that are not images.
+      UserError: as `check_attribute`.
     """
+    check_attribute(attribute, spec)
+    if attribute == LENGTH or ':' in attribute:
+        return property_of('--attribute', attribute, spec).of(x)
     if attribute == 'intensity':
         return x.reshape(len(x), -1).mean(1, dtype=np.float64)
-    if not image_grids.is_drawn_as_image(spec):
-        raise UserError(f'--attribute={attribute} needs images: these data are not images')
     return MEASURES[attribute](image_grids.shades(x, spec).mean(-1))
 
 
+def check_attribute(attribute: str, spec: Spec) -> None:
+    """Checks that the data have an attribute.
+
+    Raises:
+      UserError: a stroke attribute of data that are no images, an intensity of items, a length of
+        others, or there is no such function.
+    """
+    if attribute in MEASURES and not image_grids.is_drawn_as_image(spec):
+        raise UserError(f'--attribute={attribute} needs images: these data are not images')
+    if attribute == 'intensity' and are_items(spec):
+        raise UserError(f'--attribute={attribute}: symbols have none, choose {LENGTH}')
+    if attribute == LENGTH or ':' in attribute:
+        property_of('--attribute', attribute, spec)
+
+
 def _quarters(examples: EncodedExamples, values: Float[np.ndarray, 'n']) -> list[np.ndarray]:
-    """Returns the codes of the quarters with the smallest and the largest values."""
-    order, quarter = np.argsort(values, kind='stable'), -(-len(values) // 4)
+    """Returns the codes of the quarters with the smallest and the largest finite values.
+
+    Raises:
+      UserError: there is no such value.
+    """
+    order = np.argsort(values, kind='stable')
+    order = order[np.isfinite(values[order])]
+    if not len(order):
+        raise UserError(f'--attribute: none of {examples.description} has a finite value')
+    quarter = -(-len(order) // 4)
     return [examples.codes[order[:quarter]], examples.codes[order[-quarter:]]]

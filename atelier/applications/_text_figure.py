@@ -6,11 +6,13 @@ from typing import NamedTuple
 
 import numpy as np
 
+from atelier.data.items import END
 from atelier.log import counted
 from atelier.report import figures
 from atelier.report.figure_text import title_lines
+from atelier.report.texts import UNKNOWN, VISIBLE
 
-WINDOWS = 4  # least likely, and as many most likely ones
+WINDOWS, ITEMS = 4, 12  # least likely, and as many most likely ones
 COLUMNS = 80  # characters of a line, at most
 MIN_COLUMNS = 40  # of a figure
 TITLE_CELL = 0.75  # width of a character of a title, in those of a line
@@ -19,8 +21,6 @@ BEFORE = 40  # characters shown before those that are scored
 MAX_SHOWN = 160  # characters of a window
 CELL = (0.1, 0.21)  # width and height of a character, in inches
 CMAP = 'Oranges'  # from white, on which black text is legible, to dark
-VISIBLE = {'\n': '↵', '\t': '→', '\r': '←', '\xa0': '·'}
-UNKNOWN = '□'  # of a character that the font lacks or that does not print
 LABEL = '-log p of a character,\ngiven those before it (nats)'
 
 
@@ -30,7 +30,7 @@ class Passage(NamedTuple):
     title: the line above them.
     text: the characters.
     nats: [characters]; nan for those that are not scored.
-    has_lines: whether a line ends where the text has a line end.
+    has_lines: whether a line ends where the text has a line end or an item its end.
     """
 
     title: str
@@ -90,6 +90,40 @@ def beginning(text: Sequence[str], nats: np.ndarray, num_scored: np.ndarray) -> 
     return [Passage(title, shown, whole[:most], has_lines=True)]
 
 
+def items(text: Sequence[str], nats: np.ndarray, in_order: bool) -> list[Passage]:
+    """Returns the least likely and the most likely items, or the first ones in their order.
+
+    Each begins a line, after its nats, and ends with the mark of its end.
+
+    Args:
+      text: n items.
+      nats: [n, length], of their symbols and their ends.
+      in_order: whether the first items are shown.
+    """
+    total = nats.sum(1)
+    order = np.arange(len(total)) if in_order else np.argsort(-total, kind='stable')
+    if in_order:
+        groups = {f'Nats of {counted(len(order), "item")}': order[:MAX_LINES]}
+    else:
+        count = min(ITEMS, max(1, len(order) // 2))
+        groups = {'Least likely': order[:count], 'Most likely': order[count:][-count:][::-1]}
+    return [
+        _listed(f'{name}: {total[group[0]]:.1f} to {total[group[-1]]:.1f} nats', text, nats, group)
+        for name, group in groups.items()
+        if len(group)
+    ]
+
+
+def _listed(title: str, text: Sequence[str], nats: np.ndarray, index: np.ndarray) -> Passage:
+    """Returns the passage of some items, each with its nats before it."""
+    parts, values = [], []
+    for i in index.tolist():
+        before, item = f'{nats[i].sum():6.1f}  ', text[i] + END
+        parts += [before, item]
+        values += [np.full(len(before), np.nan), nats[i, : len(item)]]
+    return Passage(title, ''.join(parts), np.concatenate(values), has_lines=True)
+
+
 def lines_of(passage: Passage) -> list[Line]:
     """Returns at most `MAX_LINES` lines of at most `COLUMNS`, with visible line ends and tabs."""
     lines: list[Line] = [[]]
@@ -97,7 +131,7 @@ def lines_of(passage: Passage) -> list[Line]:
         if len(lines[-1]) == COLUMNS:
             lines.append([])
         lines[-1].append((VISIBLE.get(character, character), nats))
-        if character == '\n' and passage.has_lines:
+        if character in ('\n', END) and passage.has_lines:
             lines.append([])
     return [line for line in lines if line][:MAX_LINES]
 

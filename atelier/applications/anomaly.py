@@ -8,19 +8,23 @@ import numpy as np
 from atelier.applications import _anomaly_figure, _anomaly_maps, _common
 from atelier.applications._application import LOG_PROB, RECONSTRUCT, Application
 from atelier.data.dataset import Dataset
+from atelier.data.spec import Spec
 from atelier.errors import UserError
 from atelier.evaluation.examples.anomaly_score import chosen_score, description_of, scorer
 from atelier.evaluation.examples.auroc import auroc
 from atelier.evaluation.examples.outliers import another_data_set, image_as_data
+from atelier.evaluation.examples.score_maps import ScoreMaps
 from atelier.evaluation.samples.sampling import preprocessed
 from atelier.log import counted, log
+from atelier.report import texts
 from atelier.report.metrics_log import plus_minus
 from atelier.run import restore
 from atelier.run.experiment import Run
 from atelier.run.restore import TrainedRun
 
 NEEDS = (LOG_PROB | RECONSTRUCT,)
-TABLE = ('file', 'row', 'label', 'score', 'is_novel')
+TABLE = ('file', 'row', 'label', 'text', 'score', 'is_novel')
+MAX_LOGGED = 5  # items
 
 
 class Comparison(NamedTuple):
@@ -57,15 +61,14 @@ def apply(
     Returns:
       score [n] of the test split; index [n] into that split, most anomalous first; is_novel [n],
       true if the class was left out of training; label [n] if the data have labels; file [n] and
-      row [n], where each example came from. If classes were
-      left out of training: novel_auroc. With another data set: outlier_score, outlier_file and
-      outlier_row [m], and outlier_auroc.
-      With a
-      picture: picture [*event], picture_score and picture_percentile, the percentage of test
+      row [n], where each example came from. If classes were left out of training: novel_auroc.
+      With another data set: outlier_score, outlier_file and outlier_row [m], and outlier_auroc.
+      With a picture: picture [*event], picture_score and picture_percentile, the percentage of test
       examples of known classes with a lower score. An AUROC is [2], its value and its standard
-      error, nan if it has none. For images, if the score is a sum over pixels (see
-      `score_maps`): mapped [maps], test indices, and score_map [maps, *event], their terms, whose
-      sum is the score or a part of it; with a picture also picture_map [*event].
+      error, nan if it has none. For images, if the score is a sum over pixels (see `score_maps`):
+      mapped [maps], test indices, and score_map [maps, *event], their terms, whose sum is the score
+      or a part of it; with a picture also picture_map [*event]. Of items,
+      texts that end, also text [n].
 
     Raises:
       UserError: a missing checkpoint, an invalid option, or scores that are nan.
@@ -83,14 +86,31 @@ def apply(
     paths = _common.path_suffix(data=outliers_path, folder=outliers_data_dir, picture=picture)
     outliers = pathlib.Path(outliers_path).stem or outliers
     file = _file_name(score, outliers, pathlib.Path(picture).stem) + paths
-    table = [name for name in TABLE if name in arrays]
-    path = _common.save(trained, file, arrays, {'score': description, **_headline(arrays)}, table)
+    path = _save(trained, file, arrays, description)
     _anomaly_figure.draw(path, trained, arrays, num_images, description, outliers)
-    if 'score_map' in arrays:
-        captions = _anomaly_maps.captions_of(arrays, run.data.spec)
-        maps_path = path.with_name(f'{path.stem}-maps.png')
-        _anomaly_maps.save_figure(maps_path, *maps, captions, run.data.spec)
+    _draw_maps(path, maps, arrays, run.data.spec)
     return arrays
+
+
+def _save(
+    trained: TrainedRun, file: str, arrays: dict[str, np.ndarray], description: str
+) -> pathlib.Path:
+    """Writes arrays, results and the table; returns the path of the picture."""
+    table = [name for name in TABLE if name in arrays]
+    return _common.save(trained, file, arrays, {'score': description, **_headline(arrays)}, table)
+
+
+def _draw_maps(
+    path: pathlib.Path,
+    maps: tuple[ScoreMaps | None, ScoreMaps | None],
+    arrays: dict[str, np.ndarray],
+    spec: Spec,
+) -> None:
+    """Draws the maps of the score in a file beside `path`, if there are any."""
+    if 'score_map' in arrays:
+        captions = _anomaly_maps.captions_of(arrays, spec)
+        maps_path = path.with_name(f'{path.stem}-maps.png')
+        _anomaly_maps.save_figure(maps_path, *maps, captions, spec)
 
 
 def _file_name(*parts: str) -> str:
@@ -167,6 +187,8 @@ def _log(
     num_known = n - num_novel
     scored, known = counted(n, 'test example'), counted(num_known, 'test example')
     log.info('%s, scored by the model of the %s: %s', scored, trained.weights, description)
+    for i in arrays['index'][:MAX_LOGGED] if 'text' in arrays else ():
+        log.info('  %10.2f  %s', arrays['score'][i], texts.in_one_line(arrays['text'][i]))
     auroc_of = '%s: AUROC %s, %d against %s'
     if 'novel_auroc' in arrays:
         name = f'classes left out of training ({_anomaly_figure.left_out(trained.run)})'

@@ -17,20 +17,21 @@ from atelier.data.classes import natural
 from atelier.errors import UserError, shortened_text
 from atelier.evaluation.evaluate import condition_suffix, density_suffix, summary
 from atelier.evaluation.examples.known_classes import of_known_classes
-from atelier.evaluation.per_example.over_examples import over_examples
 from atelier.log import counted, log
 from atelier.report import figures
 from atelier.report.figure_text import figure_text, title_lines
 from atelier.report.metrics_log import aligned, plus_minus
 from atelier.run import restore
 from atelier.run.experiment import Run
+from atelier.run.over_examples import over_examples
 from atelier.run.restore import TrainedRun
 
 NEEDS = (BOUND_TERMS,)
 MAX_BINS = 100
 WIDTH = 4.6  # of a panel, in inches
 DIFFUSION, BY_TIME = 'diffusion_nats', 'diffusion_by_time_nats'
-FIRST, TOTAL = 'reconstruction_nats', 'negative_bound_nats'
+FIRST = 'reconstruction_nats', 'rest_nats'  # of x given z, of one model or of two
+TOTAL = 'negative_bound_nats'
 ROUNDING = 1e-6  # of times k / bins, which belong to the bin that they end
 
 
@@ -46,8 +47,9 @@ def apply(run: Run, beside: str = '', num_bins: int = 10) -> dict[str, np.ndarra
 
     For a VAE they are the reconstruction and the KL of each stochastic layer. For a diffusion model
     they are the reconstruction from the first time, the noise of the times between, and the KL of
-    the last time to the prior. A row of the table is a term, with its mean over the examples. With
-    the keys of an evaluation, the sum equals the bound that an evaluation reports.
+    the last time to the prior. For a run of codes they are the codes, and what x costs besides.
+    A row of the table is a term, with its mean over the examples. With the keys of an evaluation,
+    the sum equals the bound that an evaluation reports.
 
     Args:
       run: of a family with a variational bound.
@@ -109,7 +111,7 @@ def compute(trained: TrainedRun, num_bins: int) -> dict[str, np.ndarray]:
     apply = over_examples(terms_of, run.data, run.config.eval.batch_size, trained.devices)
     key = key_for(trained.state.key, Stream.EVALUATE)
     terms = apply(trained.state, key, run.data.splits['test'], run.data.size('test'))
-    names = sorted(terms, key=lambda name: (name != FIRST, natural(name)))  # JAX sorts as text
+    names = sorted(terms, key=lambda name: (name not in FIRST, natural(name)))  # JAX sorts as text
     terms = {name: np.asarray(terms[name], np.float64) for name in names}
     if BY_TIME in terms:
         terms[DIFFUSION] = terms[BY_TIME].sum(1)
@@ -142,12 +144,12 @@ def binned(
 
 def rows_of(terms: dict[str, np.ndarray]) -> list[Row]:
     """Returns the rows of the table: from x to the prior, by layer or by time."""
-    rows = [Row('reconstruction', summary(terms[FIRST]))]
+    rows = [Row(_name_of(name), summary(terms[name])) for name in terms if name in FIRST]
     if BY_TIME in terms:
         edges = np.linspace(0, 1, terms[BY_TIME].shape[1] + 1)
         names = [f't {low:.3g} to {high:.3g}' for low, high in itertools.pairwise(edges)]
         rows += [Row(*row) for row in zip(names, map(summary, terms[BY_TIME].T), strict=True)]
-    others = [name for name in terms if name not in (FIRST, BY_TIME, DIFFUSION, TOTAL)]
+    others = [name for name in terms if name not in (*FIRST, BY_TIME, DIFFUSION, TOTAL)]
     rows += [Row(_name_of(name), summary(terms[name])) for name in others]
     return [*rows, Row('sum', summary(terms[TOTAL]))]
 
@@ -209,8 +211,9 @@ def _save_figure(runs: list[Run], rows: dict[str, list[Row]], path: pathlib.Path
 
 
 def _colour(name: str) -> str:
-    """Returns the colour of the reconstruction, of a layer or a time, or of the prior."""
-    return figures.colour({'reconstruction': 1, 'prior': 2}.get(name, 0))
+    """Returns the colour of x given z, of a layer, a time or codes, or of the prior."""
+    is_first = f'{name}_nats' in FIRST
+    return figures.colour(1 if is_first else {'prior': 2}.get(name, 0))
 
 
 APPLICATION = Application(apply, NEEDS, reads='it bounds log p(x) of test examples')

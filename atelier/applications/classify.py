@@ -15,19 +15,19 @@ from atelier.errors import UserError
 from atelier.evaluation.evaluate import summary
 from atelier.evaluation.examples import calibration
 from atelier.evaluation.examples.known_classes import is_known
-from atelier.evaluation.per_example.over_examples import over_examples
 from atelier.log import counted, listed, log
 from atelier.report import figures
 from atelier.report.figure_text import figure_text
 from atelier.report.metrics_log import plus_minus
 from atelier.run import restore
 from atelier.run.experiment import Run
+from atelier.run.over_examples import over_examples
 from atelier.run.refit import warn_if_trained
 from atelier.run.restore import TrainedRun
 
 NEEDS = (CLASSIFY,)
 LOGITS = ('logits', 'beside_logits')  # array names, of the run and of `beside`
-TABLE = ('file', 'row', 'label', 'predicted', 'confidence', 'logits')
+TABLE = ('file', 'row', 'label', 'text', 'predicted', 'confidence', 'logits')
 MAX_BINS = 10_000
 MAX_CLASSES = 1000  # whose accuracy is written
 MAX_AREA = 600  # marker area of a bin with all examples

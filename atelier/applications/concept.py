@@ -11,6 +11,7 @@ from atelier.applications._application import DECODE, ENCODE, PRIOR, Application
 from atelier.applications._sets import (
     UNITS,
     TwoSets,
+    check_attribute,
     examples_of,
     labelled,
     measure,
@@ -24,6 +25,7 @@ from atelier.data.spec import Spec
 from atelier.errors import UserError, check_option, shortened_text
 from atelier.evaluation.codes.encoding import decoded, latents
 from atelier.log import counted, log
+from atelier.report import texts
 from atelier.report.figure_text import number
 from atelier.report.views.choose import view_of
 from atelier.run import restore
@@ -37,7 +39,9 @@ ATTRIBUTES = {  # attribute: 'start to end' of its direction
     'intensity': 'weak to strong',
     'thickness': 'thin to thick',
     'slant': 'left to right',
+    'length': 'short to long',
 }
+OF_FUNCTION = 'low to high'
 
 
 class Ends(NamedTuple):
@@ -55,12 +59,17 @@ class Ends(NamedTuple):
     @property
     def name(self) -> str:
         """The direction's name, such as '0 to 1' or 'thin to thick'."""
-        return ATTRIBUTES[self.attribute] or f'{self.source} to {self.target}'
+        return ATTRIBUTES.get(self.attribute, OF_FUNCTION) or f'{self.source} to {self.target}'
+
+    @property
+    def noun(self) -> str:
+        """The attribute in words; that of FILE.py:FUNCTION is the name of the function."""
+        return self.attribute.rpartition(':')[2]
 
     def title(self, spec: Spec) -> str:
         """The direction's name, with the names of classes."""
         ends = ' to '.join(map(spec.class_name, (self.source, self.target)))
-        return ATTRIBUTES[self.attribute] or ends
+        return ATTRIBUTES.get(self.attribute, OF_FUNCTION) or ends
 
 
 def apply(
@@ -89,9 +98,11 @@ def apply(
       run: of a family with `decode`, and `encode` or `prior`.
       source: class at the start of the direction, by number or name.
       target: class at the end of the direction, likewise.
-      attribute: what the direction changes: label, intensity (the mean of x), or thickness or slant
-        of strokes (`atelier.evaluation.examples.strokes`). The direction of an attribute leads from
-        the quarter of the examples with its smallest values to the quarter with its largest.
+      attribute: what the direction changes: label, intensity (the mean of x), thickness or slant
+        of strokes (`atelier.evaluation.examples.strokes`), length of items (texts that end), or
+        your own function, FILE.py:FUNCTION, of the text of an item or of x. The direction of an
+        attribute leads from the quarter of the examples with its smallest values to the quarter
+        with its largest.
       label: class of the images to change. Below 0, images of any class are changed.
       low: first value of s.
       high: last value of s.
@@ -103,7 +114,8 @@ def apply(
     Returns:
       direction [latent], steps [steps], codes [images, steps, latent], x [images, steps, *event]
       and image [images, *event], the image that was encoded, or decoded at s = 0. For an attribute
-      other than label: value [images, steps], the attribute of x.
+      other than label: value [images, steps], the attribute of x. Of items also decoded_text
+      [images, steps], which a .txt has too.
 
     Raises:
       UserError: a missing checkpoint or classifier, a bad option, a class without examples, or a
@@ -158,7 +170,7 @@ def compute(
         spec = trained.run.data.spec
         values = measure(attribute, x.reshape(-1, *spec.event_shape), spec)
         arrays['value'] = values.reshape(x.shape[:2])
-    return arrays, sets
+    return arrays | texts.arrays_of(x, trained.run.data.spec, texts.DECODED), sets
 
 
 def _direction(run: Run, sets: TwoSets, attribute: str) -> np.ndarray:
@@ -171,7 +183,9 @@ def _direction(run: Run, sets: TwoSets, attribute: str) -> np.ndarray:
 
 def _check(ends: Ends, spec: Spec, low: float, high: float) -> None:
     attribute, source, target = ends
-    check_option('attribute', attribute, ATTRIBUTES)
+    if ':' not in attribute:
+        check_option('attribute', attribute, ATTRIBUTES, ', or FILE.py:FUNCTION')
+    check_attribute(attribute, spec)
     if attribute == 'label' and source == target:
         name = spec.class_name(source)
         raise UserError(f'--source={name} --target={name}: the classes have to differ')
@@ -208,30 +222,34 @@ def _images(
 
 def _file_name(ends: Ends, label: int, seed: int) -> str:
     suffix = ''.join([f'-of-{label}' * (label >= 0), f'-seed-{seed}' * (seed > 0)])
-    return f'concept-{ends.attribute}-{ends.name.replace(" ", "-")}{suffix}'
+    if ends.noun != ends.attribute:  # a function's: others may have its name
+        suffix += _common.path_suffix(attribute=ends.attribute)
+    return f'concept-{ends.noun}-{ends.name.replace(" ", "-")}{suffix}'
 
 
 def _log(trained: TrainedRun, arrays: dict[str, np.ndarray], sets: TwoSets, ends: Ends) -> None:
     """Logs the two sets and, for an attribute, its mean at the first and last step."""
     name, attribute = ends.title(trained.run.data.spec), ends.attribute
     sizes = f'{name}: {len(sets.source):,} and {len(sets.target):,} of {sets.description}'
-    changed = counted(len(arrays['x']), 'image')
+    view = view_of(trained.run.data.spec)
+    changed = counted(len(arrays['x']), view.events.removesuffix('s') if view else 'example')
     log.info('%s; %s, changed by the model of the %s', sizes, changed, trained.weights)
     if attribute == 'label':
         return
-    first, last = (
-        f'{mean:.3g}{UNITS[attribute]} at step {step:+.3g}'
-        for mean, step in zip(
-            arrays['value'].mean(0)[[0, -1]], arrays['steps'][[0, -1]], strict=True
-        )
-    )
-    log.info('mean %s: %s, %s', attribute, first, last)
+    unit, values, steps = UNITS.get(attribute, ''), arrays['value'], arrays['steps']
+    first, last = (f'{_mean(values[:, i])}{unit} at step {steps[i]:+.3g}' for i in (0, -1))
+    log.info('mean %s: %s, %s', ends.noun, first, last)
+
+
+def _mean(values: np.ndarray) -> str:
+    finite = values[np.isfinite(values)]
+    return f'{finite.mean():.3g}' if len(finite) else 'none'
 
 
 def _title(spec: Spec, ends: Ends) -> str:
     """Returns what is done to the codes, and what the direction is a difference of."""
     if ends.attribute != 'label':
-        of_what = f'the mean codes of the quarters of smallest and largest {ends.attribute}'
+        of_what = f'the mean codes of the quarters of smallest and largest {ends.noun}'
         return f'Codes moved from {ends.name} by s times the difference of {of_what}'
     source, target = (_shown_class(spec, each) for each in (ends.source, ends.target))
     return (
@@ -247,27 +265,22 @@ def _shown_class(spec: Spec, label: int) -> str:
 def _draw(
     trained: TrainedRun, arrays: dict[str, np.ndarray], title: str, across: str, path: pathlib.Path
 ) -> None:
-    """Draws the changed examples, as images or as paths among test data."""
+    """Draws a row per example: its steps, and before them the example if it was encoded.
+
+    Examples of which no single one is drawn are paths among test data.
+    """
     run, spec = trained.run, trained.run.data.spec
     view = view_of(spec)
-    if view is None:  # of texts
+    if view is None:  # of endless texts
         return
-    if not view.is_among_data:
-        _save_figure(run, arrays, title, across, path)
-        return
-    names, columns = ['code + s direction'] * len(arrays['x']), _names_of(arrays['steps'])
-    data, _ = _pictures.test_data(trained)
-    _common.save_picture(path, view.rows(arrays['x'], spec, title, names, columns, data, across))
-
-
-def _save_figure(
-    run: Run, arrays: dict[str, np.ndarray], title: str, across: str, path: pathlib.Path
-) -> None:
-    """Draws a row per image: its steps, and before them the image if it was encoded."""
     x, columns = arrays['x'], _names_of(arrays['steps'])
-    if codes_of(run.family).encode is not None:
-        x, columns = np.concatenate([arrays['image'][:, None], x], 1), ['image', *columns]
-    _common.draw_grid(path, x, run.data.spec, title, [''] * len(x), columns, across)
+    if view.are_single and codes_of(run.family).encode is not None:
+        x = np.concatenate([arrays['image'][:, None], x], 1)
+        columns = [view.events.removesuffix('s'), *columns]
+    names = ['' if view.are_single else 'code + s direction'] * len(x)
+    among = _pictures.among(trained)
+    _common.save_picture(path, view.rows(x, spec, title, names, columns, among, across))
+    _common.save_rows_as_text(path.with_suffix('.txt'), x, spec, names, columns)
 
 
 def _names_of(steps: np.ndarray) -> list[str]:

@@ -1,4 +1,4 @@
-"""Decodes the examples in a file of --mode=compress, from the weights alone."""
+"""Decodes the examples or the text in a file of --mode=compress."""
 
 import pathlib
 
@@ -6,32 +6,46 @@ import numpy as np
 
 from atelier import files
 from atelier.applications import _common
-from atelier.applications._application import BITS_BACK, CONDITIONALS, Application
+from atelier.applications._application import BITS_BACK, CONDITIONALS, TWO_PART, Application
 from atelier.core.abilities import Conditionals
+from atelier.core.code_likelihood import TwoPartCode
 from atelier.data.fingerprints import size_of
+from atelier.data.items import are_items
+from atelier.data.text import NEWLINE, decode
 from atelier.errors import UserError, shortened_text
-from atelier.evaluation.compression import bits_back, file_format, padding, range_coder
+from atelier.evaluation.compression import (
+    bits_back,
+    file_format,
+    padding,
+    range_coder,
+    text_streams,
+    two_part,
+)
+from atelier.evaluation.compression.word_stream import Words
 from atelier.log import counted, log
 from atelier.paths import user_path
 from atelier.report import image_grids
+from atelier.report.texts import between
 from atelier.run import limits, restore, run_folder
 from atelier.run.experiment import Run
 from atelier.run.restore import TrainedRun
 
-NEEDS = (CONDITIONALS | BITS_BACK,)
+NEEDS = (CONDITIONALS | BITS_BACK | TWO_PART,)
 NAME = 'decompress'
 MAX_IMAGES = 100
+NOUNS = {'text': 'character', 'items': 'item'}  # by coder
 
 
 def apply(run: Run, file: str = '') -> dict[str, np.ndarray]:
     """Decodes the file and checks that it gives the examples that were coded.
 
     Args:
-      run: of a family with `Conditionals` or `BitsBack`. Its weights coded the file.
+      run: of a family with `Conditionals`, `BitsBack` or `TwoPartCode`. Its weights coded the file.
       file: path of a file of --mode=compress; by default RUN/applications/compress.bin.
 
     Returns:
-      x [n, *event], discrete values, and label [n] if the file holds labels.
+      x [n, *event], discrete values, and label [n] if the file holds labels. Of an endless text x
+      [length] are all its symbols, and NAME.txt is the text; of items it has one in each line.
 
     Raises:
       UserError: a missing checkpoint, or a file that is missing, damaged, or written with other
@@ -45,15 +59,15 @@ def apply(run: Run, file: str = '') -> dict[str, np.ndarray]:
         arrays = compute(trained, header, words)
     except ValueError as error:
         raise file_format.damaged(path) from error
-    log.info(
-        '%s of %s, decompressed with the model of the %s',
-        counted(len(arrays['x']), 'example'),
-        path,
-        trained.weights,
-    )
+    what = counted(len(arrays['x']), NOUNS.get(header.coder, 'example'))
+    log.info('%s of %s, decompressed with the model of the %s', what, path, trained.weights)
     results = results_path(run.folder, path)
     files.write_arrays(results, arrays)
     log.info('arrays: %s', results)
+    if header.coder in file_format.OF_SYMBOLS:
+        text_path = results.with_suffix('.txt')
+        files.write_text(text_path, text_of(run, arrays['x']))
+        log.info('text: %s', text_path)
     if image_grids.is_drawn_as_image(header.spec):
         image_path = results.with_suffix('.png')
         image_grids.save(image_path, image_grids.grid(arrays['x'][:MAX_IMAGES], header.spec))
@@ -61,9 +75,7 @@ def apply(run: Run, file: str = '') -> dict[str, np.ndarray]:
     return arrays
 
 
-def compute(
-    trained: TrainedRun, header: file_format.Header, words: range_coder.Words
-) -> dict[str, np.ndarray]:
+def compute(trained: TrainedRun, header: file_format.Header, words: Words) -> dict[str, np.ndarray]:
     """Decodes with the coder that the file names; returns the arrays of `apply`.
 
     Raises:
@@ -75,22 +87,45 @@ def compute(
         raise ValueError('the header names another coder')
     if range_coder.is_labelled(run) and not header.classes:
         raise ValueError('the header leaves out all classes')
+    size, classes = header.batch_size, header.classes
     if header.coder == 'bits back':
-        x, labels = bits_back.decoded(run, state, words, n, header.classes)
+        x, labels = bits_back.decoded(run, state, words, n, classes)
+    elif header.coder == 'text':
+        x, labels = text_streams.decoded(run, state, words, n, size), None
+    elif header.coder == 'two part':
+        x, labels = two_part.decoded(run, state, words, n, size, classes)
     else:
-        size, classes = header.batch_size, header.classes
         x, labels = range_coder.decoded(run, state, words, n, size, classes)
     checksums = (file_format.checksum_of(header, x, labels, rule) for rule in file_format.RULES)
     if header.examples not in checksums:
         raise ValueError('the decoded examples differ from the coded ones')
     dtype = np.uint8 if header.levels <= 256 else np.uint16
-    arrays = {'x': x.astype(dtype).reshape(-1, *header.event_shape)}
+    shape = () if header.coder == 'text' else header.event_shape
+    arrays = {'x': x.astype(dtype).reshape(-1, *shape)}
     return arrays if labels is None else {**arrays, 'label': labels}
 
 
 def coder_of(run: Run) -> str:
     """Returns the coder of a family that meets the NEEDS."""
-    return 'range' if run.family.ability(Conditionals) is not None else 'bits back'
+    if run.family.ability(TwoPartCode) is not None:
+        return 'two part'
+    if run.family.ability(Conditionals) is None:
+        return 'bits back'
+    if are_items(run.data.spec):
+        return 'items'
+    return 'range' if run.data.spec.symbols is None else 'text'
+
+
+def text_of(run: Run, x: np.ndarray) -> str:
+    """Returns the text of all symbols x [length], or of items x [n, length] as `joined`."""
+    if x.ndim == 1:
+        return decode(x[None], run.data.spec.symbols)[0]
+    return joined(run, decode(x, run.data.spec.symbols))
+
+
+def joined(run: Run, items: list[str]) -> str:
+    """Returns items as one text, one in each line or with what stood between them (`between`)."""
+    return between(run.data.spec, run.config.data.get('separator', '')).join(items) + NEWLINE
 
 
 def results_path(folder: pathlib.Path, file: pathlib.Path) -> pathlib.Path:
@@ -101,7 +136,7 @@ def results_path(folder: pathlib.Path, file: pathlib.Path) -> pathlib.Path:
     return folder / f'{NAME}{_common.path_suffix(file=str(file))}.npz'
 
 
-def _read(path: pathlib.Path, run: Run) -> tuple[file_format.Header, range_coder.Words]:
+def _read(path: pathlib.Path, run: Run) -> tuple[file_format.Header, Words]:
     """Reads a file; compares its sizes with the run's before arrays of these sizes are built.
 
     Raises:
@@ -120,23 +155,43 @@ def _read(path: pathlib.Path, run: Run) -> tuple[file_format.Header, range_coder
             f'{run.folder} was trained on dequantised data: a density cannot code examples without '
             'loss'
         )
-    if spec.format != coded.format:
+    without_symbols = spec._replace(symbols=None).format
+    if without_symbols != coded.format:
         raise UserError(
-            f'{path} holds other data than those of {run.folder}: {coded.format}, not {spec.format}'
+            f'{path} holds other data than those of {run.folder}: {coded.format}, not '
+            f'{without_symbols}'
         )
-    size = _recorded_test_size(run.folder)
-    if size is not None and header.num_examples > size:
+    if header.symbols != file_format.checksum_of_symbols(spec.symbols):
         raise UserError(
-            f'{path} declares {counted(header.num_examples, "example")}, and {run.folder} has '
-            f'{size} to test'
+            f'{path} holds text of other symbols than those of {run.folder}: give --workdir of the '
+            'run that coded it, or another --file'
         )
-    if len(words) < padding.num_words(header.num_examples):
-        raise UserError(
-            f'{path} declares {counted(header.num_examples, "example")}, and it holds fewer bits, '
-            f'{padding.WORD_BITS * len(words):,}: write it again with --mode=compress'
-        )
-    limits.check_examples(str(path), header.num_examples, coded)
+    _check_sizes(path, header, words, run)
     return header, words
+
+
+def _check_sizes(path: pathlib.Path, header: file_format.Header, words: Words, run: Run) -> None:
+    """Compares the number of examples with the run's test split, the file's bits and the memory.
+
+    A text, or items, may be longer than the test split: a file of the user's. Its examples are the
+    windows in which it was coded.
+
+    Raises:
+      UserError: there are too many.
+    """
+    n, noun = header.num_examples, 'example'
+    if header.coder == 'text':
+        n, noun = text_streams.least_bits(n, header.batch_size, *header.event_shape), 'window'
+    declared = f'{path} declares {counted(n, noun)}'
+    size = _recorded_test_size(run.folder)
+    if size is not None and n > size and header.coder not in file_format.OF_SYMBOLS:
+        raise UserError(f'{declared}, and {run.folder} has {size} to test')
+    if len(words) < padding.num_words(n):
+        raise UserError(
+            f'{declared}, and it holds fewer bits, {padding.WORD_BITS * len(words):,}: write it '
+            'again with --mode=compress'
+        )
+    limits.check_examples(str(path), n, header.spec)
 
 
 def _recorded_test_size(folder: pathlib.Path) -> int | None:

@@ -11,17 +11,20 @@ from atelier.applications import _common, _pictures
 from atelier.applications._application import DENOISE, RECONSTRUCT, Application
 from atelier.applications._nearness import Scale
 from atelier.core.abilities import Denoise, Reconstruct
+from atelier.core.family import Family
 from atelier.core.randomness import Stream, fold_in, key_for
 from atelier.data.corruption import NOISES
+from atelier.data.spec import Spec
 from atelier.errors import UserError, check_option
 from atelier.evaluation.evaluate import summary
-from atelier.evaluation.per_example.over_examples import over_examples
 from atelier.log import counted, log
+from atelier.report import texts
 from atelier.report.metrics_log import rounded
 from atelier.report.views.choose import view_of
 from atelier.report.views.view import Picture, View
 from atelier.run import restore
 from atelier.run.experiment import Run
+from atelier.run.over_examples import over_examples
 from atelier.run.restore import TrainedRun
 
 NEEDS = (RECONSTRUCT | DENOISE,)
@@ -254,4 +257,14 @@ def _picture(trained: TrainedRun, view: View, arrays: dict[str, np.ndarray], tit
     return view.rows(rows, spec, title, names, ('noisy', 'denoised', 'clean'), among)
 
 
-APPLICATION = Application(apply, NEEDS, reads='it adds noise to test examples')
+def _refusal(family: Family, spec: Spec) -> str:
+    """Returns why texts get no noise, or ''."""
+    del family
+    return (
+        'cannot denoise: texts have symbols, which no noise is added to'
+        if texts.is_text(spec)
+        else ''
+    )
+
+
+APPLICATION = Application(apply, NEEDS, _refusal, reads='it adds noise to test examples')

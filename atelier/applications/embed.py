@@ -8,13 +8,15 @@ from jaxtyping import Float, Int
 
 from atelier.applications import _common
 from atelier.applications._application import ENCODE, Application
+from atelier.data import items
 from atelier.data.classes import described
+from atelier.data.spec import Spec
 from atelier.evaluation.codes.encoding import encoded, latents
 from atelier.evaluation.evaluate import summary
 from atelier.evaluation.samples.features import coordinates
 from atelier.evaluation.samples.neighbours import nearest
 from atelier.log import counted, log
-from atelier.report import figures
+from atelier.report import figures, texts
 from atelier.report.figure_text import figure_text
 from atelier.report.metrics_log import rounded
 from atelier.run import restore
@@ -22,7 +24,7 @@ from atelier.run.experiment import Run
 from atelier.run.restore import TrainedRun
 
 NEEDS = (ENCODE,)
-TABLE = ('file', 'row', 'label', 'codes')
+TABLE = ('file', 'row', 'label', 'text', 'codes')
 MAX_STEPS = 2000  # of the linear probe's fit
 MAX_COUNTED_CLASSES = 20  # above this many classes the figure shows no counts
 
@@ -41,7 +43,8 @@ class Labelled(NamedTuple):
 def apply(run: Run, num_neighbours: int = 5, num_codes: int = 10_000) -> dict[str, np.ndarray]:
     """Encodes train and test split; classifies test codes by nearest neighbours and a linear probe.
 
-    Both classifiers are also applied to the normalized x itself. The probe is a logistic regression
+    Both classifiers are also applied to the normalized x itself; of items, texts that end, to the
+    counts of their symbols. The probe is a logistic regression
     on standardized features with scikit-learn's default penalty. Without labels, and of the
     training split itself (--split=train), only codes are written. If codes end in a one-hot class,
     it is removed, because otherwise nothing would be left to predict.
@@ -94,12 +97,25 @@ def _encoded(
     for name, limit in (('train', num_codes), ('test', None)):
         split = run.data.splits[name]
         codes, x = encoded(run, trained.state, split, trained.devices)
-        flat_x[name] = coordinates(x[:limit], run.data.spec)
+        flat_x[name] = _features_of_x(x[:limit], run.data.spec)
         arrays[f'{name}_codes'] = latents(run.family, codes)
         if 'label' in split:
             arrays[f'{name}_label'] = np.asarray(split['label'])
-        arrays |= {f'{name}_{key}': a for key, a in run.data.origin_of(name).items()}
+        origins = run.data.origin_of(name) | texts.arrays_of(split['x'], run.data.spec)
+        arrays |= {f'{name}_{key}': a for key, a in origins.items()}
     return arrays, flat_x
+
+
+def _features_of_x(x: np.ndarray, spec: Spec) -> Float[np.ndarray, 'n dims']:
+    """Returns what both classifiers read beside codes: x, but of items the counts of symbols.
+
+    Distances between the numbers of symbols would mean nothing.
+    """
+    if not items.are_items(spec):
+        return coordinates(x, spec)
+    is_scored, tokens = items.is_scored(x), x.astype(int)
+    counts = [np.sum((tokens == each) & is_scored, 1) for each in range(len(spec.symbols))]
+    return np.stack(counts, 1).astype(np.float32)
 
 
 def _why_not(run: Run, arrays: dict[str, np.ndarray], num_codes: int) -> str:

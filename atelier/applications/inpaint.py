@@ -1,6 +1,7 @@
 """Fills in hidden parts of test examples several times; reports PSNR and SSIM."""
 
 import math
+import pathlib
 from typing import Any
 
 import jax
@@ -12,16 +13,19 @@ from atelier.applications._application import INPAINT, Application
 from atelier.applications._masks import hidden_parts, name_of
 from atelier.applications._nearness import Scale
 from atelier.core.abilities import Inpaint
+from atelier.core.family import Family
 from atelier.core.randomness import Stream, key_for
+from atelier.data.spec import Spec
 from atelier.evaluation.evaluate import summary
-from atelier.evaluation.per_example.over_examples import over_examples
 from atelier.evaluation.samples.sampling import preprocessed
 from atelier.log import counted, log
+from atelier.report import texts
 from atelier.report.metrics_log import plus_minus
 from atelier.report.views.choose import view_of
 from atelier.report.views.view import DATA, Picture, View
 from atelier.run import restore
 from atelier.run.experiment import Run
+from atelier.run.over_examples import over_examples
 from atelier.run.restore import TrainedRun
 
 NEEDS = (INPAINT,)
@@ -69,9 +73,8 @@ def apply(
       For all n examples: completion_psnr_db [n, completions], completions_mean_psnr_db [n] and
       training_mean_psnr_db [n]; for images also the same three names ending in _ssim. For the
       `num_images` kept examples: index [images], their indices in the test split; file and row
-      [images], where they came from; x
-      [images, *event] and completions [images, completions, *event] in the data's units; known
-      [images, *event], true where x was given.
+      [images], where they came from; x [images, *event] and completions [images, completions,
+      *event] in the data's units; known [images, *event], true where x was given.
 
     Raises:
       UserError: a missing checkpoint, or a bad option.
@@ -80,25 +83,40 @@ def apply(
     _common.check_seed(seed)
     num_kept = min(num_images, run.data.size('test'))
     _common.check_outputs(run, factor=num_kept, num_completions=num_completions)
-    whole = run
-    run, order = _subset_of_test(run, num_examples, seed)
-    hidden = hidden_parts(run.data.spec, mask, share, len(order), seed)
-    trained, kept = restore.load(run), _common.random_test_indices(run, num_images, seed)
+    part, order = _subset_of_test(run, num_examples, seed)
+    hidden = hidden_parts(part.data.spec, mask, share, len(order), seed)
+    trained, kept = restore.load(part), _common.random_test_indices(part, num_images, seed)
     arrays = compute(trained, hidden, num_completions, seed, kept)
-    arrays |= {**_common.origins_of(whole, order[kept]), 'index': order[kept]}
-    results = {'mask': mask, **_results(run, arrays, hidden, num_completions)}
+    arrays |= {**_common.origins_of(run, order[kept]), 'index': order[kept]}
+    results = {'mask': mask, **_results(part, arrays, hidden, num_completions)}
     name = name_of(mask, share)
     changed = _common.changed_options(
         apply, num_completions=num_completions, num_examples=num_examples
     )
-    measures = {each: array for each, array in arrays.items() if each.endswith(MEASURES)}
-    table = _common.origins_of(whole, order) | measures
-    path = _common.save(trained, f'inpaint-{name}-seed-{seed}{changed}', arrays, results, table)
+    file, origins = f'inpaint-{name}-seed-{seed}{changed}', _common.origins_of(run, order)
+    path = _save(trained, file, arrays, results, origins)
     _log(results, trained.weights)
+    _draw(path, part, arrays, name)
+    return arrays
+
+
+def _save(
+    trained: TrainedRun,
+    file: str,
+    arrays: dict[str, np.ndarray],
+    results: dict[str, Any],
+    origins: dict[str, np.ndarray],
+) -> pathlib.Path:
+    """Writes arrays, results and a table of all examples; returns the path of the picture."""
+    measures = {each: array for each, array in arrays.items() if each.endswith(MEASURES)}
+    return _common.save(trained, file, arrays, results, origins | measures)
+
+
+def _draw(path: pathlib.Path, run: Run, arrays: dict[str, np.ndarray], name: str) -> None:
+    """Draws the kept examples, if there is a view of such data."""
     view = view_of(run.data.spec)
     if view is not None:
         _common.save_picture(path, _picture(run, view, arrays, f'Hidden parts filled in: {name}'))
-    return arrays
 
 
 def compute(
@@ -237,4 +255,10 @@ def _picture(run: Run, view: View, arrays: dict[str, np.ndarray], title: str) ->
     return view.rows(rows, spec, title, ['known', *names, 'truth'], [''] * len(x))
 
 
-APPLICATION = Application(apply, NEEDS, reads='it completes test examples')
+def _refusal(family: Family, spec: Spec) -> str:
+    """Returns why parts of texts are not filled in, or ''."""
+    del family
+    return 'cannot fill in parts of texts: --mode=text completes one' if texts.is_text(spec) else ''
+
+
+APPLICATION = Application(apply, NEEDS, _refusal, reads='it completes test examples')

@@ -1,5 +1,6 @@
 """Decodes examples along linear and spherical paths between two codes."""
 
+import pathlib
 from typing import Any
 
 import jax
@@ -12,8 +13,9 @@ from atelier.core.family import codes_of
 from atelier.core.randomness import Stream, key_for
 from atelier.evaluation.codes.encoding import codes_from_prior, decoded, encoded, latents
 from atelier.log import log
+from atelier.report import texts
 from atelier.report.views.choose import view_of
-from atelier.report.views.view import Picture, View
+from atelier.report.views.view import View
 from atelier.run import restore
 from atelier.run.experiment import Run
 from atelier.run.restore import TrainedRun
@@ -31,19 +33,22 @@ def apply(
     With an encoder, the codes are those of random test images, and a path starts and ends at their
     reconstructions. Without an encoder, the codes are those that `sample` draws with this seed.
     Pair i joins codes 2i and 2i + 1, so that a larger `num_pairs` does not change the first pairs.
+    Examples of your own (--data) are joined in their order: of two, there is one pair.
 
     A one-hot class at the end of the codes is interpolated linearly on both paths.
 
     Args:
       run: of a family with `decode`, and `encode` or `prior`.
-      num_pairs: number of pairs, each with a linear and, below it, a spherical row in the figure.
+      num_pairs: number of pairs, each with a linear and, below it, a spherical row in the figure;
+        of examples of your own, at most as many as there are.
       num_points: number of points on a path, including its ends.
       seed: seed of the pairs.
 
     Returns:
       codes [pairs, 2 paths, points, latent], x [pairs, 2, points, *event] and, with an encoder,
       index [pairs, 2] in the test split, file and row [pairs, 2], where they came from, and ends
-      [pairs, 2, *event], the images themselves.
+      [pairs, 2, *event], the images themselves. Of items, texts that end, also text [pairs, 2] and
+      decoded_text [pairs, 2, points], which a .txt has too.
 
     Raises:
       UserError: a missing checkpoint, an invalid option, or too few test images.
@@ -52,13 +57,16 @@ def apply(
     _common.at_least(2, num_points=num_points)
     _common.check_outputs(run, num_pairs=num_pairs, num_points=num_points)
     _common.check_seed(seed)
-    n = 2 * num_pairs
     has_encoder = codes_of(run.family).encode is not None
-    if has_encoder:
-        _common.check_split(run, 'test', n, f'--num_pairs={num_pairs} needs two per pair')
-    trained = restore.load(run)
+    if has_encoder and _common.are_given(run):
+        _common.check_split(run, 'test', 2, 'a path joins two')
+        num_pairs = min(num_pairs, run.data.size('test') // 2)
+    elif has_encoder:
+        _common.check_split(run, 'test', 2 * num_pairs, f'--num_pairs={num_pairs} needs two a pair')
+    trained, n = restore.load(run), 2 * num_pairs
     ends, images = _ends(trained, n, seed)
     arrays = {**compute(trained, ends.reshape(num_pairs, 2, -1), num_points), **images}
+    arrays |= texts.arrays_of(arrays['x'], run.data.spec, texts.DECODED)
     view = view_of(run.data.spec)
     events = view.events if view is not None else 'examples'
     source = f'codes of test {events}' if has_encoder else 'codes of the prior'
@@ -66,7 +74,7 @@ def apply(
     changed = _common.changed_options(apply, num_points=num_points)
     path = _common.save(trained, f'interpolate-seed-{seed}{changed}', arrays)
     if view is not None:
-        _common.save_picture(path, _picture(trained, view, arrays, f'Paths between {source}'))
+        _save_rows(path, trained, view, arrays, f'Paths between {source}')
     return arrays
 
 
@@ -76,7 +84,7 @@ def _ends(trained: TrainedRun, n: int, seed: int) -> tuple[np.ndarray, dict[str,
     if codes_of(run.family).encode is None:
         key = key_for(jax.random.PRNGKey(seed), Stream.SAMPLE)
         return codes_from_prior(run, state, key, n, devices), {}
-    index = _common.random_test_indices(run, n, seed)
+    index = np.arange(n) if _common.are_given(run) else _common.random_test_indices(run, n, seed)
     examples = {name: array[index] for name, array in run.data.splits['test'].items()}
     codes, x = encoded(run, state, examples, devices)
     ends = {'index': index, 'ends': x, **_common.origins_of(run, index)}
@@ -127,14 +135,19 @@ def _paths(ends: np.ndarray, num_points: int, dims: int) -> np.ndarray:
     return codes.astype(np.float32)
 
 
-def _picture(trained: TrainedRun, view: View, arrays: dict[str, np.ndarray], title: str) -> Picture:
-    """Returns a row or a line per path: among test data, or from one example to the other."""
+def _save_rows(
+    path: pathlib.Path, trained: TrainedRun, view: View, arrays: dict[str, np.ndarray], title: str
+) -> None:
+    """Draws a row or a line per path: among test data, or from one example to the other."""
     x, names = arrays['x'], [f'{t:.3g}' for t in np.linspace(0, 1, arrays['x'].shape[2])]
-    if 'ends' in arrays and not view.is_among_data:
+    if 'ends' in arrays and view.are_single:
         first, last = (np.stack([arrays['ends'][:, [i]]] * 2, 1) for i in (0, 1))
-        x, names = np.concatenate([first, x, last], 2), ['image', *names, 'image']
-    rows, among = x.reshape(-1, *x.shape[2:]), _pictures.among(trained)
-    return view.rows(rows, trained.run.data.spec, title, PATHS * len(x), names, among)
+        end = view.events.removesuffix('s')
+        x, names = np.concatenate([first, x, last], 2), [end, *names, end]
+    rows, spec = x.reshape(-1, *x.shape[2:]), trained.run.data.spec
+    among, kinds = _pictures.among(trained), PATHS * len(x)
+    _common.save_picture(path, view.rows(rows, spec, title, kinds, names, among))
+    _common.save_rows_as_text(path.with_suffix('.txt'), rows, spec, kinds, names)
 
 
 def reads(run: Run, **options: Any) -> str:

@@ -10,18 +10,17 @@ from jaxtyping import Float
 
 from atelier.applications import _common, _latent_grid_figure, _pictures
 from atelier.applications._application import DECODE, ENCODE, Application
-from atelier.core.family import codes_of, is_class_conditional
+from atelier.applications._codes_figure import Numbers, scatter
+from atelier.applications._property import Property, property_of
+from atelier.core.family import codes_of
 from atelier.core.randomness import Stream, key_for
 from atelier.data.classes import option_of
-from atelier.data.spec import Spec
-from atelier.errors import UserError, about, shortened_text
+from atelier.errors import UserError, shortened_text
 from atelier.evaluation.codes.encoding import codes_from_prior, decoded, encoded, split_codes
 from atelier.evaluation.latents.pca import principal_components
-from atelier.evaluation.samples.sampling import check_labels
 from atelier.log import counted, log
-from atelier.report import figures, image_grids
-from atelier.report.figure_text import figure_text, title_lines
-from atelier.report.views import drawing
+from atelier.report import figures, image_grids, texts
+from atelier.report.figure_text import figure_text, number, title_lines
 from atelier.report.views.choose import view_of
 from atelier.run import restore
 from atelier.run.experiment import Run
@@ -31,8 +30,6 @@ NEEDS = (ENCODE, DECODE)
 NUM_PRIOR_CODES = 10_000  # codes drawn from a prior, for its quantiles
 PANEL = (5.0, 4.8)  # inches
 MAX_NAME = 16  # letters of a class
-MARKER = 8  # area of a point, in square points
-MAX_LEGEND_CLASSES = 20  # above this many classes a colour bar replaces the legend
 
 
 class Plane(NamedTuple):
@@ -48,7 +45,9 @@ class Plane(NamedTuple):
     shares: np.ndarray
 
 
-def apply(run: Run, num_points: int = 15, label: int | str = 0) -> dict[str, np.ndarray]:
+def apply(
+    run: Run, num_points: int = 15, label: int | str = 0, by: str = ''
+) -> dict[str, np.ndarray]:
     """Encodes the whole test split, and decodes a grid over the plane of its codes.
 
     Codes of at most two dimensions are plotted directly. Otherwise the plane passes through their
@@ -67,14 +66,19 @@ def apply(run: Run, num_points: int = 15, label: int | str = 0) -> dict[str, np.
     Args:
       run: of a family with `encode` and `decode`.
       num_points: number of grid points along each axis.
-      label: class of the grid, by number or name, for a class-conditional model.
+      label: class of the grid, by number or name, for a model whose codes end in a class.
+      by: number of an example by which the codes are coloured: length, of items (texts that end),
+        or your own function, FILE.py:FUNCTION, of the text of an item or of x. Empty: colours tell
+        classes.
 
     Returns:
       codes [n, latent], z_1 of the test split as `encode` returns it; plane [n, 2], their
       coordinates in the plane; file and row [n], where the examples came from; label [n] if the
       data have labels; origin [latent], axes [2, latent]
       and shares [2] of the variance; u and v [num_points], coordinates of the grid; and x
-      [num_points, num_points, *event] with v along the first axis.
+      [num_points, num_points, *event] with v along the first axis. Of items also text [n] and
+      decoded_text [num_points, num_points], which a .txt has too. With `by`: value [n] of the
+      examples and grid_value [num_points, num_points] of x, nan where there is none.
 
     Raises:
       UserError: a missing checkpoint, an invalid option, or too few examples.
@@ -82,14 +86,15 @@ def apply(run: Run, num_points: int = 15, label: int | str = 0) -> dict[str, np.
     _common.at_least(1, num_points=num_points)
     _common.check_outputs(run, factor=num_points, num_points=num_points)
     _common.check_split(run, 'test', 2, 'there is nothing to map')
-    label = option_of(run.data.spec, 'label', label)
-    if label == 0 and run.data.spec.left_out:
-        label = run.data.spec.known_classes[0]  # the default may have no training example
-    _check_label(run, label)
+    label = _label_of_grid(run, label)
+    of_example = property_of('--by', by, run.data.spec) if by else None
     trained = restore.load(run)
     arrays = compute(trained, num_points, label)
+    numbers = _numbers(run, arrays['x'], of_example) if of_example is not None else None
+    if numbers is not None:
+        arrays |= {'value': numbers.of_codes, 'grid_value': numbers.of_grid}
     name, position = 'latent_map', _grid_position(run)
-    if is_class_conditional(run.family):
+    if codes_of(run.family).has_class:
         name, position = (
             f'latent_map-of-{label}',
             f'{position}, as class {shortened_text(run.data.spec.class_name(label), MAX_NAME)}',
@@ -98,11 +103,12 @@ def apply(run: Run, num_points: int = 15, label: int | str = 0) -> dict[str, np.
     codes = counted(len(arrays['codes']), 'code')
     message = '%s of the %s: %s; grid points %s'
     log.info(message, codes, trained.weights, description, position)
-    changed = _common.changed_options(apply, num_points=num_points)
+    changed = _common.changed_options(apply, num_points=num_points, by=by)
     path = _common.save(trained, f'{name}{changed}', arrays)
     examples = figure_text(_common.described_examples(run))
-    _save_figure(run, arrays, f'Codes of {examples}\n{description}', position, path)
-    _save_grid(trained, arrays, position, path)
+    title = f'Codes of {examples}\n{description}'
+    _save_figure(run, arrays, title, position, path, numbers)
+    _save_grid(trained, arrays, position, path, numbers)
     return arrays
 
 
@@ -117,7 +123,20 @@ def compute(trained: TrainedRun, num_points: int, label: int) -> dict[str, np.nd
     grid = plane.origin + u[:, None] * plane.axes[0] + v[:, None, None] * plane.axes[1]
     x = decoded(run, trained.state, _full_codes(run, grid, rest.shape[1], label), trained.devices)
     arrays = {'codes': codes, 'plane': projected, **plane._asdict(), 'u': u, 'v': v, 'x': x}
-    return {**arrays, **_common.origins_of(run)}
+    return {**arrays, **texts.arrays_of(x, run.data.spec, texts.DECODED), **_common.origins_of(run)}
+
+
+def _numbers(run: Run, x: np.ndarray, of_example: Property) -> Numbers:
+    """Returns the property of the test examples and of the decoded grid x [m, n, *event].
+
+    Raises:
+      UserError: no example has one.
+    """
+    of_codes = of_example.of(run.data.splits['test']['x'])
+    if not np.isfinite(of_codes).any():
+        raise UserError(f'--by: no example has a finite number by {of_example.name}')
+    of_grid = of_example.of(x.reshape(-1, *run.data.spec.event_shape)).reshape(x.shape[:2])
+    return Numbers(of_example.name, of_codes, of_grid)
 
 
 def _plane(codes: np.ndarray) -> Plane:
@@ -155,24 +174,26 @@ def _grid_position(run: Run) -> str:
     return 'over the extent of the codes'
 
 
-def _check_label(run: Run, label: int) -> None:
-    """Checks that a class-conditional model knows the class, and that no other model gets one.
+def _label_of_grid(run: Run, label: str | int) -> int:
+    """Returns the class of the grid; 0, the default, if codes end in none.
 
     Raises:
-      UserError: the model does not know the class, or takes none.
+      UserError: the codes hold no class, or the model does not know this one.
     """
-    if is_class_conditional(run.family):
-        with about(f'--label={label}'):
-            check_labels(run, [label])
-    elif label != 0:
-        raise UserError(f'--label={label}: this model is not class-conditional, give no --label')
+    label = option_of(run.data.spec, 'label', label)
+    has_class = codes_of(run.family).has_class
+    if has_class and label == 0 and run.data.spec.left_out:
+        label = run.data.spec.known_classes[0]  # the default may have no training example
+    if has_class or label != 0:
+        _common.check_label_of_codes(run, label)
+    return label
 
 
 def _full_codes(run: Run, grid: np.ndarray, dims: int, label: int) -> np.ndarray:
     """Appends `dims` values to z_1 on the grid: the one-hot class, or zeros that nothing reads."""
     rest = np.zeros((*grid.shape[:-1], dims))
-    if is_class_conditional(run.family):
-        rest[..., label] = 1
+    if codes_of(run.family).has_class:
+        rest[..., dims - run.data.spec.num_classes + label] = 1
     return np.concatenate([grid, rest], -1)
 
 
@@ -188,14 +209,19 @@ def _axes_description(shares: np.ndarray, latent: int) -> str:
 
 @figures.style()
 def _save_figure(
-    run: Run, arrays: dict[str, np.ndarray], title: str, position: str, path: pathlib.Path
+    run: Run,
+    arrays: dict[str, np.ndarray],
+    title: str,
+    position: str,
+    path: pathlib.Path,
+    numbers: Numbers | None = None,
 ) -> None:
     """Draws the codes on the left and, for images, the decoded grid on the right."""
     spec = run.data.spec
     has_grid = image_grids.is_drawn_as_image(spec)
     figure, panels = figures.panels(1 + has_grid, size=PANEL)
     names = _axis_names(arrays)
-    _scatter(figure, panels[0], arrays, spec)
+    scatter(figure, panels[0], arrays['plane'], spec, arrays.get('label'), numbers)
     panels[0].set(title=title_lines(title, PANEL[0]), xlabel=names[0], ylabel=names[1])
     if has_grid:
         x, n = arrays['x'][::-1], len(arrays['u'])  # v points upwards
@@ -217,41 +243,28 @@ def _grid_title(arrays: dict[str, np.ndarray], position: str) -> str:
 
 
 def _save_grid(
-    trained: TrainedRun, arrays: dict[str, np.ndarray], position: str, path: pathlib.Path
+    trained: TrainedRun,
+    arrays: dict[str, np.ndarray],
+    position: str,
+    path: pathlib.Path,
+    numbers: Numbers | None,
 ) -> None:
     """Draws the decoded grid of data that are not images, in a second figure."""
     spec = trained.run.data.spec
     view = view_of(spec)
-    if view is None:
-        log.info('the decoded grid has no figure: the data are texts')
     if view is None or not view.is_among_data:
         return
     title = _grid_title(arrays, position)
     grid = _latent_grid_figure.Grid(
-        *(arrays[name] for name in ('u', 'v', 'x')), _axis_names(arrays), title
+        *(arrays[name] for name in ('u', 'v', 'x')), _axis_names(arrays), title, numbers
     )
     picture = _latent_grid_figure.picture(view, grid, spec, _pictures.test_data(trained)[0])
     _common.save_picture(path.with_name(f'{path.stem}-grid.png'), picture)
-
-
-def _scatter(figure, axes, arrays: dict[str, np.ndarray], spec: Spec) -> None:
-    """Plots a point per code, coloured by class."""
-    u, v = arrays['plane'].T
-    axes.set_aspect('equal', 'datalim')
-    axes.grid(True)
-    figures.few_ticks(axes)
-    if 'label' not in arrays:
-        axes.scatter(u, v, s=MARKER, color=figures.colour(0))
-        return
-    label, num_classes = arrays['label'], spec.num_classes
-    if num_classes > MAX_LEGEND_CLASSES:
-        figures.colour_bar(figure, axes.scatter(u, v, s=MARKER, c=label), axes, label='class')
-        return
-    for i in range(num_classes):
-        is_class, name = label == i, drawing.name(spec.class_name(i), MAX_NAME)
-        colour, marker = figures.colour(i), figures.marker(i)
-        axes.scatter(u[is_class], v[is_class], MARKER, colour, marker=marker, label=name)
-    axes.legend(title='class', loc='upper left', bbox_to_anchor=(1, 1), markerscale=1.5)
+    rows, columns = (
+        [f'{name} = {number(value, 3)}' for value in arrays[axis]]
+        for name, axis in zip(_axis_names(arrays)[::-1], 'vu', strict=True)
+    )
+    _common.save_rows_as_text(path.with_suffix('.txt'), arrays['x'], spec, rows, columns)
 
 
 APPLICATION = Application(apply, NEEDS, reads='it encodes the test split', only_test=True)

@@ -16,13 +16,13 @@ from atelier.core.randomness import Stream, key_for
 from atelier.data.classes import described, option_of, predicted_classes
 from atelier.data.spec import Spec
 from atelier.errors import UserError, shortened_text
-from atelier.evaluation.per_example.over_examples import over_examples
 from atelier.log import counted, log
 from atelier.report import figures, heat_maps, image_grids
 from atelier.report.figure_text import figure_text, title_lines
 from atelier.report.views.choose import view_of
 from atelier.run import restore, result_names
 from atelier.run.experiment import Run
+from atelier.run.over_examples import over_examples
 from atelier.run.restore import TrainedRun
 
 NEEDS = (CLASSIFY,)

@@ -1,4 +1,4 @@
-"""Draws samples from a trained model: an .npz, with a PNG or a .txt."""
+"""Draws samples from a trained model: an .npz, with a PNG, a .txt or both."""
 
 import pathlib
 from typing import Any, NamedTuple
@@ -63,6 +63,8 @@ def apply(
     The file has the classes of a class-conditional family as `label` [num_samples], also if they
     are random.
 
+    Texts are in a .txt too; of items, texts that end, one a line, and the .npz has them as `text`.
+
     Sample i depends on (seed, i), its label and the weights alone, so that more samples keep the
     first ones.
 
@@ -101,7 +103,7 @@ def apply(
         shown = _shown(samples)
         _sample_pictures.save_each(path.with_suffix(''), shown, run.data.spec, samples.label)
     if texts.is_text(run.data.spec):
-        _save_texts(path.with_suffix('.txt'), samples.x, run.data.spec)
+        _save_texts(path.with_suffix('.txt'), run, samples.x)
     return samples.x
 
 
@@ -139,7 +141,8 @@ def _drawn(
 def _write(path: pathlib.Path, trained: TrainedRun, samples: Samples) -> None:
     """Writes the arrays that there are; the log says what they are."""
     arrays = {name: getattr(samples, name) for name in ('x', 'label', 'mean')}
-    files.write_arrays(path, {name: a for name, a in arrays.items() if a is not None})
+    given = {name: a for name, a in arrays.items() if a is not None}
+    files.write_arrays(path, given | texts.arrays_of(samples.x, trained.run.data.spec))
     log.info(
         '%s drawn from the model of the %s%s: %s',
         counted(len(samples.x), 'sample'),
@@ -184,11 +187,11 @@ def _shown(samples: Samples) -> np.ndarray:
     return samples.x if samples.mean is None else samples.mean
 
 
-def _save_texts(path: pathlib.Path, x: np.ndarray, spec: Spec) -> None:
+def _save_texts(path: pathlib.Path, run: Run, x: np.ndarray) -> None:
     """Writes texts, and prints the first of them."""
-    lines = texts.save(path, x, spec)
+    lines = texts.save(path, x, run.data.spec, run.config.data.get('separator', ''))
     log.info('text: %s', path)
-    print(escaped(texts.BETWEEN.join(lines[:MAX_PRINTED]), keep='\n\t'))
+    print(escaped(texts.between(run.data.spec).join(lines[:MAX_PRINTED]), keep='\n\t'))
 
 
 def compute(

@@ -7,12 +7,13 @@ import numpy as np
 from atelier.applications import _common, _text_figure
 from atelier.applications._application import CLASSIFY, LOG_PROB, RECONSTRUCT, Application
 from atelier.core.abilities import LogProb
+from atelier.data.items import are_items
 from atelier.data.text import decode
 from atelier.evaluation.evaluate import condition_suffix, density_suffix, summary
 from atelier.evaluation.examples.anomaly_score import description_of, weighting_of
-from atelier.evaluation.examples.given import SPLIT_SUFFIX
 from atelier.evaluation.examples.known_classes import of_known_classes
 from atelier.evaluation.examples.scores import has_inputs, over_test, scores
+from atelier.evaluation.per_example.per_dimension import per_dimension
 from atelier.log import counted, log
 from atelier.report import texts
 from atelier.report.figure_text import figure_text
@@ -41,10 +42,11 @@ def apply(run: Run) -> dict[str, np.ndarray]:
       file and row [n], where each example came from; label [n], if there are labels; and what the
       family has of: log_prob_nats [n], bits_per_dim [n] (nats_per_character and bits_per_character
       of text, neither of real values), log_prob_error_nats [n], half_squared_error [n], predicted
-      [n] and confidence [n].
+      [n] and confidence [n]. An item, a text that ends, has its own nats_per_character, in which
+      its end counts; their mean is over all characters.
       Of a text also text [n], the windows, and character_nats [n, length], -log p of each of their
       characters, 0 where it is not scored; a figure shows the least and the most likely windows or,
-      of a file of yours, its beginning.
+      of a file of yours, its beginning. Of items, text [n] holds the items.
 
     Raises:
       UserError: a missing checkpoint, or no examples.
@@ -57,7 +59,7 @@ def apply(run: Run) -> dict[str, np.ndarray]:
     results = {
         'num_examples': run.data.size('test'),
         'kinds': _kinds(run, values),
-        'means': {name: summary(value) for name, value in values.items() if name != 'predicted'},
+        'means': _means(run, values),
     }
     characters = _characters(trained)
     path = _common.save(trained, 'score', {**arrays, **characters}, results, [*arrays])
@@ -65,6 +67,15 @@ def apply(run: Run) -> dict[str, np.ndarray]:
     if characters:
         _common.draw_figure(path, _figure(run, **characters))
     return {**arrays, **characters}
+
+
+def _means(run: Run, values: dict[str, np.ndarray]) -> dict[str, Any]:
+    """Returns the mean of each score; of nats per character, that of an evaluation."""
+    values = {name: value for name, value in values.items() if name != 'predicted'}
+    if 'log_prob_nats' in values:
+        nll = -np.asarray(values['log_prob_nats'], np.float64)
+        values |= per_dimension(run.data, 'test', nll)
+    return {name: summary(value) for name, value in values.items()}
 
 
 def _characters(trained: TrainedRun) -> dict[str, np.ndarray]:
@@ -85,8 +96,9 @@ def _figure(run: Run, text: np.ndarray, character_nats: np.ndarray):
     """Returns the figure of the beginning of the user's text, or of single windows of a split."""
     split, examples = run.data.splits['test'], figure_text(_common.described_examples(run))
     num_scored = np.asarray(split.get('num_scored', np.full(len(text), run.data.spec.num_dims)))
-    suffix = run.data.origins.suffix if run.data.origins else ''
-    if suffix and not suffix.startswith(SPLIT_SUFFIX):
+    if are_items(run.data.spec):
+        passages = _text_figure.items(text.tolist(), character_nats, _common.are_given(run))
+    elif _common.are_given(run):
         passages = _text_figure.beginning(text.tolist(), character_nats, num_scored)
     else:
         rows = run.data.origin_of('test')['row']

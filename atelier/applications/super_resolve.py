@@ -16,12 +16,12 @@ from atelier.core.randomness import Stream, fold_in, key_for
 from atelier.data.low_resolution import enlarged, reduced
 from atelier.evaluation.evaluate import summary
 from atelier.evaluation.examples.image_quality import psnr
-from atelier.evaluation.per_example.over_examples import over_examples
 from atelier.log import counted, log
 from atelier.report import image_grids
 from atelier.report.metrics_log import rounded
 from atelier.run import restore
 from atelier.run.experiment import Run
+from atelier.run.over_examples import over_examples
 from atelier.run.restore import TrainedRun
 
 NEEDS = (SUPER_RESOLVE,)

@@ -9,7 +9,6 @@ from atelier.applications.sample import parse_labels
 from atelier.core.abilities import Trajectory
 from atelier.core.randomness import Stream, key_for
 from atelier.data.dataset import Spec
-from atelier.evaluation.per_example.over_examples import over_examples
 from atelier.log import counted, log
 from atelier.report.views.choose import shows_distribution, view_of
 from atelier.report.views.point_view import POINTS, steps_of_points
@@ -17,6 +16,7 @@ from atelier.report.views.value_view import VALUES
 from atelier.report.views.view import Picture, View
 from atelier.run import restore
 from atelier.run.experiment import Run
+from atelier.run.over_examples import over_examples
 from atelier.run.restore import TrainedRun
 
 NEEDS = (TRAJECTORY,)

@@ -7,10 +7,10 @@ import numpy as np
 
 from atelier.applications import _common, _pictures
 from atelier.applications._application import DECODE, ENCODE, PRIOR, Application
-from atelier.core.family import Family, codes_of, is_class_conditional
+from atelier.core.family import Family, codes_of
 from atelier.data.classes import option_of
 from atelier.data.spec import Spec
-from atelier.errors import UserError, about, check_option
+from atelier.errors import UserError, check_option
 from atelier.evaluation.codes.encoding import encoded, latents
 from atelier.evaluation.latents.dimensions import (
     Order,
@@ -23,8 +23,8 @@ from atelier.evaluation.latents.dimensions import (
     prior_codes,
     traversed_values,
 )
-from atelier.evaluation.samples.sampling import check_labels
 from atelier.log import counted, log
+from atelier.report import texts
 from atelier.report.views.choose import view_of
 from atelier.run import restore
 from atelier.run.experiment import Run
@@ -81,13 +81,13 @@ def apply(
         prior), or at the mean of the prior (without one, of the test codes).
       index: test index of the example; below 0, a random one.
       seed: seed of the random example, and of draws from the prior.
-      label: class, by number or name, for a class-conditional model; below 0, that of the example.
+      label: class, by number or name, if codes end in one; below 0, that of the example.
 
     Returns:
       dimension [rows], of the code, and layer [rows], from 1; values [rows, points]; codes [rows,
       points, codes] and x [rows, points, *event]; held [codes]; kl_nats, code_variance or
       x_variance [latent], the order of all dimensions; for an example also index, file, row and
-      label [1].
+      label [1]; of items, texts that end, decoded_text [rows, points], which a .txt has too.
 
     Raises:
       UserError: a missing checkpoint, an invalid option, or no such example.
@@ -126,11 +126,8 @@ def _checked(run: Run, options: Options) -> Options:
     if index >= 0 and not (has_encoder and options.held == 'example'):
         raise UserError(f'--index={index}: no example is encoded, so leave it out')
     label = option_of(run.data.spec, 'label', options.label)
-    if label >= 0 and not is_class_conditional(run.family):
-        raise UserError(f'--label={label}: this model is not class-conditional, give no --label')
     if label >= 0:
-        with about(f'--label={label}'):
-            check_labels(run, [label])
+        _common.check_label_of_codes(run, label)
     return options._replace(label=label)
 
 
@@ -156,6 +153,7 @@ def compute(trained: TrainedRun, options: Options) -> tuple[dict[str, np.ndarray
         'values': values[shown],
         'codes': moved_codes,
         'x': x,
+        **texts.arrays_of(x, run.data.spec, texts.DECODED),
         'held': held.code,
         order.name: order.values,
     }
@@ -185,7 +183,7 @@ def _held(
         if index < 0:
             (index,) = _common.random_test_indices(run, 1, options.seed).tolist()
         code, description = codes[index].copy(), f'the code of test example {index}'
-    if is_class_conditional(run.family):
+    if space.has_class:
         classes = code[latents(run.family, code).size :]
         label = options.label
         if label < 0:
@@ -217,6 +215,7 @@ def _save_picture(
         return
     columns, among = point_names(run.family, x.shape[1]), _pictures.among(trained)
     _common.save_picture(path, view.rows(x, run.data.spec, title, names, columns, among))
+    _common.save_rows_as_text(path.with_suffix('.txt'), x, run.data.spec, names, columns)
 
 
 def _refusal(family: Family, spec: Spec) -> str:

@@ -71,11 +71,14 @@ class Tokens(NamedTuple):
     indices: (weights, batch, rng) -> int32 [local, positions].
     size: number of codes in the codebook.
     map_shape: axes of the positions, such as (7, 7) of an image; () if they have one axis.
+    vectors: (weights, indices [local, positions]) -> codes [local, latent], as `Codes.decode`
+      reads them; None if the family cannot look them up.
     """
 
     indices: PerExample
     size: int
     map_shape: tuple[int, ...] = ()
+    vectors: Callable[[Weights, Array], Array] | None = None
 
 
 class Codes(NamedTuple):
@@ -89,12 +92,15 @@ class Codes(NamedTuple):
     dims: sizes of the concatenated parts of a code. The parts are z_1, which `decode` reads, then
       the stochastic layers above z_1. A one-hot class at the end of a code is not counted. () if
       the whole code is z_1.
+    has_class: whether a code ends in a one-hot class, with a column for each class of the data.
     tokens: the same codes as indices, if they come from a codebook.
     kl: (weights, batch, rng) -> nats [local, latent] of each dimension of a code of several
       stochastic layers, which sum to the KL of the bound: the KL given the layer above, or its
       one-sample estimate, which may be negative.
     means_below: (weights, codes, layer) -> codes in which the layers below `layer` (1, 2, ...) are
       means of the generative model given the layers above them; for several stochastic layers.
+    map_shape: shape of a code as a map (height, width, channels), or (length, channels) of a
+      signal; its product is `latent`. () if the code is flat.
     """
 
     encode: PerExample | None = None
@@ -105,6 +111,8 @@ class Codes(NamedTuple):
     tokens: Tokens | None = None
     kl: PerExample | None = None
     means_below: Callable[[Weights, Array, int], Array] | None = None
+    map_shape: tuple[int, ...] = ()
+    has_class: bool = False
 
 
 class Reconstruct(NamedTuple):
@@ -215,6 +223,8 @@ class BoundTerms(NamedTuple):
 
 class Conditionals(NamedTuple):
     """p(x) of discrete values by the chain rule: each value of x given those before it.
+
+    Of a window of an endless text, the first values may be known: they are passed as `previous`.
 
     order: (weights) -> int32 [dims], the index in the flat x of the i-th value.
     begin: (weights, given) -> the memory before the first value. Of the batch `given`, it reads

@@ -23,6 +23,7 @@ class Stream(enum.IntEnum):
     TRAIN = 3
     EVALUATE = 4
     SAMPLE = 5
+    AUGMENT = 6
 
 
 class Rng(struct.PyTreeNode):

@@ -7,23 +7,30 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Array, UInt32
 
-from atelier.data import classes, fingerprints, preprocess, train_and_valid
+from atelier.data import classes, fingerprints, items, preprocess, train_and_valid
+from atelier.data.augmentation import Augmentation
+from atelier.data.augmentation_settings import augmentation_of
+from atelier.data.borders import with_background
 from atelier.data.content import WAYS
 from atelier.data.left_out import leave_out
 from atelier.data.modes import Modes
-from atelier.data.moments import moments
+from atelier.data.moments import with_moments
 from atelier.data.origins import Origins, of_splits, taken_out
+from atelier.data.sources import CODES, settings_of, source
 from atelier.data.sources import EMBEDDED as EMBEDDED
 from atelier.data.sources import POINTS as POINTS  # for configs
 from atelier.data.sources import SOURCES as SOURCES
-from atelier.data.sources import settings_of, source
 from atelier.data.spec import Spec
 from atelier.data.splits import check_rule, hold_out, printed_rule
 from atelier.errors import UserError, choose
 from atelier.log import log
 
 # fields of config.data that some sources read
-SETTINGS = ('data_dir', 'path', 'image_shape', 'splits', 'channels', 'strict', 'draw_as')
+SETTINGS = (
+    *('data_dir', 'path', 'image_shape', 'splits', 'channels', 'strict', 'draw_as'),
+    *('column', 'label_column', 'separator'),  # which only configs of texts have
+    *('run', 'codes'),  # of the codes of a run
+)
 STORED = 'stored'  # array of a split, while classes are left out
 UNSET = ('', (), 'auto', 'exact', 'last', False)  # values of SETTINGS that any source may have
 
@@ -42,7 +49,9 @@ class Dataset(NamedTuple):
     lines on what was converted or passed over, logged when the data were read. `origins` are the
     files and rows of the examples, if they come from files. `stored_levels` are the levels before
     data were binarised, None if they were not; `stored` has the x of each split that a fixed draw
-    replaced.
+    replaced. `computed_from` identifies, by split, what computed arrays follow from, because their
+    last digits differ between machines. `augment`, if any, transforms the stored images of the
+    minibatches of training.
     """
 
     name: str
@@ -60,6 +69,8 @@ class Dataset(NamedTuple):
     origins: Origins | None = None
     stored_levels: int | None = None
     stored: dict[str, np.ndarray] | None = None
+    computed_from: dict[str, str] | None = None
+    augment: Augmentation | None = None
 
     def __repr__(self) -> str:
         """Short, for notebooks: the splits are whole arrays."""
@@ -86,6 +97,8 @@ class Dataset(NamedTuple):
 
     def scored_dims(self, split: str) -> float:
         """Returns the mean number of values that the likelihood of an example in a split counts."""
+        if items.are_items(self.spec):
+            return float(np.mean(items.lengths(self.splits[split]['x'])))
         scored = self.splits[split].get('num_scored')
         return self.spec.num_dims if scored is None else float(np.mean(scored))
 
@@ -98,14 +111,22 @@ class Dataset(NamedTuple):
         if self.split_rule and not splits:
             fingerprint['split_rule'] = self.split_rule
         for name in sorted(splits or self.splits):
-            fingerprint[name] = fingerprints.of_split(self.splits[name])
+            fingerprint[name] = self._fingerprint_of(name)
         return fingerprint
 
+    def _fingerprint_of(self, split: str) -> str:
+        if self.computed_from is None:
+            return fingerprints.of_split(self.splits[split])
+        return f'{self.size(split)} examples, {self.computed_from[split]}'
 
-def load(config, may_prepare: bool = False) -> Dataset:
+
+def load(
+    config, may_prepare: bool = False, encoded: Callable[[], Dataset] | None = None
+) -> Dataset:
     """Loads the data set that `config.data` names, with all three splits and its preprocessing.
 
     With `may_prepare`, TFDS may download it: only if the user names it now, not if a record does.
+    `encoded` returns the codes of the run that `config.data.run` names, if they are the data.
 
     Raises:
       UserError: a setting is invalid, or the source raises it.
@@ -120,7 +141,7 @@ def load(config, may_prepare: bool = False) -> Dataset:
     is_embedded_text = data.name == 'text' and not data.path
     check_rule(data, 'split_by' in accepted and not is_embedded_text)
     for name in SETTINGS:
-        if data[name] and data[name] not in UNSET and name not in accepted:
+        if data.get(name) and data[name] not in UNSET and name not in accepted:
             setting = f'config.data.{name}={data[name]!r}'
             raise UserError(f'{setting}: {data.name} does not read it: omit it')
     if data.verify != WAYS[0] and 'verify' not in accepted:
@@ -129,14 +150,16 @@ def load(config, may_prepare: bool = False) -> Dataset:
     if missing:
         lacking = f'config.data.{missing[0]}, which this config lacks'
         raise UserError(f'{data.name} needs {lacking}: choose a config for such data')
-    load_source = source(data.name, may_prepare)
-    loaded = load_source(**{name: data[name] for name in accepted if name in data})
+    load_source, given = source(data.name, may_prepare), {}
+    if data.name == CODES:
+        given['encoded'] = encoded
+    loaded = load_source(**{name: data[name] for name in accepted if name in data}, **given)
     missing = [name for name in ('valid', 'test') if name not in loaded.splits]
+    origin = loaded.split_origin or printed_rule(loaded.split_rule)
     if missing:
         origin = f'{" and ".join(missing)} cut from the end of train'
-    else:
-        origin = loaded.split_origin or printed_rule(loaded.split_rule)
-    splits = hold_out(loaded.splits, data.num_valid)
+    num_valid = 0 if 'num_valid' in accepted else data.num_valid  # the source has read it
+    splits = hold_out(loaded.splits, num_valid)
     loaded = loaded._replace(splits=splits, split_origin=origin)
     if loaded.split_rule:
         loaded = loaded._replace(description=f'{loaded.description}, split by content')
@@ -144,14 +167,15 @@ def load(config, may_prepare: bool = False) -> Dataset:
         loaded = with_valid_in_training(loaded)
     # before classes are left out, so that the fixed draw of an example does not depend on them
     loaded = _with_stored(binarized(loaded, data.binarize), loaded)
-    loaded = without_classes(loaded, tuple(data.without_classes))
-    loaded = with_classes(loaded, data.classes)
+    loaded = with_classes(without_classes(loaded, tuple(data.without_classes)), data.classes)
     loaded = _stored_taken_out(loaded)
     splits, origins = taken_out(loaded.splits, loaded.origins)
     loaded = loaded._replace(splits=splits, origins=origins)
     if loaded.spec.levels is None:
-        loaded = loaded._replace(spec=with_moments(loaded.spec, loaded.splits['train']['x']))
-    return dequantized(loaded, data.dequantize)
+        train = loaded.splits['train']
+        spec = with_moments(loaded.spec, train['x'], train.get(preprocess.DEVIATION))
+        loaded = loaded._replace(spec=spec)
+    return dequantized(_with_augmentation(loaded, data.get('augment')), data.dequantize)
 
 
 def with_valid_in_training(data: Dataset) -> Dataset:
@@ -199,13 +223,6 @@ def with_classes(data: Dataset, rule: str) -> Dataset:
     )
 
 
-def with_moments(spec: Spec, x: np.ndarray) -> Spec:
-    """Returns `spec` with mean and std of real-valued training x [n, *event]; std 1 if constant."""
-    mean, std = moments(x)
-    plain = (lambda a: tuple(a.tolist())) if x.ndim == 2 else np.ndarray.item
-    return spec._replace(mean=plain(mean), std=plain(np.where(std > 0, std, 1.0)))
-
-
 def binarized(data: Dataset, method: str) -> Dataset:
     """Returns `data` with grey levels binarised to {0, 1} by the rule `method`; 'none': unchanged.
 
@@ -240,6 +257,13 @@ def _with_stored(data: Dataset, before: Dataset) -> Dataset:
     return data._replace(splits=splits)
 
 
+def _with_augmentation(data: Dataset, fields) -> Dataset:
+    """Returns `data` with their background, and augmented as `config.data.augment` describes."""
+    levels, x = data.stored_levels or data.spec.levels, data.splits['train']['x']
+    spec = data.spec if data.name == CODES else with_background(data.spec, x, levels)
+    return data._replace(spec=spec, augment=augmentation_of(fields, spec, levels, x, data.name))
+
+
 def _stored_taken_out(data: Dataset) -> Dataset:
     """Returns `data` with the arrays `STORED` in the field `stored`, no longer in the splits."""
     splits = {name: dict(split) for name, split in data.splits.items()}
@@ -264,12 +288,13 @@ def dequantized(data: Dataset, method: str) -> Dataset:
 
 
 def _rule_for_levels(data: Dataset, field: str, method: str, rules: dict) -> Callable | None:
-    """Returns the rule that the config field names; real values and symbols allow only None."""
+    """Returns the rule that the config field names; only levels of numbers allow one."""
     rule = choose(field, method, rules)
     if rule is not None and data.spec.levels is None:
         raise UserError(f'config.{field}={method!r}: {data.name} is real-valued')
-    if rule is not None and data.spec.symbols is not None:
+    if rule is not None and (data.spec.symbols is not None or data.name == CODES):
+        instead = " or config.data.codes='means'" if data.name == CODES else ''
         raise UserError(
-            f"config.{field}={method!r}: {data.name} has symbols, not numbers; set 'none'"
+            f"config.{field}={method!r}: {data.name} has symbols, not numbers; set 'none'{instead}"
         )
     return rule

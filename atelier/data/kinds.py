@@ -8,23 +8,27 @@
 | [length, channels] | `signals` if length >= 8 channels, else `images` (a guess: or the other) |
 | [height, width, 1 or 3] | `images` |
 | any other | `table` of all its values |
+| [max_length + 1] of a text that ends (`items`) | `items` |
 
-`config.data.draw_as` decides instead of a guess, and changes nothing but pictures. Text has no
-kind: it is read, not drawn.
+`config.data.draw_as` decides instead of a guess, and changes nothing but pictures. Windows of an
+endless text have no kind: they are read, not drawn.
 """
 
+from atelier.data.items import are_items
 from atelier.data.spec import Spec
 from atelier.errors import UserError
 from atelier.log import listed
 
 AUTO = 'auto'
-IMAGES, POINTS, SIGNALS, TABLE, VALUES = KINDS = 'images', 'points', 'signals', 'table', 'values'
+IMAGES, POINTS, SIGNALS, TABLE, VALUES = 'images', 'points', 'signals', 'table', 'values'
+ITEMS = 'items'
+KINDS = IMAGES, POINTS, SIGNALS, TABLE, VALUES, ITEMS
 LONG = 8  # a signal has at least this many times as many values as channels
 NOUNS = {TABLE: 'a table', SIGNALS: 'a signal', IMAGES: 'an image', POINTS: 'a point'}
 
 
 def kind_of(spec: Spec) -> str:
-    """Returns the kind of the events, one of `KINDS`; '' for text."""
+    """Returns the kind of the events, one of `KINDS`; '' for endless text."""
     possible = kinds_of(spec)
     return spec.draw_as if spec.draw_as in possible else possible[0] if possible else ''
 
@@ -35,9 +39,12 @@ def is_guess(spec: Spec) -> bool:
 
 
 def kinds_of(spec: Spec) -> tuple[str, ...]:
-    """Returns the kinds that events of this shape can be, the likeliest first; () for text."""
+    """Returns the kinds that events of this shape can be, the likeliest first.
+
+    There are none for windows of an endless text.
+    """
     if spec.symbols is not None:
-        return ()
+        return (ITEMS,) if are_items(spec) else ()
     match spec.event_shape:
         case () | (1,):
             return (VALUES,)

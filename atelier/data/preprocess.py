@@ -12,6 +12,7 @@ from jaxtyping import Array, Float, UInt32
 
 EVALUATION_DRAW = 20090512  # seed of the draw that all evaluations share
 CHUNK = 1000  # examples; affects only memory use
+DEVIATION = 'posterior_std'  # array of a split: the standard deviation of the noise of each x
 
 
 def as_float(raw: dict[str, Array], keys: UInt32[Array, 'batch 2']) -> dict[str, Array]:
@@ -29,6 +30,20 @@ def then(preprocess: Callable, rule: Callable) -> Callable:
         return {**batch, 'x': jax.vmap(rule)(batch['x'], keys)}
 
     return apply
+
+
+def drawn(raw: dict[str, Array], keys: UInt32[Array, 'batch 2']) -> dict[str, Array]:
+    """Casts stored values as `as_float`, and draws x ~ N(x, DEVIATION^2), anew for every minibatch.
+
+    Without the array DEVIATION, x stays what it is.
+    """
+    raw = dict(raw)
+    deviation = raw.pop(DEVIATION, None)
+    batch = as_float(raw, keys)
+    if deviation is None:
+        return batch
+    one = lambda key, x: jax.random.normal(jax.random.fold_in(key, 2), x.shape)  # 1: `uniform`
+    return {**batch, 'x': batch['x'] + deviation * jax.vmap(one)(keys, batch['x'])}
 
 
 def threshold(x: Float[Array, '*event'], key, top: int) -> Float[Array, '*event']:

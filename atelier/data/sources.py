@@ -7,16 +7,26 @@ from collections.abc import Callable
 from atelier.data.original.known import KNOWN
 
 POINTS = ('ring', 'grid', 'eight_gaussians', 'moons', 'checkerboard')  # sources of toy points
+ITEMS = ('lines', 'molecules', 'tunes')  # sources of texts that end
+CODES = 'codes'  # source of the codes of a trained run
+TEXTS = ('text', *ITEMS)  # sources of symbols
 SOURCES = (
     *('digits', 'mnist_5k', 'static_mnist', 'shapes', 'arrays', 'folder', 'parquet', 'text'),
     *POINTS,
+    *ITEMS,
+    CODES,
 )
 # sources of your own encoded pictures: the data have the name of their folder or file, and missing
 # splits follow from the stored bytes of each picture
 OWN_PICTURES = ('folder', 'parquet')
 # sources whose data are no pictures of `images.LEVELS` levels; all others decode pictures
-NO_PICTURES = ('digits', 'static_mnist', 'shapes', 'arrays', 'text', *POINTS)
+NO_PICTURES = ('digits', 'static_mnist', 'shapes', 'arrays', CODES, *TEXTS, *POINTS)
 EMBEDDED = ('digits', 'static_mnist', 'shapes', *POINTS)  # sources that never change
+
+
+# parameters of `load` that are no settings, because a record must not decide them: whether TFDS may
+# download a set, and the function that encodes a run's data
+GIVEN = ('may_prepare', 'encoded')
 
 
 def source(name: str, may_prepare: bool = False) -> Callable:
@@ -37,8 +47,16 @@ def source(name: str, may_prepare: bool = False) -> Callable:
             from atelier.data.folder import load
         case 'text':
             from atelier.data.text import load
+        case 'lines':
+            from atelier.data.lines import load
+        case 'molecules':
+            from atelier.data.molecules import load
+        case 'tunes':
+            from atelier.data.tunes import load
         case 'parquet':
             from atelier.data.parquet import load
+        case 'codes':
+            from atelier.data.codes import load
         case 'mnist_5k':
             from atelier.data.mnist_5k import load
         case _ if name in POINTS:
@@ -70,5 +88,5 @@ def settings_of(name: str) -> dict[str, bool]:
     return {
         field: parameter.default is parameter.empty
         for field, parameter in parameters.items()
-        if field != 'may_prepare'  # not a setting: a record must not allow it
+        if field not in GIVEN
     }

@@ -20,11 +20,15 @@ class Spec(NamedTuple):
     `mean` and `std`: of real-valued training data: per column if events have one axis (a table),
       otherwise over all their values.
     `left_out`: classes that have no training example.
-    `symbols`: for text, the symbol of each level.
+    `symbols`: for text, the symbol of each level; the first is the end of texts that end (`items`).
     `class_names`: the name of each class, untrusted; (): the classes are called by their numbers.
     `column_names`: names along the last axis of x, untrusted: of the columns of a table or the
       channels of a signal; (): they are called by their numbers.
     `draw_as`: what pictures take x for, see `atelier.data.kinds`; 'auto': what its shape says.
+    `chiral`: whether a mirrored picture may be no picture of these data, as of letters and digits;
+      true if it is not known.
+    `background`: the level, from 0 to 1 and by channel, that at least half of the border pixels of
+      training pictures have; None: there is none, or x are no pictures with levels.
     """
 
     event_shape: tuple[int, ...]
@@ -38,6 +42,8 @@ class Spec(NamedTuple):
     class_names: tuple[str, ...] = ()
     column_names: tuple[str, ...] = ()
     draw_as: str = 'auto'
+    chiral: bool = True
+    background: tuple[float, ...] | None = None
 
     __repr__ = short_repr  # for notebooks
 
@@ -60,7 +66,7 @@ class Spec(NamedTuple):
     def format(self) -> str:
         """The fields as text, except names and what is known from the training data."""
         fields = self._replace(mean=0.0, std=1.0)._asdict()  # moments follow from 'train'
-        for name in ('left_out', 'class_names', 'column_names', 'draw_as'):
+        for name in ('left_out', 'class_names', 'column_names', 'draw_as', 'chiral', 'background'):
             del fields[name]  # older fingerprints lack them
         symbols = fields.pop('symbols')
         if symbols is not None:

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from atelier.data import kinds
+from atelier.data import items, kinds
 from atelier.data.classes import MAX_SHOWN, described
 from atelier.data.dataset import EMBEDDED, Dataset
 from atelier.data.spec import Spec
@@ -21,6 +21,7 @@ from atelier.log import counted, escaped, listed
 MAX_VALUES = 1 << 26  # of the training split whose range is computed; of larger ones, the first
 MAX_COMPARED = 1 << 24  # values of all splits in which copies are counted
 MAX_NAMES_KEPT = 1000  # classes in the file
+MAX_BINS = 8  # of the lengths of items
 COPIES = {
     'repeated': 'examples that repeat another one of their split',
     'trained': 'examples that training has too',
@@ -34,9 +35,10 @@ def summary_of(data: Dataset) -> Summary:
 
     Returns:
       name, description, is_embedded (the data never change), event_shape, levels, stored_levels
-      (before the data were binarised), splits (examples by name), split_origin, value_range of the
-      stored training values [least, largest], num_values_read for it, constant_columns (of
-      tables), drawn_as (what pictures take x for, None for text), is_drawn_by_guess, copies (as of
+      (before the data were binarised), splits (examples by name), items (number of texts that end,
+      by split; None without them), split_origin, value_range of the stored training values [least,
+      largest], num_values_read for it, constant_columns (of tables), drawn_as (what pictures take x
+      for, None for endless text), is_drawn_by_guess, lengths (as of `item_lengths`), copies (as of
       `copies`), num_classes, num_classes_with_examples, classes [{name, train, valid, test}],
       num_classes_not_listed there, without_training_examples (names of classes),
       num_without_training_examples and notes.
@@ -53,12 +55,14 @@ def summary_of(data: Dataset) -> Summary:
         'levels': spec.levels or spec.dequantized_levels,
         'stored_levels': data.stored_levels,
         'splits': {name: data.size(name) for name in SPLITS if name in data.splits},
+        'items': _num_items(data),
         'split_origin': data.split_origin,
         'value_range': None if spec.symbols else [part.min().item(), part.max().item()],
         'num_values_read': part.size,
-        'constant_columns': _constant_columns(part),
+        'constant_columns': [] if spec.symbols else _constant_columns(part),
         'drawn_as': kinds.kind_of(spec) or None,
         'is_drawn_by_guess': kinds.is_guess(spec),
+        'lengths': item_lengths(data),
         'copies': copies(data),
         'num_classes': spec.num_classes,
         'num_classes_with_examples': int(np.sum(sum(counts.values(), np.zeros(1, int)) > 0)),
@@ -83,6 +87,35 @@ def class_counts(data: Dataset) -> dict[str, np.ndarray]:
     return {name: count(split) for name, split in data.splits.items()}
 
 
+def item_lengths(data: Dataset) -> dict[str, Any] | None:
+    """Returns how many symbols items have; None of data that are no items.
+
+    Returns:
+      The least, median and most symbols of training items, and bins [[first, last, number of
+      items]] of about equally many symbols.
+    """
+    if not items.are_items(data.spec):
+        return None
+    train = items.all_num_symbols(data.splits['train']['x'])
+    low, high = int(train.min()), int(train.max())
+    edges = np.unique(np.linspace(low, high + 1, MAX_BINS + 1).round().astype(int))
+    counts, _ = np.histogram(train, edges)
+    bins = zip(edges[:-1].tolist(), (edges[1:] - 1).tolist(), counts.tolist(), strict=True)
+    return {
+        'least': low,
+        'median': float(np.median(train)),
+        'most': high,
+        'bins': [[*each] for each in bins],
+    }
+
+
+def _num_items(data: Dataset) -> dict[str, int] | None:
+    """Returns the number of items in each split, whose rows may have several; None if none end."""
+    if not items.are_items(data.spec):
+        return None
+    return {name: items.count(data.splits[name]['x']) for name in SPLITS if name in data.splits}
+
+
 def _constant_columns(x: np.ndarray) -> list[int]:
     """Returns the columns of a table [n, columns] that have one value; [] for other data."""
     return np.flatnonzero((x == x[:1]).all(0)).tolist() if x.ndim == 2 and len(x) > 1 else []
@@ -93,14 +126,16 @@ def copies(data: Dataset) -> dict[str, dict[str, int]] | None:
 
     Returns:
       {'repeated': {split: examples that repeat an earlier one of their split}, 'trained': {split:
-      examples of other splits that training has too}}; None for text, whose windows repeat, and if
-      the splits have more than `MAX_COMPARED` values.
+      examples of other splits that training has too}}; None for endless text, whose windows repeat,
+      and if the splits have more than `MAX_COMPARED` values. Items count one by one.
     """
     x = {name: part['x'] for name, part in data.splits.items()} | (data.stored or {})
     num_values = sum(part.size for part in x.values())
-    if data.spec.symbols is not None or num_values > MAX_COMPARED:
+    symbols, have_ends = data.spec.symbols, items.are_items(data.spec)
+    if (symbols is not None and not have_ends) or num_values > MAX_COMPARED:
         return None
-    rows = {name: _rows(x[name]) for name in SPLITS if name in x}
+    rows_of = (lambda x: items.unpacked(x, symbols)) if have_ends else _rows
+    rows = {name: rows_of(x[name]) for name in SPLITS if name in x}
     known = {*rows['train']}
     repeated = {name: len(each) - len({*each}) for name, each in rows.items()}
     trained = {name: sum(row in known for row in rows[name]) for name in rows if name != 'train'}
@@ -120,6 +155,11 @@ def lines_of(summary: Summary, spec: Spec) -> list[str]:
 
 
 def _headline(summary: Summary) -> str:
+    if summary['lengths']:
+        longest = counted(summary['event_shape'][0] - 1, 'symbol')
+        return (
+            f'{summary["name"]}: items of at most {longest}, {summary["levels"] - 1} different ones'
+        )
     shape = 'x'.join(map(str, summary['event_shape'])) or 'single values'
     parts = [f'{summary["name"]}: {shape}']
     if summary['levels']:
@@ -136,6 +176,8 @@ def _table(summary: Summary) -> list[str]:
     splits = [*summary['splits']]
     names = [] if summary['is_embedded'] else _occurring(summary)[:MAX_SHOWN]
     rows = [['', *splits], ['examples', *(f'{summary["splits"][name]:,}' for name in splits)]]
+    if summary['items'] not in (None, summary['splits']):
+        rows.append(['items', *(f'{summary["items"][name]:,}' for name in splits)])
     rows += [[each['name'], *(f'{each[name]:,}' for name in splits)] for each in names]
     first = max(len(row[0]) for row in rows)
     cells = lambda row: ''.join(f'{cell:>12}' for cell in row[1:])
@@ -148,6 +190,8 @@ def _occurring(summary: Summary) -> list[dict[str, Any]]:
 
 
 def _remarks(summary: Summary, spec: Spec) -> Iterable[str]:
+    if summary['lengths']:
+        yield from _lengths(summary['lengths'])
     num_classes = summary['num_classes'] or 0
     if num_classes and summary['is_embedded']:
         yield f'  {counted(num_classes, "class")}, {_sizes(summary["classes"])}'
@@ -168,13 +212,24 @@ def _remarks(summary: Summary, spec: Spec) -> Iterable[str]:
         yield f'  columns with one value: {columns}'
     if kinds.is_guess(spec):
         yield f'  {kinds.remark_of(spec)}'
-    if summary['copies'] is None and not spec.symbols:
+    if summary['copies'] is None and (not spec.symbols or items.are_items(spec)):
         yield '  copies of examples: not counted, because the data are large'
     for name, title in COPIES.items():
         counts = (summary['copies'] or {}).get(name, {})
         found = [f'{n:,} in {split}' for split, n in counts.items() if n]
         if found:
             yield f'  {title}: {", ".join(found)}'
+
+
+def _lengths(lengths: dict[str, Any]) -> Iterable[str]:
+    """Yields the range of the lengths of training items, and their histogram in two lines."""
+    low, high = lengths['least'], lengths['most']
+    yield f'  training items have {low} to {high} symbols, with median {lengths["median"]:g}'
+    names = [
+        f'{first}-{last}' if last > first else f'{first}' for first, last, _ in lengths['bins']
+    ]
+    yield '  symbols' + ''.join(f'{name:>9}' for name in names)
+    yield '  number ' + ''.join(f'{count:>9,}' for _, _, count in lengths['bins'])
 
 
 def _sizes(classes: list[dict[str, Any]]) -> str:

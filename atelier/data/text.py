@@ -2,9 +2,9 @@
 
     python main.py --config=configs/char_lm.py --config.data.path=mine.txt
 
-The file is UTF-8. Without a path, the text is the help topics of Python, the language reference
-that `help()` shows (`pydoc_data.topics`, about 450,000 characters of English and code): no
-download, but each version of Python has a different text.
+The file is UTF-8, and may be packed by gzip. Without a path, the text is the help topics of Python,
+the language reference that `help()` shows (`pydoc_data.topics`, about 450,000 characters of English
+and code): no download, but each version of Python has a different text.
 
 Two rules split it (`config.data.split_by`). The vocabulary is the sorted symbols of training and
 validation.
@@ -30,12 +30,13 @@ from collections.abc import Iterator
 import numpy as np
 from jaxtyping import Integer
 
-from atelier.data import text_splits
+from atelier.data import text_files, text_splits
 from atelier.data.dataset import Dataset, Spec
+from atelier.data.items import END
 from atelier.data.origins import named
 from atelier.data.text_pieces import Spans, code_points
 from atelier.data.text_splits import VALID_SHARE, Division, length, positions
-from atelier.errors import UserError, at_least, reading
+from atelier.errors import UserError, about, at_least, reading
 from atelier.paths import user_path
 
 Symbols = Integer[np.ndarray, 'length']  # indices into the vocabulary
@@ -99,9 +100,9 @@ def load(
 
 
 def decode(x: np.ndarray, symbols: str) -> list[str]:
-    """Returns the texts of vocabulary indices x [n, length]."""
-    table = np.array(list(symbols))
-    return [''.join(table[row]) for row in np.asarray(x).astype(int)]
+    """Returns the texts of vocabulary indices x [n, length]; an item stops before its end."""
+    table = np.array(list(symbols), object)  # arrays of strings drop zero characters
+    return [''.join(table[row]).partition(END)[0] for row in np.asarray(x).astype(int)]
 
 
 def encode(text: str, symbols: str) -> Symbols:
@@ -118,8 +119,8 @@ def encode(text: str, symbols: str) -> Symbols:
 
 
 def listed(symbols: str) -> str:
-    """Returns a vocabulary in one line."""
-    return repr(symbols)[1:-1]
+    """Returns a vocabulary in one line, without the end of an item, which is no character."""
+    return repr(symbols.removeprefix(END))[1:-1]
 
 
 def scored_once(part: Symbols, length: int, stride: int) -> dict[str, np.ndarray]:
@@ -133,6 +134,15 @@ def scored_once(part: Symbols, length: int, stride: int) -> dict[str, np.ndarray
     windows = np.lib.stride_tricks.sliding_window_view(part, length)
     num_scored = np.diff(ends, prepend=0).astype(np.int32)
     return {'x': windows[ends - length], 'num_scored': num_scored}
+
+
+def symbols_of(split: dict[str, np.ndarray]) -> Symbols:
+    """Returns the symbols of a split in their order, from the windows that `load` has made."""
+    x = split['x']
+    if 'num_scored' in split:
+        is_scored = np.arange(x.shape[1]) >= x.shape[1] - np.asarray(split['num_scored'])[:, None]
+        return x[is_scored]
+    return np.concatenate([x[:, 0], x[-1, 1:]])
 
 
 def _training(part: Symbols, context: int, num_pieces: int) -> dict[str, np.ndarray]:
@@ -160,21 +170,8 @@ def _check(context: int, valid_share: float, num_pieces: int) -> None:
 
 def _read(path: str) -> str:
     file = user_path(path)
-    with reading(file):
-        if not file.is_file():
-            raise UserError(f'config.data.path: there is no file {file}')
-        raw = file.read_bytes()
-    try:
-        text = raw.decode('utf-8-sig')
-    except UnicodeDecodeError as error:
-        raise UserError(
-            f'{file} is not UTF-8 text (byte {error.start:,}): convert it, or give another file'
-        ) from error
-    if '\0' in text:
-        raise UserError(f'{file} is not text: it has zero bytes')
-    if not text:
-        raise UserError(f'{file} is empty')
-    return text
+    with reading(file), about('config.data.path'):
+        return text_files.read(file)
 
 
 def _python_topics() -> str:

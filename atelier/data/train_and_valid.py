@@ -19,7 +19,8 @@ SUFFIX = ', and valid is part of train'  # of the description of how splits were
 
 def has_valid(data: Mapping[str, Any] | ConfigDict) -> bool:
     """Whether training has the validation examples, by a `config.data` or what a run recorded."""
-    return bool(data.get('train_on_valid', False)) or data.get('valid_share') == 0  # of text
+    is_text = data.get('name') == 'text'
+    return bool(data.get('train_on_valid', False)) or is_text and data.get('valid_share') == 0
 
 
 def described(origin: str) -> str:

@@ -77,7 +77,7 @@ def load(
     data = tfds_images.load(
         known.tfds_name, data_dir, image_shape, verify=verify, may_prepare=may_prepare
     )
-    return data._replace(name=name)
+    return data._replace(name=name, spec=data.spec._replace(chiral=known.chiral))
 
 
 def _found(known: Known, location: pathlib.Path) -> Found:
@@ -151,7 +151,8 @@ def _read(known: Known, found: Found, image_shape: tuple[int, ...]) -> Dataset:
         return in_tfds_order(known.name, module.read(files, known)), num_classes
 
     data = decoded(key, open_splits, known.name, shape)
-    data = data._replace(spec=with_names(data.spec, known.class_names))
+    spec = with_names(data.spec, known.class_names)._replace(chiral=known.chiral)
+    data = data._replace(spec=spec)
     if not shape and data.spec.event_shape != known.image_shape:
         got, expected = ('x'.join(map(str, s)) for s in (data.spec.event_shape, known.image_shape))
         raise UserError(f'{where} is not {known.name}: its pictures are {got}, expected {expected}')

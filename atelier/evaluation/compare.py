@@ -14,7 +14,7 @@ from atelier.evaluation.curves import Curves, plot_curves, read_curves, without_
 from atelier.evaluation.evaluate import summary
 from atelier.evaluation.latents.report import headlines
 from atelier.evaluation.per_example.values_file import read_values
-from atelier.evaluation.samples.report import texts_of
+from atelier.evaluation.samples.report import NOT_MEASURED, texts_of
 from atelier.evaluation.samples.side_by_side import Runs, save_samples
 from atelier.log import counted, log
 from atelier.paths import user_path
@@ -100,7 +100,9 @@ def metric_rows(columns: list[Column]) -> list[list[str]]:
         for name in _first(_sample_names(columns), 'metric')
     ]
     rows += _latent_rows(columns)
-    return [*rows, ['weights', *(column.evaluation.get('weights', '-') for column in columns)]]
+    rows += [['weights', *(column.evaluation.get('weights', '-') for column in columns)]]
+    augmented = [column.evaluation.get('augmentation') or '-' for column in columns]
+    return [*rows, *([['trained with augmentation', *augmented]] if {*augmented} != {'-'} else [])]
 
 
 def column_of(folder: str) -> Column:
@@ -156,8 +158,8 @@ def _latent_rows(columns: list[Column]) -> list[list[str]]:
 
 def _sample_cell(column: Column, name: str) -> str:
     texts = texts_of(_samples(column.evaluation).get('values', {}))
-    value, floor = texts.get(name, ('-', '-'))
-    return '-' if value == '-' else f'{value} (real {floor})'
+    value, floor, *_ = texts.get(name, ('-', '-'))
+    return value if value in ('-', NOT_MEASURED) else f'{value} (real {floor})'
 
 
 def _mean(column: Column, name: str) -> float | None:

@@ -20,15 +20,18 @@ from atelier.errors import UserError, at_least, choose, writing
 from atelier.evaluation import evaluation_file, printed
 from atelier.evaluation.examples.known_classes import of_known_classes
 from atelier.evaluation.latents.diagnostics import latent_diagnostics
-from atelier.evaluation.per_example.over_examples import over_examples, per_dimension
+from atelier.evaluation.per_example.per_dimension import per_dimension
 from atelier.evaluation.per_example.random_windows import random_window_nats
 from atelier.evaluation.per_example.values_file import write_values
 from atelier.evaluation.samples.features import FeatureFunction, from_function
 from atelier.evaluation.samples.sample_quality import can_compare, chosen_features, sample_quality
+from atelier.evaluation.samples.validity import validity_of
 from atelier.log import log
 from atelier.multihost import processes
 from atelier.run import code_record, config_values, provenance, refit, restore, run_folder
 from atelier.run.experiment import Run
+from atelier.run.over_examples import over_examples
+from atelier.run.two_stage import used
 
 SPLIT = 'test'
 PACKAGES = ('jax', 'flax', 'optax', 'orbax-checkpoint', 'numpy')
@@ -43,6 +46,7 @@ def check_evaluation(config: ConfigDict) -> None:
     for name in ('batch_size', 'num_pictures'):
         at_least(1, f'eval.{name}', config.eval[name])
     at_least(0, 'eval.random_windows', config.eval.get('random_windows', 0))
+    at_least(1, 'eval.num_samples', config.eval.get('num_samples', 1))
     choose('eval.weights', config.eval.weights, restore.WEIGHTS)
 
 
@@ -69,6 +73,7 @@ def evaluate(
       UserError: there is no checkpoint or no test example, or the model has no likelihood and there
         are no features in which to compare its samples.
     """
+    run = used(run)
     with processes.folder_of(run.folder) as folder:
         return _evaluate(run._replace(folder=folder), devices, reuse, trained, features)
 
@@ -81,57 +86,94 @@ def _evaluate(
     features: Callable[[np.ndarray], np.ndarray] | None,
 ) -> dict[str, Any]:
     start = time.perf_counter()
-    n = run.data.size(SPLIT) if SPLIT in run.data.splits else 0
-    if n == 0:
-        raise UserError(f'{run.data.name} has no {SPLIT} examples: nothing to evaluate')
-    check_evaluation(run.config)
-    run = of_known_classes(run, SPLIT)
-    devices = devices or jax.devices()
-    if features is None:
-        _require_features(run, is_error=not reuse)
-        feature_function = chosen_features(run, devices)
-    else:
-        feature_function = from_function(features, run.data.splits[SPLIT]['x'])
+    _check_can_evaluate(run)
+    run, devices = of_known_classes(run, SPLIT), devices or jax.devices()
+    feature_function = _feature_function(run, devices, features, is_error=not reuse)
     _, state, weights = trained or restore.load(run)
-    determining_settings = _determining_settings(run, weights, feature_function)
+    settings = _determining_settings(run, weights, feature_function)
     path, run_id = evaluation_file.path_of(run), _id_of(run)
-    values_path = path.with_suffix('.npz')
     previous = {} if features else evaluation_file.previous_evaluation(path, run_id)
-    is_up_to_date = reuse and all(
-        previous.get(name) == value for name, value in determining_settings.items()
-    )
-    is_up_to_date &= (previous.get('values_checksum') or '') == files.checksum_of(values_path)
+    is_up_to_date = _is_up_to_date(previous, settings, path) and reuse
     if processes.from_first(np.asarray(is_up_to_date)):
         return previous
     image_name = f'nearest-training{path.stem.removeprefix("evaluation")}.png'
     image_path = None if features else run.folder / 'samples' / image_name
+    items_path = None if features else run.folder / 'samples' / f'{path.stem}.txt'
     values = per_example(run, state, devices)
     all_values = values | random_window_nats(run, state, SPLIT, devices)
     result = {
         'values': {name: summary(value) for name, value in all_values.items()},
-        'samples': sample_quality(run, state, devices, feature_function, image_path),
+        'samples': sample_quality(run, state, devices, feature_function, image_path, items_path),
         'latents': latent_diagnostics(run, state, devices, feature_function),
-        **determining_settings,
-        'run': run_id,
-        **({} if run.choice is None else {'refit': refit.recorded(run.choice)}),
-        'seconds': round(time.perf_counter() - start, 2),
-        'hardware': f'{jax.device_count()} x {jax.devices()[0].device_kind}',
-        'precision': precision.described(precision.of_config(run.config.train)),
+        **settings,
+        **_circumstances(run, run_id, start),
     }
     if features is not None:
         return result
     _announce_replacement(path, previous, result)
+    return _written(run, path, result, values)
+
+
+def _check_can_evaluate(run: Run) -> None:
+    """Raises UserError if there is no test example, or as `check_evaluation`."""
+    n = run.data.size(SPLIT) if SPLIT in run.data.splits else 0
+    if n == 0:
+        raise UserError(f'{run.data.name} has no {SPLIT} examples: nothing to evaluate')
+    check_evaluation(run.config)
+
+
+def _feature_function(
+    run: Run,
+    devices: Sequence[jax.Device],
+    features: Callable[[np.ndarray], np.ndarray] | None,
+    is_error: bool,
+) -> FeatureFunction | None:
+    """Returns `features`, or those that the config names; raises as `_require_features`."""
+    if features is not None:
+        return from_function(features, run.data.splits[SPLIT]['x'])
+    _require_features(run, is_error and run.child is None)  # a density of codes is a result, too
+    return chosen_features(run, devices)
+
+
+def _is_up_to_date(previous: dict, settings: dict, path: pathlib.Path) -> bool:
+    """Whether an existing evaluation has these settings and its file of per-example values."""
+    checksum = files.checksum_of(path.with_suffix('.npz'))
+    has_its_values = (previous.get('values_checksum') or '') == checksum
+    return has_its_values and all(previous.get(name) == x for name, x in settings.items())
+
+
+def _circumstances(run: Run, run_id: str | None, start: float) -> dict[str, Any]:
+    """Returns what an evaluation records besides values and `_determining_settings`."""
+    return {
+        'run': run_id,
+        **({} if run.choice is None else {'refit': refit.recorded(run.choice)}),
+        **evaluation_file.augmentation_record(run),
+        'seconds': round(time.perf_counter() - start, 2),
+        'hardware': f'{jax.device_count()} x {jax.devices()[0].device_kind}',
+        'precision': precision.described(precision.of_config(run.config.train)),
+    }
+
+
+def _written(
+    run: Run, path: pathlib.Path, result: dict[str, Any], values: dict[str, np.ndarray]
+) -> dict[str, Any]:
+    """Writes both files; returns the result with the checksum of the per-example values.
+
+    Raises:
+      UserError: a file cannot be written. The result is printed, so that it is not lost.
+    """
     leftovers.remove_files(run.folder)
     try:
         with writing(path):
             # written first, because the JSON file marks the evaluation as done
             origins = run.data.origin_of(SPLIT)
-            result['values_checksum'] = write_values(values_path, values, origins)
-            files.write_json(path, result)
+            checksum = write_values(path.with_suffix('.npz'), values, origins)
+            whole = result | {'values_checksum': checksum}
+            files.write_json(path, whole)
     except UserError:
-        printed.show(result, run)  # the result is not lost with the file
+        printed.show(result, run)
         raise
-    return result
+    return whole
 
 
 def _announce_replacement(path: pathlib.Path, before: dict, now: dict) -> None:
@@ -160,6 +202,7 @@ def _determining_settings(
         'data': _data_record(run),
         'log_prob': likelihood_description(run),
         'features': features and features.name,
+        'validity': validity_of(run).judge,
         'weights': weights,
         'eval': config_values.flatten(run.config.eval.to_dict()),
         'seed': run.config.seed,

@@ -7,8 +7,10 @@ import pathlib
 from typing import Any
 
 from atelier import files
+from atelier.data.augmentation_settings import described
 from atelier.errors import UserError, shortened, shortened_text
 from atelier.evaluation.latents.report import MAIN_VALUES, SINGLE_VALUES
+from atelier.evaluation.samples.report import COLUMNS
 from atelier.log import counted, log
 from atelier.report.metrics_log import MAX_NAME, is_number
 from atelier.run.experiment import Run
@@ -67,12 +69,28 @@ def previous_evaluation(path: pathlib.Path, run_id: str | None = None) -> dict[s
         return {}
 
 
+def augmentation_record(run: Run) -> dict[str, str]:
+    """Returns the field of an evaluation that says how training examples were augmented, if so.
+
+    The likelihood is then that of a model of augmented examples, for examples as they are.
+    """
+    text = described(run.config.data.get('augment'), run.data.spec)
+    return {'augmentation': text} if text else {}
+
+
+def augmentation_of(evaluation: dict[str, Any]) -> str:
+    """Returns 'trained with augmentation: ...', or '' if the run was trained without."""
+    text = evaluation.get('augmentation')
+    return f'trained with augmentation: {shortened_text(text)}' if text else ''
+
+
 def _wrong_field(evaluation: dict[str, Any]) -> str:
     """Returns the first field whose value has the wrong type, or ''."""
     if not isinstance(evaluation.get('weights', ''), str):
         return 'weights'
-    if not isinstance(evaluation.get('run'), str | None):
-        return 'run'
+    for name in ('run', 'augmentation'):
+        if not isinstance(evaluation.get(name), str | None):
+            return name
     for group in ('values', 'samples', 'latents', 'data'):
         if not isinstance(evaluation.get(group, {}), dict | None):
             return group
@@ -82,7 +100,7 @@ def _wrong_field(evaluation: dict[str, Any]) -> str:
     parts = {name: latents[name] for name in MAIN_VALUES if name in latents}
     return (
         _wrong_part('values', values, 'mean', 'standard_error')
-        or _wrong_part('samples.values', samples.get('values', {}), 'samples', 'floor')
+        or _wrong_part('samples.values', samples.get('values', {}), *COLUMNS)
         or next((f'latents.{name}' for name in single if not is_number(single[name])), '')
         or next((_wrong_part('latents', {n: parts[n]}, MAIN_VALUES[n]) for n in parts), '')
     )

@@ -91,15 +91,18 @@ def few_ticks(axis) -> None:
     axis.locator_params(axis='y', nbins=5)
 
 
-def colour_bar(figure, shown, axes, num_intervals: int = MAX_INTERVALS, **place):
+def colour_bar(
+    figure, shown, axes, num_intervals: int = MAX_INTERVALS, are_integers: bool = False, **place
+):
     """Returns matplotlib's bar of colours beside axes, with few ticks however long it is.
 
     Without that, a layout made for some ticks may be drawn with others, whose numbers are wider.
-    There are at most `num_intervals` between ticks.
+    There are at most `num_intervals` between ticks, which are integers if all values are.
     """
     from matplotlib.ticker import MaxNLocator  # slow import
 
-    return figure.colorbar(shown, ax=axes, ticks=MaxNLocator(num_intervals), **place)
+    ticks = MaxNLocator(num_intervals, integer=are_integers)
+    return figure.colorbar(shown, ax=axes, ticks=ticks, **place)
 
 
 def legend_below(figure, lines, labels: Sequence[str]) -> None:

@@ -1,5 +1,6 @@
 """The config values of a run: flattening, storage in config.json, and which may still change."""
 
+import copy
 import json
 import os
 import pathlib
@@ -8,8 +9,9 @@ from typing import Any
 
 from ml_collections import ConfigDict
 
-from atelier import checkout
+from atelier import checkout, user_files
 from atelier.data import dataset
+from atelier.data.augmentation_settings import NO_AUGMENTATION
 from atelier.errors import UserError
 from atelier.log import log
 from atelier.paths import user_path
@@ -18,7 +20,7 @@ from atelier.run import stored_values
 # location of the data and checks of them, not content
 MAY_MOVE = (  # fields outside config.eval that may change after training
     *('data.path', 'data.data_dir', 'data.placement', 'data.verify', 'data.strict'),
-    'data.draw_as',
+    *('data.draw_as', 'data.run'),
 )
 # fields added later, and the values that older runs had
 LATER = {
@@ -32,15 +34,20 @@ LATER = {
     'data.draw_as': 'auto',
     'data.verify': 'content',
     'data.train_on_valid': False,
+    'data.run': '',
+    'data.codes': 'auto',
+    **{f'data.augment.{name}': value for name, value in NO_AUGMENTATION.items()},
     'train.optimizer': 'adam',
     'train.unroll': 1,
     'train.command_buffers': 'auto',
 }
+LATER_OF_SOME = {'model.is_direct': True}  # the same, of fields that only some configs have
 # rules of config.data that a run keeps, and the values for which it does; (): all
 KEPT_RULES = {'split_by': (), 'channels': ('last',), 'splits': ('exact',), 'classes': ()}
 # the last part of the name of a field that holds a path, and fields from before this rule
-PATH_ENDINGS = ('path', 'dir', 'file', 'folder')
+PATH_ENDINGS = ('path', 'dir', 'file', 'folder', 'run')
 OTHER_PATHS = ('eval.classifier',)
+FUNCTIONS = ('eval.validity',)  # fields that may hold FILE:FUNCTION
 SAME_IN_A_RUN = ('seed', 'data', 'model', 'hypers', 'train')  # config.eval may change at any time
 
 
@@ -67,8 +74,26 @@ def with_absolute_paths(values: dict[str, Any], prefix: str = '') -> dict[str, A
         if isinstance(value, dict):
             absolute[name] = with_absolute_paths(value, f'{prefix}{name}.')
         else:
-            absolute[name] = _absolute(value) if is_path(prefix + name) else value
+            is_file = is_path(prefix + name) or _is_function(prefix + name, value)
+            absolute[name] = _absolute(value) if is_file else value
     return absolute
+
+
+def functions_of(fields: dict[str, Any]) -> list[pathlib.Path]:
+    """Returns the functions that fields, by dotted names, name as FILE:FUNCTION, to be trusted.
+
+    Raises:
+      UserError: a value is no FILE:FUNCTION.
+    """
+    return [
+        user_files.function_path(value, f'config.{name}')
+        for name, value in fields.items()
+        if _is_function(name, value)
+    ]
+
+
+def _is_function(name: str, value: Any) -> bool:
+    return name in FUNCTIONS and isinstance(value, str) and ':' in value
 
 
 def _absolute(value: Any) -> Any:
@@ -93,10 +118,14 @@ def config_with_absolute_paths(config: ConfigDict) -> ConfigDict:
 
 def with_later_fields(values: dict[str, Any]) -> dict[str, Any]:
     """Adds later fields to a run's stored values, with the values that the run implicitly had."""
-    whole = {name: dict(v) if isinstance(v, dict) else v for name, v in values.items()}
+    whole = copy.deepcopy(values)
     for name, value in LATER.items():
-        group, field = name.split('.')
-        whole[group].setdefault(field, value)
+        *path, field = name.split('.')
+        group: Any = whole
+        for part in path:
+            group = group.setdefault(part, {}) if isinstance(group, dict) else None
+        if isinstance(group, dict):  # else the file is damaged, as `check_kinds` reports
+            group.setdefault(field, value)
     return whole
 
 
@@ -174,6 +203,7 @@ def check_same_values(folder: pathlib.Path, then: dict, now: dict) -> None:
         train.batch_size if it is now 0 (all examples).
     """
     then, now = (LATER | flatten(with_absolute_paths(values)) for values in (then, now))
+    then = {name: value for name, value in LATER_OF_SOME.items() if name in now} | then
     differ = [
         f'{name} (the run: {then.get(name)!r}, now: {now.get(name)!r})'
         for name in sorted({*then, *now})

@@ -19,7 +19,8 @@ from atelier.data import kinds
 from atelier.data.classes import are_names, indices_of
 from atelier.data.dataset import Dataset, Spec
 from atelier.data.images import LEVELS
-from atelier.data.sources import decodes_pictures, is_name_of
+from atelier.data.items import are_items
+from atelier.data.sources import ITEMS, TEXTS, decodes_pictures, is_name_of
 from atelier.data.stand_in import ArrayShape, StandIn, shapes_of, stand_in
 from atelier.errors import UserError, shortened
 from atelier.run import limits
@@ -116,6 +117,8 @@ def _spec(path: pathlib.Path, stored: Any) -> Spec:
         value = getattr(spec, field)
         if isinstance(value, tuple) and (len(value),) != spec.event_shape:
             raise damaged(path, f'spec.{field} has {len(value)} values')
+    if spec.background is not None and (spec.image_shape or ())[2:] != (len(spec.background),):
+        raise damaged(path, f'spec.background has {len(spec.background)} values')
     if spec.class_names and len(spec.class_names) != spec.num_classes:
         raise damaged(path, f'spec has {len(spec.class_names)} names of {spec.num_classes} classes')
     if spec.column_names and spec.event_shape[-1:] != (len(spec.column_names),):
@@ -146,8 +149,11 @@ def _check_agreement(
     x, config = shapes['x'].shape, record['values']['data']
     if len({array.shape[0] for array in shapes.values()}) > 1:
         raise damaged(path, 'the arrays of train_shapes have different numbers of examples')
-    has_pieces = spec.symbols is not None and bool(config.get('num_pieces'))
-    if x[1:] != spec.event_shape and not (has_pieces and len(x) == 2):
+    have_ends = are_items(spec)
+    is_packed = have_ends and bool(config.get('is_packed'))
+    has_pieces = spec.symbols is not None and not have_ends and bool(config.get('num_pieces'))
+    is_row = len(x) == 2 and (has_pieces or is_packed and x[1] >= spec.num_dims)
+    if x[1:] != spec.event_shape and not is_row:
         event = list(spec.event_shape)
         raise damaged(path, f'train_shapes.x.shape is {list(x)}, spec.event_shape is {event}')
     one_axis = {'label': spec.num_classes is not None, 'num_scored': has_pieces}
@@ -171,7 +177,8 @@ def _check_source(path: pathlib.Path, spec: Spec, record: dict[str, Any]) -> Non
     has_noise = config.get('dequantize', 'none') != 'none'
     agrees = (
         is_name_of(name, source)
-        and (source == 'text') == (spec.symbols is not None)
+        and (source in TEXTS) == (spec.symbols is not None)
+        and (source in ITEMS) == are_items(spec)
         and has_noise == (spec.dequantized_levels is not None)
         and (not is_binary or num_levels == 2)
         and (not has_pictures or is_image and num_levels == (2 if is_binary else LEVELS))
@@ -231,6 +238,13 @@ def _are_names(value: Any) -> bool:
     return isinstance(value, list) and are_names(value) and all(map(is_encodable, value))
 
 
+def _is_background(value: Any) -> bool:
+    if value is None:
+        return True
+    is_filled = isinstance(value, list) and len(value) > 0
+    return is_filled and _are_numbers(value) and 0 <= min(value) <= max(value) <= 1
+
+
 def _are_symbols(value: Any) -> bool:
     if value is None:
         return True
@@ -250,4 +264,6 @@ _CHECKS = {  # of the fields of a Spec, as JSON holds them
     'class_names': _are_names,
     'column_names': _are_names,
     'draw_as': lambda value: value in (kinds.AUTO, *kinds.KINDS),
+    'chiral': lambda value: type(value) is bool,
+    'background': _is_background,
 }

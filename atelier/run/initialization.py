@@ -4,7 +4,8 @@ from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array
+import numpy as np
+from jaxtyping import Array, UInt32
 
 from atelier.core import optimizers, train_step
 from atelier.core.game import State
@@ -17,12 +18,14 @@ from atelier.run.experiment import Run
 # little optimization, because the initial State is computed once: this halves the compilation time
 # and does not slow execution
 ONCE = {'xla_backend_optimization_level': 1}
+Examples = dict[str, Array | np.ndarray]  # of training: an array [n, *event] by name
+Initializer = Callable[[Array, dict[str, Array], Examples], State]
 
 
 def initial_state(run: Run) -> State:
     """Returns the State before the first step, a function of the config and the data alone."""
-    init = initializer(run, first_batch(run))
-    return jax.jit(init, compiler_options=ONCE)(*arguments(run))
+    init = initializer(run, run.data.preprocess)
+    return jax.jit(init, compiler_options=ONCE)(*arguments(run), first_examples(run))
 
 
 def abstract_state(run: Run) -> State:
@@ -31,22 +34,20 @@ def abstract_state(run: Run) -> State:
     Data that have not been read yet are not read: their shapes are enough.
     """
     if isinstance(run.data, StandIn):
-        size = min(run.config.train.batch_size, run.data.size('train'))
-        batch = lambda key: run.data.zero_batch(size)
-    else:
-        batch = first_batch(run)
-    return shapes(initializer(run, batch), run)
+        batch = run.data.zero_batch(_first_size(run))
+        return shapes(initializer(run, lambda batch, keys: batch), run, batch)
+    return shapes(initializer(run, run.data.preprocess), run, first_examples(run))
 
 
-def shapes(init: Callable[[Array, dict[str, Array]], State], run: Run) -> State:
+def shapes(init: Initializer, run: Run, examples: Examples) -> State:
     """Returns the shapes and types of a State, and checks that it fits into memory.
 
     Raises:
       UserError: it does not fit.
     """
     with limits.within_memory(run.config):
-        state = jax.eval_shape(init, *arguments(run))
-    limits.check_state(state, run.config)
+        state = jax.eval_shape(init, *arguments(run), examples)
+    limits.check_state(state, run.config, run.data.spec)
     return state
 
 
@@ -56,20 +57,29 @@ def arguments(run: Run) -> tuple[Array, dict[str, Array]]:
     return jax.random.PRNGKey(run.config.seed), hypers
 
 
-def first_batch(run: Run) -> Callable[[Array], Batch]:
-    """Returns batch(key) -> the first minibatch, which data-dependent initialization reads."""
-    size = min(run.config.train.batch_size, run.data.size('train'))
-    first = {name: jnp.asarray(array[:size]) for name, array in run.data.splits['train'].items()}
-    return lambda key: run.data.preprocess(first, rng_for(key, jnp.arange(size), size).keys)
+def first_examples(run: Run) -> Examples:
+    """Returns the first minibatch, not preprocessed, which data-dependent initialization reads."""
+    size = _first_size(run)
+    return {name: array[:size] for name, array in run.data.splits['train'].items()}
+
+
+def _first_size(run: Run) -> int:
+    return min(run.config.train.batch_size, run.data.size('train'))
 
 
 def initializer(
-    run: Run, batch_of: Callable[[Array], Batch]
-) -> Callable[[Array, dict[str, Array]], State]:
-    """Returns init(key, hypers) -> State, initialized with the batch `batch_of(key)`."""
+    run: Run, preprocess: Callable[[Batch, UInt32[Array, 'local 2']], Batch]
+) -> Initializer:
+    """Returns init(key, hypers, examples) -> State, initialized with the preprocessed examples.
 
-    def init(key, hypers):
-        batch = batch_of(key_for(key, Stream.PREPROCESS))
+    The examples are an argument, because the compiler would evaluate what follows from constants
+    alone, such as the counts of all n-grams, and takes minutes for it.
+    """
+
+    def init(key, hypers, examples):
+        size = len(examples['x'])
+        keys = rng_for(key_for(key, Stream.PREPROCESS), jnp.arange(size), size).keys
+        batch = preprocess(examples, keys)
         return train_step.init_state(run.family, optimizers.chosen(run.config), key, batch, hypers)
 
     return init

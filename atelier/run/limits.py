@@ -15,11 +15,13 @@ from ml_collections import ConfigDict
 from atelier.core import devices
 from atelier.core.game import State
 from atelier.data.dataset import Spec
+from atelier.data.image_sizes import image_advice
 from atelier.errors import MAX_UNROLLED, UserError
 from atelier.log import log
 from atelier.run.config_values import flatten
 
 MEMORY_SHARE = 0.8  # fraction of a device's memory that a program may use safely
+OTHER_MODELS = '; docs/sizes.md says what each model needs'
 LARGEST = {  # largest absolute value of an integer, by group of a config
     'data': 2**31 - 1,
     'model': 2**24,  # an array with two dimensions of this size would exceed any memory
@@ -62,7 +64,11 @@ def within_memory(config: ConfigDict) -> Iterator[None]:
         raise _too_large(config, str(error)) from error
 
 
-def _too_large(config: ConfigDict, reason: str) -> UserError:
+def _too_large(config: ConfigDict, reason: str, num_values: int = 0, advice: str = '') -> UserError:
+    """Returns the refusal of a model; `advice` is for examples whose `num_values` are many.
+
+    The config's largest size is named instead if it is at least as large.
+    """
     integers = {}
     for name, value in flatten(config.model.to_dict()).items():
         sizes = value if isinstance(value, list) else [value]
@@ -70,18 +76,27 @@ def _too_large(config: ConfigDict, reason: str) -> UserError:
             integers[name] = max(sizes)
     name = max(integers, key=integers.get, default='')
     hint = f'; the largest size is config.model.{name}' if name else ''
+    if advice and num_values > max(integers.values(), default=0):
+        hint = advice
     return UserError(f'the model does not fit into memory ({reason}){hint}')
 
 
-def check_state(state: State, config: ConfigDict) -> None:
+def _advice(spec: Spec, needed: int | float, memory: int | float) -> str:
+    advice = image_advice(spec, needed, memory)
+    return advice and advice + OTHER_MODELS
+
+
+def check_state(state: State, config: ConfigDict, spec: Spec) -> None:
     """Refuses a model whose State does not fit into the memory of a device.
 
     Args:
       state: shapes and types alone.
       config: the run's, for the message.
+      spec: spec of the data, for the message.
 
     Raises:
-      UserError: says the number of parameters, the bytes of the State and the memory.
+      UserError: says the number of parameters, the bytes of the State and the memory, and for
+        images the size that fits.
     """
     needed = sum(_bytes(leaf) for leaf in jax.tree.leaves(state))
     memory = devices.memory_bytes(jax.local_devices()[0])
@@ -91,6 +106,8 @@ def check_state(state: State, config: ConfigDict) -> None:
             config,
             f'{num:,} parameters; with the optimizer, the State takes {_gigabytes(needed)}, and '
             f'a device has {_gigabytes(memory)}',
+            spec.num_dims,
+            _advice(spec, needed, memory),
         )
 
 
@@ -101,19 +118,30 @@ def program_bytes(compiled: jax.stages.Compiled) -> int:
     return memory.argument_size_in_bytes + results + memory.temp_size_in_bytes
 
 
-def check_step(compiled: jax.stages.Compiled) -> None:
+def check_step(compiled: jax.stages.Compiled, spec: Spec) -> None:
     """Refuses a compiled training program that does not fit into the memory of a device.
 
     The system could kill the process without a message. If the program takes almost all of the
     memory, a warning says so.
 
     Raises:
-      UserError: says the bytes of the program and the memory.
+      UserError: says the bytes of the program and the memory, and for images the size that fits.
     """
+    _check_program(
+        compiled, 'a training step', 'choose a smaller config.train.batch_size or model', spec
+    )
+
+
+def check_start(compiled: jax.stages.Compiled, spec: Spec) -> None:
+    """Refuses the program that computes the initial State, as `check_step` refuses a step."""
+    _check_program(compiled, 'the initial State', 'choose a smaller model', spec)
+
+
+def _check_program(compiled: jax.stages.Compiled, name: str, advice: str, spec: Spec) -> None:
     needed, memory = program_bytes(compiled), devices.memory_bytes(jax.local_devices()[0])
-    sizes = f'a training step takes {_gigabytes(needed)}, and a device has {_gigabytes(memory)}'
+    sizes = f'{name} takes {_gigabytes(needed)}, and a device has {_gigabytes(memory)}'
     if needed > memory:
-        raise UserError(f'{sizes}: choose a smaller config.train.batch_size or a smaller model')
+        raise UserError(f'{sizes}: {advice}{_advice(spec, needed, memory)}')
     if needed > MEMORY_SHARE * memory:
         log.warning('%s: the system may end the process without a message', sizes)
 

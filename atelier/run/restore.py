@@ -13,12 +13,13 @@ from ml_collections import ConfigDict
 from atelier.core import devices as device_lib
 from atelier.core.family import Family
 from atelier.core.game import State
+from atelier.core.stages import merged_state
 from atelier.data.dataset import Dataset
 from atelier.data.fingerprints import symbols_of
 from atelier.errors import UserError, choose
 from atelier.log import log
 from atelier.multihost import processes
-from atelier.run import initialization, run_folder
+from atelier.run import initialization, limits, run_folder, two_stage
 from atelier.run.checkpoint import Checkpoints
 from atelier.run.checkpoint_content import leaf_name, leaves_by_name
 from atelier.run.experiment import Run
@@ -72,23 +73,30 @@ class Start:
     """Initializes runs that differ only in seed, hypers and folder; traces and compiles once."""
 
     def __init__(self, run: Run):
-        init = initialization.initializer(run, initialization.first_batch(run))
+        init = initialization.initializer(run, run.data.preprocess)
         self._init = jax.jit(init, compiler_options=initialization.ONCE)
+        self._program: jax.stages.Compiled | None = None
+        self._examples = initialization.first_examples(run)
         self._weights: dict[str, Any] = {}  # of the run in `init_from`, read at first use
-        self.like = initialization.shapes(init, run)
+        self.like = initialization.shapes(init, run, self._examples)
 
     def __call__(self, run: Run) -> State:
         """Returns the State of `run` before its first step.
 
         Raises:
-          UserError: the run starts with the weights of another run, and they do not fit.
+          UserError: it cannot be computed in the memory of a device, or the run starts with the
+            weights of another run, and they do not fit.
         """
         if run.init_from and not self._weights:
             source = pathlib.Path(run.init_from)
             self._weights, description = fitting_weights(run, source)
             log.info('starting from the weights of %s: %s', source, description)
             warn_of_leakage(run, source)
-        state = self._init(*initialization.arguments(run))
+        arguments = *initialization.arguments(run), self._examples
+        if self._program is None:
+            self._program = self._init.lower(*arguments).compile()
+            limits.check_start(self._program, run.data.spec)
+        state = self._program(*arguments)
         return state.replace(**jax.tree.map(jnp.array, self._weights))
 
 
@@ -99,10 +107,11 @@ def fitting_weights(run: Run, folder: pathlib.Path) -> tuple[dict[str, Any], str
 
     Raises:
       UserError: the folder is not a run, has no checkpoint, or its weights have other names or
-        shapes or belong to data with other symbols.
+        shapes or belong to data with other symbols or tokens of another codebook.
     """
     record = run_folder.load(folder)
     _check_symbols(run, folder, record)
+    _check_tokens(run, folder, record)
     chosen = record['values']['eval'].get('weights', 'best')
     wants_best = choose('eval.weights', chosen, WEIGHTS)
     state, description = _restore(folder, record['id'], wants_best)
@@ -137,12 +146,49 @@ def _check_symbols(run: Run, folder: pathlib.Path, record: dict[str, Any]) -> No
         )
 
 
+def _check_tokens(run: Run, folder: pathlib.Path, record: dict[str, Any]) -> None:
+    """Refuses weights for tokens of another codebook, which would fit but be meaningless.
+
+    Raises:
+      UserError: `run` or the run in `folder` is of tokens, and the other is not of the same ones.
+    """
+    digest = run.parent and run.parent.digest if run.data.spec.levels is not None else None
+    has_levels = (record['spec'] or {}).get('levels') is not None
+    other = record['parent'] and record['parent']['digest'] if has_levels else None
+    if digest != other:
+        raise UserError(
+            f'the weights of {folder} are for other tokens than {run.data.description}: a codebook '
+            'has an order of its own, so give a run on the tokens of the same parent'
+        )
+
+
 def load(run: Run) -> TrainedRun:
     """Loads the run with the weights that `config.eval.weights` chooses.
+
+    A run of codes is returned as it is used, with the weights of its parent too.
 
     Raises:
       UserError: no checkpoint can be read.
     """
+    run = two_stage.used(run)
+    if run.child is None:
+        return _load(run)
+    child, parent = map(_load, two_stage.stages_of(run))
+    state = merged_state(child.state, parent.state)
+    return TrainedRun(run, state, f'{child.weights}; of the parent, {parent.weights}')
+
+
+def parent_state(run: Run, devices: Sequence[jax.Device]) -> State:
+    """Returns the parent's State of a run of codes, on these devices.
+
+    Raises:
+      UserError: it cannot be read.
+    """
+    _, parent = two_stage.stages_of(two_stage.used(run))
+    return device_lib.place(_load(parent).state, devices)
+
+
+def _load(run: Run) -> TrainedRun:
     wants_best = choose('eval.weights', run.config.eval.weights, WEIGHTS)
     like = abstract_state(run)
     if processes.is_first():

@@ -13,7 +13,7 @@ from atelier.errors import UserError, about
 from atelier.paths import user_path
 from atelier.run import data_record
 from atelier.run.data_record import DataRecord
-from atelier.run.experiment import Run
+from atelier.run.experiment import Encoded, Run
 from atelier.run.provenance import warn_if_data_changed
 
 
@@ -22,6 +22,7 @@ def of_record(
     config: ConfigDict,
     record: dict[str, Any],
     recorded: DataRecord | None,
+    encoded: Encoded | None = None,
 ) -> Dataset:
     """Returns the data of the run in `folder`: a stand-in, which reads them when needed.
 
@@ -32,6 +33,7 @@ def of_record(
       config: of the run, which says where the data are.
       record: as `run_folder.load` returns it.
       recorded: what `data_record.read` makes of it.
+      encoded: as for `dataset.load`.
 
     Raises:
       UserError: an example would not fit into memory, data that are read are gone or of another
@@ -39,7 +41,7 @@ def of_record(
     """
 
     def read() -> Dataset:
-        data = _loaded(config)
+        data = _loaded(config, encoded)
         warn_if_data_changed(folder, data, record)
         return data
 
@@ -70,23 +72,27 @@ def with_data(run: Run, why: str) -> Run:
         return run._replace(data=run.data.read())
 
 
-def for_training(folder: pathlib.Path, config: ConfigDict) -> Dataset:
+def for_training(
+    folder: pathlib.Path, config: ConfigDict, encoded: Encoded | None = None
+) -> Dataset:
     """Returns the data on which the run in `folder` is trained further, without comparing them.
+
+    `encoded` is as for `dataset.load`.
 
     Raises:
       UserError: they are gone.
     """
     with _needed(folder, 'it is trained on them'):
-        return _loaded(config)
+        return _loaded(config, encoded)
 
 
 def _needed(folder: pathlib.Path, why: str) -> contextlib.AbstractContextManager[None]:
     return about(f'the data of {folder} are needed, because {why}')
 
 
-def _loaded(config: ConfigDict) -> Dataset:
+def _loaded(config: ConfigDict, encoded: Encoded | None) -> Dataset:
     try:
-        return dataset.load(config)
+        return dataset.load(config, encoded=encoded)
     except UserError as error:
         raise UserError(f'{error}{_advice(config)}') from error
 

@@ -1,12 +1,14 @@
 """The folder of a run and the config in it: opening, checking and recording runs.
 
 config.json       the run's id; the config file's path, argument, source and values; the git hash;
-                  initial weights, choice of a refit, number of devices; the data and the code
+                  initial weights, choice of a refit, number of devices; the data and the code;
+                  of a run of codes, the digest of its parent
 data.json         what was understood of the data: splits, classes, ranges, copies
 metrics.jsonl     one object per line
 tensorboard/      the same metrics for TensorBoard
 checkpoints/      Orbax, one folder per step
 samples/          images and arrays
+parent/           of a run of codes: the run whose codes they are (`atelier.run.parent_copy`)
 evaluation.json   the last evaluation with the run's own settings, and its weights and data
 """
 
@@ -24,10 +26,19 @@ from atelier import files, leftovers
 from atelier.checkout import ConfigFile, has_moved, recorded
 from atelier.data import fingerprints
 from atelier.data.dataset import Dataset
-from atelier.errors import A_RUN, UserError, opened_from_python, reading, shortened, writing
+from atelier.data.sources import CODES
+from atelier.errors import UserError, opened_from_python, reading, shortened, writing
 from atelier.log import counted, log
-from atelier.paths import user_path
-from atelier.run import code_record, data_record, data_table, refit, run_data, stored_values
+from atelier.run import (
+    code_record,
+    data_record,
+    data_table,
+    parent_copy,
+    refit,
+    run_data,
+    stored_values,
+    two_stage,
+)
 from atelier.run.config_values import (
     MAY_MOVE,
     adopt_data_rules,
@@ -38,15 +49,16 @@ from atelier.run.config_values import (
     with_values,
 )
 from atelier.run.data_record import DataRecord
-from atelier.run.experiment import Build, Run, assemble
+from atelier.run.experiment import Build, Encoded, Run, assemble
 from atelier.run.provenance import data_difference, git_hash, warn_if_code_changed
-from atelier.run.run_path import check_entries, check_run_path
+from atelier.run.run_path import check_entries, check_run_path, why_not_a_run
 
 LOCK = '.lock'  # its lock is held by the process that trains the run
 PAGE = 'report.html'  # that --mode=report writes
-OF_A_START = ('config.json', data_table.NAME, 'tensorboard', LOCK, PAGE)  # not of training
+# not of training
+OF_A_START = ('config.json', data_table.NAME, parent_copy.FOLDER, 'tensorboard', LOCK, PAGE)
 EMPTY_AT_START = ('metrics.jsonl', 'checkpoints')  # made empty before the first dispatch
-BEGUN = ('id', 'init_from', 'refit', 'devices', 'data')
+BEGUN = ('id', 'init_from', 'refit', 'devices', 'data', 'parent')
 OPTIONAL = (*BEGUN, *data_record.FIELDS, *code_record.FIELDS)  # earlier runs lack them
 RECORD = ('path', 'argument', 'values', 'source', 'git', *OPTIONAL)
 
@@ -67,7 +79,7 @@ def _load(folder: pathlib.Path) -> tuple[dict[str, Any], DataRecord | None]:
     with reading(path):
         is_file = path.is_file()
     if not is_file:
-        raise UserError(f'{folder} {_why_not_a_run(folder)}')
+        raise UserError(f'{folder} {why_not_a_run(folder)}')
     check_entries(folder)
     record = read_record(path, RECORD, dict.fromkeys(OPTIONAL))
     if not isinstance(record['data'], dict):
@@ -75,39 +87,10 @@ def _load(folder: pathlib.Path) -> tuple[dict[str, Any], DataRecord | None]:
     elif not all(isinstance(text, str) for text in record['data'].values()):
         raise stored_values.damaged(path, f'data is {shortened(record["data"])}')
     record['refit'] = refit.read(path, record['refit'])
+    record['parent'] = parent_copy.read(path, record['parent'])
     recorded_data = data_record.read(path, record)
     code_record.check(path, record)
     return {name: record[name] for name in RECORD}, recorded_data
-
-
-def _why_not_a_run(folder: pathlib.Path) -> str:
-    """Says what a folder without config.json is, and what to type instead of it."""
-    if not folder.exists():
-        return f'does not exist: give {A_RUN}, or train one with --config=configs/NAME.py'
-    if not folder.is_dir():
-        return f'is a file: give {A_RUN}'
-    if (folder / 'sweep.json').is_file():
-        return 'is a sweep: name one of the runs in it'
-    why = 'exists and is not a run: it has no config.json'
-    with reading(folder):
-        runs = sorted(path.parent for path in folder.glob('*/config.json'))
-    if runs:
-        return f'{why}; name one of the runs in it, such as {runs[0]}'
-    return f'{why}; give {A_RUN}, or train one with --config=configs/NAME.py'
-
-
-def init_from_path(init_from: str | pathlib.Path | None) -> str | None:
-    """Returns the absolute path of the run to take initial weights from, which is the form that
-    config.json records.
-
-    Raises:
-      UserError: the path is empty.
-    """
-    if init_from is None:
-        return None
-    if not str(init_from):
-        raise UserError('--init_from is empty: give the folder of a run')
-    return str(user_path(init_from).resolve())
 
 
 def check_same(
@@ -178,18 +161,20 @@ def _has_foreign_files(folder: pathlib.Path) -> bool:
 
 
 def write_config(run: Run, num_devices: int, data: dict[str, str] | None = None) -> None:
-    """Writes config.json; a run that has begun keeps its id and the record of its first code.
+    """Writes config.json, and the copy of a parent.
 
+    A run that has begun keeps its id and the record of its first code.
     `data` is the fingerprint of the run's data, if it is known already.
 
     Raises:
-      UserError: the folder cannot be written, the data have changed since the run began, or the
-        config holds values other than numbers, text and lists of them.
+      UserError: the folder cannot be written, the data or the parent have changed since the run
+        began, or the config holds values other than numbers, text and lists of them.
     """
     values, data = run.config.to_dict(), data or run.data.fingerprint()
     check_plain(values)
     exists = (run.folder / 'config.json').exists()
-    if exists and has_begun(run.folder):
+    is_begun = exists and has_begun(run.folder)
+    if is_begun:
         record = load(run.folder)
         if data_difference(record['data'], data):
             data = fingerprints.like(run.data, record['data'])
@@ -213,7 +198,9 @@ def write_config(run: Run, num_devices: int, data: dict[str, str] | None = None)
     if record.get('spec') is None:  # a run of an earlier version gets what it lacks
         record.update(data_record.recorded_fields(run.data))
     record['id'] = record.get('id') or secrets.token_hex(16)  # every checkpoint records it
+    record['parent'] = parent_copy.recorded(run)
     files.write_json(run.folder / 'config.json', record)
+    parent_copy.write(run, is_begun)
 
 
 def reopen(
@@ -225,6 +212,8 @@ def reopen(
     reads: str | None = 'the run is opened with them',
 ) -> Run:
     """Reopens the run in `folder`: builds its family and reads its data.
+
+    A run of codes is returned as it is used (`two_stage.used`), unless training follows.
 
     Args:
       folder: the run's folder.
@@ -258,14 +247,19 @@ def reopen(
     with_values(config, record['values'], overrides, may_change, folder / 'config.json')
     warn_if_code_changed(folder, record, recorded_file)
 
-    def read(config: ConfigDict) -> Dataset:
+    def read(config: ConfigDict, encoded: Encoded | None = None) -> Dataset:
         if to_train:  # trains only on the recorded data: see `write_config`
-            return run_data.for_training(folder, config)
-        return run_data.of_record(folder, config, record, recorded_data)
+            return run_data.for_training(folder, config, encoded)
+        return run_data.of_record(folder, config, record, recorded_data, encoded)
 
+    if config.data.name == CODES and not to_train and not has_begun(folder):
+        raise UserError(f'{folder} has no checkpoint yet: train it first')
     begins = record['init_from']
     run = assemble(folder, recorded_file, config, build, begins, read, record['refit'])
-    return run if to_train or reads is None else run_data.with_data(run, reads)
+    if to_train:
+        return run
+    run = two_stage.used(run)
+    return run if reads is None else run_data.with_data(run, reads)
 
 
 @contextlib.contextmanager

@@ -17,6 +17,7 @@ from atelier.run.experiment import Run
 from atelier.run.restore import Start
 from atelier.sweep import folder as sweep_folder
 from atelier.sweep.vmapped_program import Compiled, compiled_for, side_by_side
+from atelier.training import augmented_picture
 from atelier.training.session import Member
 from atelier.training.validation import CompiledValidation
 
@@ -163,6 +164,7 @@ def _train(
         step,
         train.steps,
     )
+    augmented_picture.announce(runs[0])
     train_lib.warn_of_settings([run.config for run in runs], step)
     with side_by_side(runs, step, compiled, devices, on_choice) as program:
         placed = compiled.layout.place(states)

@@ -13,7 +13,7 @@ from atelier.data import dataset
 from atelier.errors import UserError, about, reading
 from atelier.run import limits
 from atelier.run.config_values import flatten
-from atelier.run.experiment import Run, built, with_batch_size
+from atelier.run.experiment import Run, built, parent_of, with_batch_size, with_shape
 from atelier.sweep.axes import Setting, folder_names
 from atelier.training.checks import check_seed
 
@@ -59,11 +59,14 @@ def runs_of(
             limits.check_integers(member_config)
             data_key = json.dumps(member_config.data.to_dict())
             if data_key not in data:
-                data[data_key] = dataset.load(member_config, may_prepare)
-            member_config = with_batch_size(member_config, data[data_key])
-            family = built(config_file.build, member_config, data[data_key].spec)
+                parent, encoded = parent_of(folder / name, member_config)
+                data[data_key] = dataset.load(member_config, may_prepare, encoded), parent
+            own_data, parent = data[data_key]
+            member_config = with_batch_size(member_config, own_data)
+            family = built(config_file.build, member_config, own_data.spec)
         runs[name] = Run(
-            folder / name, config_file, member_config, family, data[data_key], init_from
+            *(folder / name, config_file, member_config, family, own_data, init_from),
+            parent=with_shape(parent, own_data),
         )
     return runs
 

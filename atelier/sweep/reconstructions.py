@@ -62,12 +62,14 @@ def compared(
     """Returns the fields that differ, without the seed, and a finished member of each setting.
 
     There are none unless the sweep is over, some `model.*` differs, and the models reconstruct the
-    same images.
+    same images. Runs of codes have their images from their parents alone.
     """
     first = next(iter(runs.values()))
     is_over = all(row['status'] != 'unfinished' for row in rows)
     can_show = all(
-        run.family.ability(Reconstruct) is not None and run.data.splits is first.data.splits
+        run.parent is None
+        and run.family.ability(Reconstruct) is not None
+        and run.data.splits is first.data.splits
         for run in runs.values()
     )
     has_images = image_grids.is_drawn_as_image(first.data.spec) and first.data.size(SPLIT) > 0

@@ -10,7 +10,9 @@ from atelier.core.game import num_together
 from atelier.errors import UserError, about, at_least, choose
 from atelier.evaluation.evaluate import check_evaluation
 from atelier.evaluation.samples.features import classifier_for
+from atelier.evaluation.samples.validity import validity_of
 from atelier.log import counted
+from atelier.run import two_stage
 from atelier.run.experiment import Run
 from atelier.run.limits import check_examples
 from atelier.run.restore import fitting_weights
@@ -47,8 +49,10 @@ def check_training(run: Run, num_devices: int) -> None:
     elif train.patience:
         raise UserError(f'config.train.patience={train.patience} needs config.train.best_metric')
     has_samples = run.family.ability(Sample) is not None
+    evaluated = two_stage.used(run)
     if config.eval.classifier and has_samples:  # fail now, not after hours of training
-        classifier_for(run)
+        classifier_for(evaluated)
+    validity_of(evaluated)  # likewise
     if run.init_from is not None and not (run.folder / 'checkpoints').exists():
         with about('--init_from'):
             fitting_weights(run, pathlib.Path(run.init_from))

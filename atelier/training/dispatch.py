@@ -70,7 +70,7 @@ def _fitting(run: Run, mapped: Callable, *arguments) -> Callable:
         return mapped
     options = compilation.training_options(run.config.train)
     program = compilation.compiled(mapped.lower(*arguments), options)
-    limits.check_step(program)
+    limits.check_step(program, run.data.spec)
     return program
 
 
@@ -127,12 +127,16 @@ def gathered(state: State, arrays, rows, turns, batch_size: int) -> dict[str, Ar
 
 
 def preprocessed(state: State, raw, data: Dataset, rows, turns, batch_size: int) -> list[Batch]:
-    """Returns the M minibatches of this step, preprocessed for the turns."""
+    """Returns the M minibatches of this step, augmented and preprocessed for the turns."""
     count, batches = game.num_minibatches(turns), []
     for j in range(count):
-        key = key_for(state.key, Stream.PREPROCESS, _minibatch_index(state, j, count))
-        keys = rng_for(key, rows, batch_size).keys
-        batches.append(data.preprocess({name: array[j] for name, array in raw.items()}, keys))
+        batch = {name: array[j] for name, array in raw.items()}
+        index = _minibatch_index(state, j, count)
+        if data.augment is not None:
+            key = key_for(state.key, Stream.AUGMENT, index)
+            batch['x'] = data.augment(batch['x'], rng_for(key, rows, batch_size).keys)
+        keys = rng_for(key_for(state.key, Stream.PREPROCESS, index), rows, batch_size).keys
+        batches.append(data.preprocess(batch, keys))
     return batches
 
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from atelier.core.game import State
 from atelier.core.randomness import Stream, key_for
+from atelier.core.stages import merged_state
 from atelier.evaluation.curves import plot_curves, read_curves
 from atelier.evaluation.samples.sampling import (
     reconstructor,
@@ -24,6 +25,7 @@ from atelier.report import figures, texts
 from atelier.report.metrics_log import MetricsLog
 from atelier.report.views.choose import MANY, shows_distribution, view_of
 from atelier.report.views.view import DATA
+from atelier.run import restore, two_stage
 from atelier.run.experiment import Run
 from atelier.training.drawing_thread import DrawingThread, DrawingTime
 
@@ -34,10 +36,16 @@ GIVE_UP = 60.0  # seconds until a drawing that does not end is left alone
 class CompiledPictures:
     """The functions of pictures, compiled once for all runs of one model on one data set.
 
+    Those of a run of codes show what its parent decodes.
+
     sample: draws x, as `sampler` returns it; None if the family cannot sample.
     """
 
     def __init__(self, run: Run, devices: Sequence[jax.Device], sample: Callable | None):
+        self._parent = restore.parent_state(run, devices) if run.parent else None
+        if run.parent:
+            run = two_stage.used(run)
+            sample = sample and sampler(run, devices)
         spec = run.data.spec
         self.view, self.is_text = view_of(spec), texts.is_text(spec)
         self.is_quick = self.view is None or self.view.is_quick
@@ -48,11 +56,17 @@ class CompiledPictures:
         self.shows_means = self.sample is not sample and self.sample is not None
         if self.shows_means:
             log.info('pictures of samples show the mean of x given z (x: --mode=sample --draws)')
-        self.reconstruct = reconstructor(run, devices) if self.view is not None else None
+        # a parent's reconstructions do not change while the model of its codes is trained
+        has_changing = self.view is not None and self._parent is None
+        self.reconstruct = reconstructor(run, devices) if has_changing else None
         self.thread, self.time = DrawingThread(), DrawingTime()
         self.has_said_skipped = False
         self._examples = lambda state, n: split_examples(run, state, devices, 'valid', n)
         self._beside: np.ndarray | None = None
+
+    def whole(self, state: State) -> State:
+        """Returns the State that the functions take, of that which is trained."""
+        return state if self._parent is None else merged_state(state, self._parent)
 
     def beside(self, state: State, n: int) -> np.ndarray:
         """Returns up to n validation examples, the same at every validation."""
@@ -74,7 +88,7 @@ class Pictures:
         self, run: Run, compiled: CompiledPictures, metrics_log: MetricsLog, log_prefix: str = ''
     ):
         """Messages begin with `log_prefix`."""
-        self._run, self._compiled, self._metrics_log = run, compiled, metrics_log
+        self._run, self._compiled, self._metrics_log = two_stage.used(run), compiled, metrics_log
         self._log_prefix, self._step = log_prefix, 0
         self._ended = threading.Event()
         self._ended.set()
@@ -90,9 +104,9 @@ class Pictures:
         has_pictures = bool(compiled.sample or compiled.reconstruct)
         if not is_last and not (has_pictures and self._is_due()):
             return
-        began = time.monotonic()
+        began, state = time.monotonic(), compiled.whole(state)
         samples, pair = self._samples(state), self._pair(state)
-        data = self._data(state, samples) if is_last and not compiled.is_text else None
+        data = self._data(state, samples) if is_last and compiled.view is not None else None
         before = time.monotonic() - began
         # of a sweep, as many members have curves as there is time for
         has_curves = is_last and (not self._log_prefix or compiled.time.allows_one_more())
@@ -119,7 +133,8 @@ class Pictures:
         """
         if step == 0 or step % self._run.config.train.evaluate_every or not self._compiled.is_quick:
             return False
-        paths = [self._path(name, step) for name in self._names()]
+        ending = 'txt' if self._compiled.view is None else 'png'
+        paths = [self._path(name, step, ending) for name in self._names()]
         return processes.any_of(processes.is_first() and not all(path.exists() for path in paths))
 
     def wait(self, before: int | None = None) -> None:
@@ -159,7 +174,7 @@ class Pictures:
             return None
         spec, n = self._run.data.spec, self._run.config.eval.num_pictures
         key = key_for(state.key, Stream.SAMPLE)
-        if self._compiled.is_text or not self._compiled.view.is_among_data:
+        if self._compiled.view is None or not self._compiled.view.is_among_data:
             return {'samples': self._compiled.sample(state, key, n)}
         n = MANY if shows_distribution(spec) else n
         beside = self._compiled.beside(state, n)
@@ -183,9 +198,9 @@ class Pictures:
         """Draws and writes; runs in the thread, so it sees arrays of the host only."""
         view, spec = self._compiled.view, self._run.data.spec
         if self._compiled.is_text and samples is not None:
-            texts.save(self._path('samples', step), samples['samples'], spec)
-            return
-        if samples is not None:
+            separator = self._run.config.data.get('separator', '')
+            texts.save(self._path('samples', step, 'txt'), samples['samples'], spec, separator)
+        if samples is not None and view is not None:
             title = f'Samples at step {step:,}'
             self._save_picture('samples', step, view.samples(samples, spec, title))
         if pair is not None:
@@ -200,8 +215,7 @@ class Pictures:
         parts = {'samples': self._compiled.sample, 'reconstructions': self._compiled.reconstruct}
         return [name for name, function in parts.items() if function is not None]
 
-    def _path(self, name: str, step: int) -> pathlib.Path:
-        ending = 'txt' if self._compiled.is_text else 'png'
+    def _path(self, name: str, step: int, ending: str = 'png') -> pathlib.Path:
         return self._run.folder / 'samples' / f'{name}-{step:07d}.{ending}'
 
 

@@ -87,7 +87,9 @@ def _choice(run: Run) -> Choice:
 
 
 def _read_choice(config: ConfigDict, folder: pathlib.Path) -> Choice:
-    step, memory = _last_memory(folder)
+    is_begun = (folder / 'checkpoints').is_dir()
+    run_id = run_folder.load(folder)['id'] if is_begun else None
+    step, memory = _last_memory(folder, run_id) if is_begun else (0, Memory())
     if not finished(config, step, memory):
         raise UserError(
             f'{folder} is at step {step:,} of {config.train.steps:,}: a refit needs the whole run, '
@@ -96,16 +98,15 @@ def _read_choice(config: ConfigDict, folder: pathlib.Path) -> Choice:
     if memory.best_step is None:
         metric = config.train.best_metric
         raise UserError(f'{folder} has chosen no step: valid/{metric} was never finite')
-    run_id = run_folder.load(folder)['id']
     path = str(folder.resolve())
     return Choice(path, run_id, memory.best_step, config.train.best_metric, memory.best_value)
 
 
-def _last_memory(folder: pathlib.Path) -> tuple[int, Memory]:
-    """Returns the step and the Memory of the last checkpoint; step 0 if there is none."""
-    if not (folder / 'checkpoints').is_dir():
-        return 0, Memory()
-    run_id = run_folder.load(folder)['id']
+def _last_memory(folder: pathlib.Path, run_id: str | None) -> tuple[int, Memory]:
+    """Returns the step and the Memory of the last checkpoint; step 0 if there is none.
+
+    The State is read too, because one checksum covers both.
+    """
     with contextlib.closing(Checkpoints(folder / 'checkpoints', True, run_id)) as checkpoints:
         state, memory = checkpoints.restore_newest(None) or (None, Memory())
     return (0 if state is None else int(state.step)), memory

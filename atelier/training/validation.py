@@ -13,7 +13,7 @@ from atelier.core.abilities import LogProb, Sample
 from atelier.core.game import State
 from atelier.core.randomness import Stream, key_for, rng_for
 from atelier.evaluation.examples.known_classes import is_known, of_known_classes
-from atelier.evaluation.per_example.over_examples import over_examples, per_dimension
+from atelier.evaluation.per_example.per_dimension import per_dimension
 from atelier.evaluation.samples.features import coordinates
 from atelier.evaluation.samples.neighbours import overlap_metrics
 from atelier.evaluation.samples.sampling import labels_like, sampler, split_examples
@@ -22,6 +22,7 @@ from atelier.report import texts
 from atelier.report.metrics_log import MetricsLog, iterate_validations
 from atelier.run.checkpoint import Memory
 from atelier.run.experiment import Run
+from atelier.run.over_examples import over_examples
 from atelier.training.pictures import CompiledPictures
 
 WATCHED = 500  # largest number of validation examples, and of samples, for the coverage

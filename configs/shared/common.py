@@ -23,7 +23,8 @@ ACTIVATIONS = {
     'leaky_relu': functools.partial(nn.leaky_relu, negative_slope=0.2),
 }
 CONV_FORMS = {form: form for form in ('auto', 'matmul', 'lax')}
-MIN_HYPERS = {'discriminator_steps': 1, 'generator_steps': 1}  # the minimum of all others is 0
+# the minimum of all others is 0
+MIN_HYPERS = {'discriminator_steps': 1, 'generator_steps': 1, 'augment_examples': 1}
 
 
 def common_config() -> ConfigDict:
@@ -35,6 +36,9 @@ def common_config() -> ConfigDict:
             name='digits',  # name of the data source; set by DATA in --config=configs/NAME.py:DATA
             data_dir='',  # folder of the source's files; '': the source's default
             path='',  # path of the user's own file or folder, for sources that take one
+            run='',  # folder of the run whose codes are the data (codes)
+            # kind of these codes: auto (the first that the run has) | tokens | draws | means
+            codes='auto',
             image_shape=(),  # (height, width, channels) to scale and crop images to; (): unchanged
             # axis of an array with the channels of images: auto (channels first is refused) | last
             channels='auto',
@@ -64,6 +68,27 @@ def common_config() -> ConfigDict:
             binarize='none',
             dequantize='none',  # noise added to the levels of x: none | uniform
             placement='auto',  # place of the training split: device | stream (from the host) | auto
+        )
+    )
+    config.data.augment = ConfigDict(  # of pictures, anew at each showing in training
+        dict(
+            # strengths of all transformations that are 0: none | mild (shift, rotate, scale by 0.1,
+            # 10, 0.1, and flip unless a mirrored picture may be none of the data)
+            preset='none',
+            # largest shift: below 1 a fraction of the sides, with interpolation; else whole pixels
+            shift=0.0,
+            rotate=0.0,  # largest rotation in degrees
+            scale=0.0,  # largest change of the size; 0.1: up to 1.1 times as large or as small
+            crop=0.0,  # largest fraction of the sides that is cut off; the rest is enlarged
+            brightness=0.0,  # largest change of the brightness, as a fraction of the range
+            contrast=0.0,  # largest change of the contrast; 0.5: 1 / 1.5 to 1.5 times as much
+            saturation=0.0,  # largest change of the saturation; 0.5: 1 / 1.5 to 1.5 times as much
+            hue=0.0,  # largest change of the hue in degrees
+            cutout=0.0,  # side of an erased square, as a fraction of the sides
+            flip=False,  # whether half of the pictures are mirrored, left to right
+            probability=1.0,  # probability of each transformation
+            # outside of a picture: auto (a common value of borders, else mirror) | zero | mirror
+            edge='auto',
         )
     )
     config.model = ConfigDict()
@@ -107,7 +132,8 @@ def common_config() -> ConfigDict:
     )
     config.eval = ConfigDict(
         dict(
-            batch_size=500,  # number of examples computed at a time
+            # number of examples computed at a time; fewer of those with more than 1,048 values
+            batch_size=500,
             weights='best',  # checkpoint to evaluate: best | last
             num_pictures=64,  # number of images in a grid
             classifier='',  # folder of the run whose features compare samples with data
@@ -153,6 +179,8 @@ def shrink(config: ConfigDict) -> None:
         steps=20, batch_size=48, steps_per_dispatch=5, evaluate_every=10, checkpoint_every=10
     )
     config.eval.update(batch_size=100, num_pictures=16)
+    if 'num_samples' in config.eval:
+        config.eval.num_samples = 100
     for name, maximum in (('decay_steps', 20.0), ('warmup_steps', 5.0)):
         if name in config.hypers:  # absent if the config has no optimizer
             config.hypers[name] = min(config.hypers[name], maximum)

@@ -9,7 +9,7 @@ from ml_collections import ConfigDict
 from atelier.core.family import Family
 from atelier.data.dataset import POINTS, Spec
 from atelier.errors import UserError
-from configs.shared import common
+from configs.shared import common, tokens
 from models.flows.bijectors import Chain
 from models.flows.conditioners import Perceptron, convolutions
 from models.flows.couplings import Elementwise, affine, spline
@@ -18,10 +18,13 @@ from models.flows.flow import flow
 
 LEVELS = ('digits', 'mnist', 'fashion_mnist', 'cifar10')
 TRAINING = {  # overrides of the defaults, by data set
-    'digits': {
-        'hypers': dict(decay_steps=1000.0, weight_decay=1.0, ema_half_life=10_000.0),
-        'train': dict(steps=1000, batch_size=96, evaluate_every=100, checkpoint_every=500),
-    },
+    **dict.fromkeys(
+        ('digits', 'codes'),
+        {
+            'hypers': dict(decay_steps=1000.0, weight_decay=1.0, ema_half_life=10_000.0),
+            'train': dict(steps=1000, batch_size=96, evaluate_every=100, checkpoint_every=500),
+        },
+    ),
     **dict.fromkeys(
         POINTS,
         {
@@ -89,6 +92,7 @@ def shrink(config: ConfigDict) -> None:
 
 def flow_of(config: ConfigDict, spec: Spec, layers: nn.Module) -> Family:
     """Returns the flow that maps x, in the units of the data, through `layers` to a vector."""
+    tokens.check_numbers(config, spec)
     bijector = Chain((data_bijector(spec, config.model.alpha), layers))
     return flow(bijector, spec, config.eval.sampler.temperature)
 

@@ -3,11 +3,13 @@
 from ml_collections import ConfigDict
 
 from atelier.data.dataset import Spec
+from atelier.data.items import are_items
 from atelier.errors import UserError
+from configs.shared import tokens
 
 
 def text(config: ConfigDict, spec: Spec) -> None:
-    """Checks that the data are windows of a text.
+    """Checks that the data are windows of a text, or items.
 
     Raises:
       UserError: they are something else.
@@ -16,6 +18,19 @@ def text(config: ConfigDict, spec: Spec) -> None:
         raise UserError(
             f'{config.data.name} is not a text: this model needs --config.data.name=text, with '
             '--config.data.path=FILE for your own text; for images use configs/made.py'
+        )
+
+
+def items(config: ConfigDict, spec: Spec, otherwise: str = '') -> None:
+    """Checks that the data are items, texts that end.
+
+    Raises:
+      UserError: they are something else; `otherwise` is further advice in the message.
+    """
+    if not are_items(spec):
+        raise UserError(
+            f'{config.data.name} has no items: give :lines after the name of the config, with '
+            f'--config.data.path=FILE for the lines of your own file{otherwise}'
         )
 
 
@@ -48,6 +63,7 @@ def real_values(config: ConfigDict, spec: Spec, otherwise: str = '') -> None:
     Raises:
       UserError: they are discrete; `otherwise` is further advice in the message.
     """
+    tokens.check_numbers(config, spec)
     if spec.levels is not None:
         raise UserError(
             f'{config.data.name} has {spec.levels} levels, but this model is a density of real '

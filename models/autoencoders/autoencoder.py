@@ -36,6 +36,7 @@ class AutoencoderParts(NamedTuple):
     corrupt: one of the functions in `atelier.data.corruption`, or None.
     strength: corruption strength in `metrics`. The strength in training is the hyper `corruption`.
     penalty: (encoder, x, keys) -> [batch], or None; from `contraction_penalties`.
+    map_shape: of codes that are flat feature maps; () if they are none.
     """
 
     net: nn.Module
@@ -44,6 +45,7 @@ class AutoencoderParts(NamedTuple):
     corrupt: Callable | None = None
     strength: float = 0.0
     penalty: Callable | None = None
+    map_shape: tuple[int, ...] = ()
 
 
 def encode(
@@ -186,7 +188,7 @@ def autoencoder(parts: AutoencoderParts) -> Family:
         turns=(game.Turn(('model',), loss),),
         metrics=metrics,
         abilities=(
-            Codes(codes_of, x_of),
+            Codes(codes_of, x_of, map_shape=parts.map_shape),
             reconstruct_by_codes(codes_of, x_of),
             by_reconstruction(spec, codes_of, x_of),
         ),

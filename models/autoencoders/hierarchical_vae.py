@@ -27,7 +27,7 @@ from models.autoencoders.hierarchical_inference import (
     prior,
     sampling,
 )
-from models.autoencoders.vae import bound_of_samples, check_estimate, importance_estimate
+from models.autoencoders.importance import bound_of_samples, check_estimate, importance_estimate
 from models.shared.reconstruction_inpainting import by_reconstruction
 
 

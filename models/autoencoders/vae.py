@@ -18,25 +18,25 @@ from atelier.core.abilities import (
     BitsBack,
     BoundTerms,
     Codes,
-    LogProb,
     PerExample,
     Sample,
     reconstruct_by_codes,
 )
+from atelier.core.code_likelihood import CodeLikelihood
 from atelier.core.family import Family, present
 from atelier.core.randomness import fold_in, standard_normal
 from atelier.core.types import Batch, Weights
 from atelier.data.dataset import Spec
-from atelier.errors import at_least, check_sizes
+from atelier.errors import check_sizes
 from losses import elbo
 from models.autoencoders.collapse_advice import adviser
+from models.autoencoders.importance import bound_of_samples, check_estimate, importance_estimate
 from models.nets.class_conditioning import random_labels, requested_class
 from models.shared.bayes_classifier import classifier_by_bayes_rule
 from models.shared.observations import Observation, level_log_probs
 from models.shared.reconstruction_inpainting import by_reconstruction
 
 LABEL_DRAW = 2  # index folded into each row's key
-PICTURE_SHARE = 10  # importance samples of an evaluation for each one of a picture of p(x)
 
 
 class VAENetworks(NamedTuple):
@@ -50,6 +50,7 @@ class VAENetworks(NamedTuple):
     latent_dim: dimensions of z.
     spec: spec of the data; the encoder takes x normalized with it.
     is_conditional: whether encoder and decoder take the label.
+    map_shape: shape of z as a map, as in `Codes`; () if it is flat.
     """
 
     encoder: nn.Module
@@ -58,6 +59,7 @@ class VAENetworks(NamedTuple):
     latent_dim: int
     spec: Spec
     is_conditional: bool = False
+    map_shape: tuple[int, ...] = ()
 
 
 class Posterior(NamedTuple):
@@ -136,8 +138,15 @@ def log_weight_and_likelihood(
 ) -> tuple[Float[Array, 'batch'], Float[Array, 'batch']]:
     """Returns (log p(x, z) - log q(z | x), log p(x | z)) of each row in nats."""
     log_px_given_z = log_likelihood(nets, params, z, batch)
+    return log_weight(log_px_given_z, z, q), log_px_given_z
+
+
+def log_weight(
+    log_px_given_z: Float[Array, 'batch'], z: Float[Array, 'batch latent'], q: Posterior
+) -> Float[Array, 'batch']:
+    """Returns log p(x, z) - log q(z | x) of each row in nats, for the prior N(0, I)."""
     log_prior = elbo.diagonal_gaussian_log_prob(z, jnp.zeros_like(z), jnp.zeros_like(z))
-    return log_px_given_z + log_prior - elbo.diagonal_gaussian_log_prob(z, *q), log_px_given_z
+    return log_px_given_z + log_prior - elbo.diagonal_gaussian_log_prob(z, *q)
 
 
 def importance_weighted_log_prob(
@@ -154,28 +163,6 @@ def importance_weighted_log_prob(
         return log_weight_and_likelihood(nets, params, z, batch, q)[0]
 
     return bound_of_samples(log_weights, num_samples, chunk)
-
-
-def bound_of_samples(log_weights: Callable, num_samples: int, chunk: int) -> Float[Array, 'batch']:
-    """Returns the importance-weighted bound from `num_samples` samples.
-
-    `log_weights(index)` returns the log weights [batch] of sample number `index` of each row.
-    `chunk` samples are computed at once, which affects only memory.
-    """
-    stacked_log_weights = jax.lax.map(
-        log_weights, jnp.arange(num_samples), batch_size=min(chunk, num_samples)
-    )
-    return elbo.importance_weighted_bound(stacked_log_weights)
-
-
-def importance_estimate(nats_of: Callable[[int], PerExample], num_samples: int) -> LogProb:
-    """Returns the estimate of log p(x) from `num_samples` importance samples.
-
-    `nats_of(k)` returns its `nats` with k samples. Pictures of p(x) may take a tenth of them.
-    """
-    with_samples = lambda k: LogProb(nats_of(k), 'estimate', f'k = {k}')
-    few = num_samples // PICTURE_SHARE
-    return with_samples(num_samples)._replace(quicker=with_samples(few) if few else None)
 
 
 def initialize(nets: VAENetworks, key, batch: Batch) -> Weights:
@@ -199,16 +186,6 @@ def prior(nets: VAENetworks, keys, condition: Batch | None = None):
     return jnp.concatenate([z, classes], -1)
 
 
-def check_estimate(num_importance_samples: int, importance_chunk: int) -> None:
-    """Requires at least one importance sample, and chunks of at least one.
-
-    Raises:
-      UserError: a setting is invalid; the message names its config field.
-    """
-    at_least(1, 'eval.num_importance_samples', num_importance_samples)
-    at_least(1, 'eval.importance_chunk', importance_chunk)
-
-
 def vae(
     nets: VAENetworks, objective: Objective, num_importance_samples: int, importance_chunk: int
 ) -> Family:
@@ -229,8 +206,7 @@ def vae(
 
     def sample(weights, rng, condition):
         """Draws z ~ p(z), then x ~ p(x | z)."""
-        parameters = decode(nets, weights.params, prior(nets, rng.keys, condition))
-        return nets.observation.sample(fold_in(rng.keys, 1), parameters)
+        return draw_given_codes(weights, prior(nets, rng.keys, condition), fold_in(rng.keys, 1))
 
     def sample_mean(weights, rng, condition):
         return mean_of(weights, prior(nets, rng.keys, condition))
@@ -242,9 +218,8 @@ def vae(
         return decoder_input(nets, posterior(nets, weights.params, batch).mean, batch)
 
     def draw_codes(weights, batch, rng):
-        return decoder_input(
-            nets, reparameterize(posterior(nets, weights.params, batch), rng.keys), batch
-        )
+        z = reparameterize(posterior(nets, weights.params, batch), rng.keys)
+        return decoder_input(nets, z, batch)
 
     def nats_of(k: int) -> PerExample:
         return lambda weights, batch, rng: importance_weighted_log_prob(
@@ -262,6 +237,13 @@ def vae(
         flat = parameters.reshape(len(z), -1, parameters.shape[-1])
         return level_log_probs(nets.observation, flat, levels)
 
+    def nats_given_codes(weights, codes, batch):
+        return nets.observation.log_prob(batch['x'], decode(nets, weights.params, codes))
+
+    def draw_given_codes(weights, codes, keys):
+        return nets.observation.sample(keys, decode(nets, weights.params, codes))
+
+    level_nats = levels and log_probs_of_levels
     labels = random_labels(LABEL_DRAW, nets.spec, nets.is_conditional)
     return Family(
         init=lambda key, batch: initialize(nets, key, batch),
@@ -275,12 +257,15 @@ def vae(
                 prior=lambda weights, rng: prior(nets, rng.keys),
                 posterior=infer,
                 dims=(nets.latent_dim,) if nets.is_conditional else (),
+                has_class=nets.is_conditional,
+                map_shape=nets.map_shape,
             ),
             reconstruct_by_codes(encode, mean_of),
             by_reconstruction(nets.spec, draw_codes, mean_of),
             log_prob,
             BoundTerms(bound_nats),
-            None if levels is None else BitsBack(log_probs_of_levels),
+            CodeLikelihood(nats_given_codes, draw_given_codes, level_nats),
+            level_nats and BitsBack(level_nats),
             classifier_by_bayes_rule(log_prob.nats, nets.spec) if nets.is_conditional else None,
         ),
     )

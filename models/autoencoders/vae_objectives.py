@@ -46,12 +46,17 @@ def evidence_bound() -> Objective:
 
     def loss(nets, params, batch, rng, step, hypers):
         q, _, terms = one_sample(nets, params, batch, rng)
-        weight = hypers['beta'] * kl_weights.warmup(step, hypers['kl_warmup_steps'])
-        kl = rng.gather(elbo.kl_standard_normal_by_dim(*q))  # free nats need the global mean
-        charged = jnp.sum(kl_weights.free_nats(kl, hypers['free_nats']))
-        return jnp.mean(terms['reconstruction_nats']) + weight * charged, terms
+        kl = weighted_kl(q, rng, step, hypers)
+        return jnp.mean(terms['reconstruction_nats']) + kl, terms
 
     return Objective(loss, _one_sample_terms, KL_ADVICE.format('dimension'))
+
+
+def weighted_kl(q: Posterior, rng: Rng, step, hypers) -> Float[Array, '']:
+    """Returns the KL term of a loss in nats, with the hypers of `evidence_bound`."""
+    weight = hypers['beta'] * kl_weights.warmup(step, hypers['kl_warmup_steps'])
+    kl = rng.gather(elbo.kl_standard_normal_by_dim(*q))  # free nats need the global mean
+    return weight * jnp.sum(kl_weights.free_nats(kl, hypers['free_nats']))
 
 
 def total_correlation_bound() -> Objective:

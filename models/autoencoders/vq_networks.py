@@ -65,6 +65,11 @@ class MapDecoder(ConvDecoder):
 
     block_channels: tuple[int, ...] = ()
 
+    @property
+    def last_layer(self) -> str:
+        """The name of the layer whose outputs are those of the network."""
+        return f'ConvTranspose_{len(self.channels) - 1}'
+
     @nn.compact
     def __call__(self, z: Maps) -> Float[Array, 'batch *output']:
         """Returns [batch, *output_shape] in float32."""

@@ -2,7 +2,7 @@
 
 The encoder outputs a map of vectors. Each vector is replaced by the nearest vector of a codebook,
 and the decoder reads only the replacements. There is no prior over codes here, so the family has
-neither samples nor a likelihood. An autoregressive model of the codes can be such a prior.
+neither samples nor a likelihood. A model of the codes of a run (`config.data.name=codes`) is one.
 """
 
 import math
@@ -15,14 +15,16 @@ from jaxtyping import Array, Float, Int
 
 from atelier.core import game
 from atelier.core.abilities import Codes, Tokens, reconstruct_by_codes
-from atelier.core.family import Family
+from atelier.core.code_likelihood import CodeLikelihood
+from atelier.core.family import Family, present
+from atelier.core.randomness import Rng
 from atelier.core.types import Batch, Weights
 from atelier.data.dataset import Spec
 from atelier.errors import UserError, at_least, check_sizes
 from losses import quantization
 from models.autoencoders import codebook as codebooks
 from models.autoencoders.codebook import Codebook
-from models.shared.observations import Observation
+from models.shared.observations import Observation, level_log_probs
 from models.shared.reconstruction_inpainting import by_reconstruction
 
 COLLAPSED = 0.1  # warns if batches use less than this fraction of the codebook
@@ -35,7 +37,7 @@ class VQVAENetworks(NamedTuple):
 
     encoder: [batch, *event] -> [batch, *map_shape], a vector at each position.
     decoder: [batch, *map_shape] -> [batch, *event, observation.size].
-    observation: p(x | map).
+    observation: p(x | map); without `sample`, an error in its place.
     map_shape: [*positions, dim].
     num_codes: size of the codebook, K in the paper.
     spec: spec of the data; the encoder takes x normalized with it.
@@ -102,6 +104,23 @@ def terms_of(
     }
 
 
+def update_codebook(
+    nets: VQVAENetworks, codebook: Codebook, outputs: VQVAEOutputs, rng: Rng, hypers
+) -> tuple[dict, dict[str, Float[Array, '']]]:
+    """Returns `extra['model']` after a step, and the perplexity of the batch's codes."""
+    after = codebooks.updated(
+        codebook,
+        outputs.encoded,
+        outputs.codes,
+        rng,
+        hypers['codebook_decay'],
+        hypers['restart_below'],
+    )
+    counts = codebooks.count(outputs.codes, nets.num_codes, rng.gather)
+    usage = {'perplexity': quantization.perplexity(counts[None])[0]}
+    return {'codebook': after._asdict()}, usage
+
+
 def initialize(nets: VQVAENetworks, key, batch: Batch) -> Weights:
     """Initializes encoder, decoder and, in `extra`, the codebook from the encoded batch."""
     key_of, x = lambda index: jax.random.fold_in(key, index), batch['x']
@@ -150,21 +169,9 @@ def vq_vae(nets: VQVAENetworks) -> Family:
         codebook = codebook_of(weights.extra)
         outputs = forward(nets, weights.params, codebook, batch['x'])
         terms = terms_of(nets, codebook, outputs, batch['x'])
-        new_codebook = codebooks.updated(
-            codebook,
-            outputs.encoded,
-            outputs.codes,
-            rng,
-            hypers['codebook_decay'],
-            hypers['restart_below'],
-        )
-        counts = codebooks.count(outputs.codes, nets.num_codes, rng.gather)
-        report = {**terms, 'perplexity': quantization.perplexity(counts[None])[0]}
+        extra, usage = update_codebook(nets, codebook, outputs, rng, hypers)
         objective = terms['reconstruction_nats'] + hypers['beta'] * terms['quantization_error']
-        return {'model': jnp.mean(objective)}, (
-            {'model': {'codebook': new_codebook._asdict()}},
-            report,
-        )
+        return {'model': jnp.mean(objective)}, ({'model': extra}, {**terms, **usage})
 
     def metrics(weights, batch, rng):
         codebook = codebook_of(weights.extra)
@@ -185,18 +192,47 @@ def vq_vae(nets: VQVAENetworks) -> Family:
         vectors = quantized(weights.extra, encode(nets, weights.params, batch['x']))
         return vectors.reshape(len(vectors), math.prod(nets.map_shape))
 
-    def decode_row(weights, codes):
+    def vectors_of(weights, indices):
+        vectors = codebook_of(weights.extra).embedding[indices]
+        return vectors.reshape(len(vectors), math.prod(nets.map_shape))
+
+    def parameters_of(weights, codes):
         vectors = quantized(weights.extra, codes.reshape(len(codes), *nets.map_shape))
-        return nets.observation.mean(decode(nets, weights.params, vectors))
+        return decode(nets, weights.params, vectors)
+
+    def decode_row(weights, codes):
+        return nets.observation.mean(parameters_of(weights, codes))
+
+    def nats_given_codes(weights, codes, batch):
+        return nets.observation.log_prob(batch['x'], parameters_of(weights, codes))
+
+    def draw_given_codes(weights, codes, keys):
+        return nets.observation.sample(keys, parameters_of(weights, codes))
+
+    def code_likelihood() -> CodeLikelihood | None:
+        if nets.observation.sample is None:  # an error, which bounds nothing
+            return None
+        level_nats = None if nets.spec.levels is None else log_probs_of_levels
+        return CodeLikelihood(nats_given_codes, draw_given_codes, level_nats)
+
+    def log_probs_of_levels(weights, codes, given):
+        del given
+        parameters = parameters_of(weights, codes)
+        flat = parameters.reshape(len(codes), -1, parameters.shape[-1])
+        return level_log_probs(nets.observation, flat, nets.spec.levels)
 
     return Family(
         init=lambda key, batch: initialize(nets, key, batch),
         turns=(game.Turn(('model',), loss, advise=adviser(nets.num_codes)),),
         metrics=metrics,
-        abilities=(
+        abilities=present(
             Codes(
-                encode_row, decode_row, tokens=Tokens(indices, nets.num_codes, nets.map_shape[:-1])
+                encode_row,
+                decode_row,
+                tokens=Tokens(indices, nets.num_codes, nets.map_shape[:-1], vectors_of),
+                map_shape=nets.map_shape,
             ),
+            code_likelihood(),
             reconstruct_by_codes(encode_row, decode_row),
             by_reconstruction(nets.spec, encode_row, decode_row),
         ),

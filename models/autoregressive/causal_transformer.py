@@ -1,7 +1,8 @@
 """A causal transformer over levels: pixels as in Image GPT (Chen et al. 2020), or text tokens.
 
 The dimensions of the flat x form the sequence, with the channels of a pixel side by side. Each
-dimension is categorical over all levels, given the dimensions before it.
+dimension is categorical over all levels, given the dimensions before it; of items
+(`atelier.data.items`), given those before it in its item.
 """
 
 import jax.numpy as jnp
@@ -9,7 +10,9 @@ from jaxtyping import Array, Float, Int
 
 from atelier.core.types import Batch, Weights
 from atelier.data.dataset import Spec
+from atelier.data.items import are_items
 from models.autoregressive.autoregressive import AutoregressiveParts, Steps, natural_order
+from models.nets.packed_rows import bounds
 from models.nets.transformer import Transformer, empty_cache
 from models.shared.observations import categorical
 
@@ -30,7 +33,9 @@ def transformer_parts(net: Transformer, spec: Spec) -> AutoregressiveParts:
     def parameters(weights, batch: Batch, order_index, keys=None):
         del order_index
         x, variables = batch['x'], {'params': weights.params['model']}
-        return net.apply(variables, tokens_of(x), label_of(batch), keys).reshape(*x.shape, -1)
+        tokens = tokens_of(x)
+        of_items = bounds(tokens) if are_items(spec) else None
+        return net.apply(variables, tokens, label_of(batch), keys, of_items).reshape(*x.shape, -1)
 
     def init(key, batch: Batch):
         example = {name: array[:1] for name, array in batch.items()}

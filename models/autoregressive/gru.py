@@ -5,22 +5,26 @@
     h <- z h + (1 - z) tanh(W x + U (r h))
 
 Token i is predicted from the state after the tokens before it. A learned start token comes before
-the first one.
+the first one. In packed rows (`models.nets.packed_rows`) every item begins with the initial state
+and the start token.
 """
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 from jax.typing import DTypeLike
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Bool, Float, Int
 
 from atelier.core.types import Batch, Weights
 from atelier.data.dataset import Spec
+from atelier.data.items import are_items
 from atelier.errors import MAX_UNROLLED, check_sizes
 from models.autoregressive.autoregressive import AutoregressiveParts, Steps
 from models.autoregressive.language_model import text_parts
 from models.nets.dtypes import sum_dtype
+from models.nets.packed_rows import bounds
 
+Begins = Bool[Array, 'batch length'] | None  # the places where an item begins; None: one text
 States = tuple[Float[Array, 'batch width'], ...]  # one per layer
 
 
@@ -44,12 +48,21 @@ class Layer(nn.Module):
         self.state = self.param('state', square, shape, jnp.float32)
 
     def __call__(
-        self, x: Float[Array, 'batch length features'], h: Float[Array, 'batch width']
+        self,
+        x: Float[Array, 'batch length features'],
+        h: Float[Array, 'batch width'],
+        begins: Begins = None,
     ) -> tuple[Float[Array, 'batch length width'], Float[Array, 'batch width']]:
-        """Returns the states after each input, starting from h, and the last state."""
+        """Returns the states after each input, starting from h, and the last state.
+
+        Where an item begins, the state before the input is 0.
+        """
         gates, state = self.gates.astype(self.dtype), self.state.astype(self.dtype)
 
         def step(h, inputs):
+            if begins is not None:
+                inputs, is_first = inputs
+                h = jnp.where(is_first[:, None], 0.0, h)
             of_gates, of_state = jnp.split(inputs, [2 * self.width], -1)
             both = nn.sigmoid(of_gates + (h.astype(self.dtype) @ gates).astype(h.dtype))
             z, r = jnp.split(both, 2, -1)
@@ -58,6 +71,7 @@ class Layer(nn.Module):
             return h, h
 
         inputs = jnp.moveaxis(self.inputs(x).astype(h.dtype), 1, 0)
+        inputs = inputs if begins is None else (inputs, begins.T)
         last, states = jax.lax.scan(step, h, inputs)
         return jnp.moveaxis(states, 0, 1), last
 
@@ -89,10 +103,17 @@ class GRU(nn.Module):
         self.stack = [Layer(self.width, self.dtype) for _ in range(self.layers)]
         self.head = nn.Dense(self.vocab_size, dtype=self.dtype)
 
-    def __call__(self, x: Int[Array, 'batch length']) -> Float[Array, 'batch length vocab']:
-        """Returns the logits of each token given the ones before it; the last token is not read."""
+    def __call__(
+        self, x: Int[Array, 'batch length'], begins: Begins = None
+    ) -> Float[Array, 'batch length vocab']:
+        """Returns the logits of each token given the ones before it; the last token is not read.
+
+        With `begins`, given the ones before it in its item.
+        """
         previous = jnp.pad(x[:, :-1], ((0, 0), (1, 0)), constant_values=self.vocab_size)
-        return self._advance(self.initial_states(len(x)), previous)[1]
+        if begins is not None:
+            previous = jnp.where(begins, self.vocab_size, previous)
+        return self._advance(self.initial_states(len(x)), previous, begins)[1]
 
     def step(
         self, states: States, previous: Int[Array, 'batch'], i: Int[Array, ''] | int
@@ -106,10 +127,10 @@ class GRU(nn.Module):
         """Returns the states before the first token."""
         return tuple(jnp.zeros((batch_size, self.width)) for _ in range(self.layers))
 
-    def _advance(self, states: States, previous: Int[Array, 'batch length']):
+    def _advance(self, states: States, previous: Int[Array, 'batch length'], begins: Begins = None):
         units, new_states = self.table(previous), []
         for layer, state in zip(self.stack, states, strict=True):
-            units, last = layer(units, state)
+            units, last = layer(units, state, begins)
             new_states.append(last)
         logits = self.head(units).astype(sum_dtype(self.dtype))
         return tuple(new_states), logits
@@ -124,7 +145,9 @@ def gru_parts(net: GRU, spec: Spec) -> AutoregressiveParts:
 
     def parameters(weights, batch: Batch, order_index):
         del order_index
-        return net.apply({'params': weights.params['model']}, batch['x'].astype(jnp.int32))
+        x = batch['x'].astype(jnp.int32)
+        begins = bounds(x).begins if are_items(spec) else None
+        return net.apply({'params': weights.params['model']}, x, begins)
 
     def begin(weights, given: Batch, order_index):
         del order_index

@@ -1,7 +1,11 @@
-"""Language models with an exact likelihood: p(text) = prod_i p(x_i | tokens before it in a window).
+"""Language models with an exact likelihood: p(text) = prod_i p(x_i | tokens before it).
 
 The family takes any `AutoregressiveParts` whose dimensions are categorical and are predicted in the
 order of the text, such as those of a transformer, a recurrent network or a Markov model.
+
+The events are windows of an endless text, or items, which end (`atelier.data.items`). The network
+of items reads packed rows: `models.autoregressive.items` has what is certain about items, and
+`models.nets.packed_rows` their bounds.
 """
 
 from collections.abc import Callable
@@ -11,12 +15,16 @@ from jaxtyping import Array, Float
 
 from atelier.core import game
 from atelier.core.abilities import Extend, LogProb, Sample
-from atelier.core.family import Family
+from atelier.core.family import Family, present
+from atelier.core.randomness import Rng
 from atelier.core.types import Batch
 from atelier.data.dataset import Spec
+from atelier.data.items import are_items
+from models.autoregressive import items
 from models.autoregressive.autoregressive import (
     AutoregressiveParts,
     completed,
+    conditionals,
     for_training,
     natural_order,
 )
@@ -28,19 +36,39 @@ LogProbs = Float[Array, 'batch length']
 
 
 def language_model(parts: AutoregressiveParts, draws: SamplingOptions) -> Family:
-    """Returns the family of one player, `model`, which minimizes the nats per token of a window."""
-    parts = parts._replace(observation=with_sampling(parts.observation, draws))
+    """Returns the family of one player, `model`, which minimizes the nats per token.
+
+    The tokens are all those of a window, or those of the items in all rows of the batch.
+    """
+    of_items = are_items(parts.spec)
+    if of_items:
+        parts = items.of_items(parts)
 
     def token_log_probs(weights, batch, parts=parts):
-        return log_softmax_at(parts.parameters(weights, batch, ONLY_ORDER), batch['x'])
+        log_probs = log_softmax_at(parts.parameters(weights, batch, ONLY_ORDER), batch['x'])
+        return items.without_padding(log_probs, batch['x']) if of_items else log_probs
 
     def loss(weights, batch, rng, step, hypers):
         del step, hypers
         nats = -scored_log_prob(token_log_probs(weights, batch, for_training(parts, rng)), batch)
-        return {'model': jnp.mean(nats) / parts.spec.num_dims}, (weights.extra, {})
+        mean_length = mean_tokens(batch['x'], rng) if of_items else parts.spec.num_dims
+        return {'model': jnp.mean(nats) / mean_length}, (weights.extra, {})
 
     turns = (game.Turn(('model',), loss),)
-    return language_family(parts, turns, token_log_probs, max_context=parts.spec.num_dims - 1)
+    context = '' if of_items else at_most(parts.spec.num_dims - 1)
+    parts = parts._replace(observation=with_sampling(parts.observation, draws))
+    return language_family(parts, turns, token_log_probs, context)
+
+
+def mean_tokens(x: LogProbs, rng: Rng) -> Float[Array, '']:
+    """Returns the mean number of tokens of items in the rows of the whole batch, at least one."""
+    scored_tokens = rng.gather(jnp.sum(items.is_scored(x), 1, dtype=jnp.float32))
+    return jnp.maximum(jnp.sum(scored_tokens), 1.0) / rng.batch_size
+
+
+def at_most(count: int) -> str:
+    """Says how many earlier tokens a token depends on at most."""
+    return f'given at most {count} character{"s" * (count != 1)} before'
 
 
 def text_parts(spec: Spec, **fields) -> AutoregressiveParts:
@@ -51,18 +79,19 @@ def text_parts(spec: Spec, **fields) -> AutoregressiveParts:
 
 
 def language_family(
-    parts: AutoregressiveParts, turns: game.Turns, token_log_probs: Callable, max_context: int
+    parts: AutoregressiveParts, turns: game.Turns, token_log_probs: Callable, context: str
 ) -> Family:
     """Returns the family, whose log_prob sums over the scored tokens of each example.
 
     Args:
-      parts: parts of the model, used to sample texts.
+      parts: parts of the model, used to sample and to code texts; those of `items.of_items` for
+        items.
       turns: how the model is trained.
       token_log_probs: (weights, batch) -> log p [batch, length] of each token given the ones before
         it.
-      max_context: largest number of earlier tokens that a token depends on.
+      context: how many earlier tokens a token depends on, in words; '': all those of its item.
     """
-    context = f'{max_context} character' + 's' * (max_context != 1)
+    of_items = are_items(parts.spec)
 
     def nats(weights, batch, rng):
         del rng
@@ -73,6 +102,8 @@ def language_family(
         return scored(token_log_probs(weights, batch), batch)
 
     def extend(weights, batch, rng):
+        if of_items:
+            return items.completed_items(parts, weights, batch, rng)
         known = jnp.arange(parts.spec.num_dims) < batch['num_known'][:, None]
         return completed(parts, weights, {**batch, 'known': known}, rng)
 
@@ -86,10 +117,11 @@ def language_family(
         init=parts.init,
         turns=turns,
         metrics=lambda *arguments: {'log_prob_nats': nats(*arguments)},
-        abilities=(
+        abilities=present(
             Sample(sample),
             Extend(extend),
-            LogProb(nats, 'exact', f'given at most {context} before', by_value=by_value),
+            LogProb(nats, 'exact', context, by_value=by_value),
+            conditionals(parts),
         ),
     )
 

@@ -16,7 +16,7 @@ from jaxtyping import Array, Bool, Float, Int, UInt32
 
 from atelier.core.types import Batch, Weights
 from atelier.data.dataset import Spec
-from atelier.errors import at_least
+from atelier.errors import UserError, at_least
 from models.autoregressive.autoregressive import AutoregressiveParts
 from models.shared.observations import Observation
 
@@ -61,6 +61,7 @@ class MADE(nn.Module):
       activation: applied after every hidden layer.
       dtype: data type of the products.
       last_kernel_init: initializer of the kernels of the last layer and the direct connection.
+      is_direct: whether there is a direct connection. Its weights grow with the square of dims.
     """
 
     hidden_sizes: tuple[int, ...]
@@ -68,6 +69,20 @@ class MADE(nn.Module):
     activation: Callable = nn.relu
     dtype: DTypeLike = jnp.float32
     last_kernel_init: Callable = nn.initializers.lecun_normal()
+    is_direct: bool = True
+
+    def __post_init__(self):
+        """Rejects a network without any connection.
+
+        Raises:
+          UserError: there is neither a hidden layer nor a direct connection.
+        """
+        super().__post_init__()
+        if not self.hidden_sizes and not self.is_direct:
+            raise UserError(
+                'config.model.is_direct=False needs config.model.hidden_sizes, or nothing connects '
+                'the inputs to the outputs'
+            )
 
     @nn.compact
     def __call__(
@@ -86,13 +101,14 @@ class MADE(nn.Module):
         to_outputs = functools.partial(
             MaskedDense, num_outputs, dtype=self.dtype, kernel_init=self.last_kernel_init
         )
-        outputs = to_outputs(name='direct')(x, positions[:, None] < output_positions[None])
-        h = x
+        outputs, h = 0.0, x
+        if self.is_direct:
+            outputs = to_outputs(name='direct')(x, positions[:, None] < output_positions[None])
         for before, after in zip(degrees, degrees[1:], strict=False):
             layer = MaskedDense(len(after), dtype=self.dtype)
             h = self.activation(layer(h, before[:, None] <= after[None]))
         if self.hidden_sizes:
-            last = to_outputs(use_bias=False, name='last')
+            last = to_outputs(use_bias=not self.is_direct, name='last')
             outputs += last(h, degrees[-1][:, None] < output_positions[None])
         return outputs.reshape(*x.shape, self.size)
 

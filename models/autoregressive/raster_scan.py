@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import flax.linen as nn
+import jax
 import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Float, Int
@@ -59,14 +60,26 @@ class ClassBias(nn.Module):
 
 
 def raster_scan_parts(
-    network: PixelNetwork, observation: Observation, spec: Spec, is_conditional: bool = False
+    network: PixelNetwork,
+    observation: Observation,
+    spec: Spec,
+    is_conditional: bool = False,
+    is_one_hot: bool = False,
 ) -> AutoregressiveParts:
-    """Returns the network's parts in raster order, the channels of a pixel one after the other."""
+    """Returns the network's parts in raster order, the channels of a pixel one after the other.
+
+    The network reads normalized x or, with `is_one_hot`, the indicators of the levels of x: this is
+    for levels without an order, in images of one channel.
+    """
     shape, size, margin = spec.image_shape, observation.size, network.margin
+    check_one_hot(spec, is_one_hot)
 
     def padded(x):
         sides = ((0, 0), (margin, 0), (margin, margin), (0, 0))
-        return jnp.pad(spec.normalize(x).reshape(len(x), *shape), sides)
+        return jnp.pad(inputs(x).reshape(len(x), *shape[:2], -1), sides)
+
+    def inputs(x):
+        return jax.nn.one_hot(x.astype(jnp.int32), spec.levels) if is_one_hot else spec.normalize(x)
 
     def label_of(batch: Batch):
         return batch['label'] if is_conditional else None
@@ -88,7 +101,7 @@ def raster_scan_parts(
 
     def step(weights, memory, i, previous):
         (image, label, cache), (_, width, channels) = memory, shape
-        value = jnp.where(i > 0, spec.normalize(previous), 0.0)
+        value = jnp.where(i > 0, inputs(previous).reshape(len(previous), -1), 0.0)
         image = with_value(image, jnp.maximum(i - 1, 0), value)
         row, column, channel = row_column_channel(i)
         pixel = Pixel(row, column, width)
@@ -97,7 +110,7 @@ def raster_scan_parts(
 
     def with_value(image, i, value):
         row, column, channel = row_column_channel(i)
-        value = value.astype(image.dtype)[:, None, None, None]
+        value = value.astype(image.dtype)[:, None, None]
         start = (0, margin + row, margin + column, channel)
         return lax.dynamic_update_slice(image, value, start)
 
@@ -114,6 +127,16 @@ def raster_scan_parts(
         steps=Steps(begin, step),
         is_conditional=is_conditional,
     )
+
+
+def check_one_hot(spec: Spec, is_one_hot: bool) -> None:
+    """Checks that the indicators of levels have one group of features, that of the only channel.
+
+    Raises:
+      ValueError: images have several channels, or no levels.
+    """
+    if is_one_hot and (spec.levels is None or spec.image_shape[2] != 1):
+        raise ValueError('indicators of levels need images of one channel with levels')
 
 
 def window_at(padded: Padded, row: Array | int, column: Array | int, *window: int) -> Window:

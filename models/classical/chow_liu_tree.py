@@ -19,6 +19,7 @@ from atelier.core.family import Family
 from atelier.core.randomness import fold_in
 from atelier.core.types import Weights
 from atelier.data.dataset import Spec
+from atelier.data.image_sizes import image_advice
 from atelier.errors import UserError, at_least
 from models.classical.components import TINY
 from models.classical.estimator import Estimator, Statistics, fit_turn, initial_weights, summed
@@ -70,7 +71,7 @@ def check(parts: ChowLiuParts) -> None:
         raise UserError(
             f'config.data: {spec.num_dims} dimensions of {spec.levels} levels make {pairs:,} pairs '
             f'to count, and {MAX_PAIRS:,} are the limit: give fewer levels '
-            '(--config.data.binarize=threshold) or smaller images'
+            f'(--config.data.binarize=threshold){image_advice(spec, pairs, MAX_PAIRS)}'
         )
 
 

@@ -14,6 +14,7 @@ from atelier.errors import at_least
 from models.classical.estimator import Statistics, summed
 
 TINY = 1e-30  # lower bound of counts and probabilities, with a finite logarithm
+MAX_ONE_HOT = 2**26  # values of one-hot levels in memory at once; more are computed block by block
 Rows = Float[Array, 'batch dims']
 Weights = Float[Array, 'batch components']
 
@@ -67,10 +68,13 @@ def categorical(levels: int, pseudo_count: float) -> Components:
         return higher(x), tangent[..., None] * rise
 
     def statistics(x: Rows, weights: Weights) -> Statistics:
-        return {
-            'count': weights.sum(0),
-            'higher': jnp.einsum('bk,bdl->kdl', weights, higher(x)),
-        }
+        size = block_size(x, levels)
+        of_block = lambda x: jnp.einsum('bk,bdl->kdl', weights, higher(x))
+        if size >= x.shape[1]:
+            return {'count': weights.sum(0), 'higher': of_block(x)}
+        sums = jax.lax.map(of_block, in_blocks(x, size))
+        joined = jnp.moveaxis(sums, 0, 1).reshape(weights.shape[1], -1, levels - 1)
+        return {'count': weights.sum(0), 'higher': joined[:, : x.shape[1]]}
 
     def maximize(stats: Statistics):
         above, count = stats['higher'], stats['count'][:, None]
@@ -81,10 +85,16 @@ def categorical(levels: int, pseudo_count: float) -> Components:
     def log_prob(params, x: Rows, known: Bool[Array, 'batch dims'] | None = None) -> Weights:
         lowest, above = params['log_probs'][..., 0], params['log_probs'][..., 1:]
         mask = jnp.ones_like(x) if known is None else known.astype(x.dtype)
-        difference = jnp.einsum(
-            'bdl,kdl->bk', higher(x) * mask[..., None], above - lowest[..., None]
-        )
-        return mask @ lowest.T + difference
+        differences, size = above - lowest[..., None], block_size(x, levels)
+
+        def of_block(x, mask, differences):
+            return jnp.einsum('bdl,kdl->bk', higher(x) * mask[..., None], differences)
+
+        if size >= x.shape[1]:
+            return mask @ lowest.T + of_block(x, mask, differences)
+        blocks = tuple(in_blocks(each, size) for each in (x, mask, differences))
+        add = lambda total, block: (total + of_block(*block), None)
+        return jax.lax.scan(add, mask @ lowest.T, blocks)[0]
 
     def sample(keys: UInt32[Array, 'batch 2'], params, component: Int[Array, 'batch']) -> Rows:
         draw_level = lambda key, k: jax.random.categorical(key, params['log_probs'][k])
@@ -99,3 +109,18 @@ def categorical(levels: int, pseudo_count: float) -> Components:
 
     levels_of = lambda params, i: params['log_probs'][:, i]
     return Components(statistics, summed, maximize, log_prob, sample, fill, mean, levels_of)
+
+
+def block_size(x: Rows, levels: int) -> int:
+    """Returns how many dimensions' one-hot levels, without level 0, are `MAX_ONE_HOT` at most."""
+    return max(1, MAX_ONE_HOT // (len(x) * (levels - 1)))
+
+
+def in_blocks(
+    array: Float[Array, 'rows dims *more'], size: int
+) -> Float[Array, 'blocks rows size *more']:
+    """Divides the dimensions into blocks of `size`; zeros fill the last one."""
+    rows, dims, *more = array.shape
+    count = -(-dims // size)
+    filled = jnp.pad(array, [(0, 0), (0, count * size - dims), *[(0, 0)] * len(more)])
+    return jnp.moveaxis(filled.reshape(rows, count, size, *more), 1, 0)

@@ -12,10 +12,12 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from atelier.core.abilities import Codes, Inpaint, LogProb, Sample, reconstruct_by_codes
+from atelier.core.code_likelihood import CodeLikelihood
 from atelier.core.family import Family
 from atelier.core.randomness import Rng, fold_in, standard_normal
 from atelier.core.types import Batch
 from atelier.data.dataset import Spec
+from atelier.data.image_sizes import image_advice
 from atelier.errors import UserError, above_zero, check_sizes
 from models.classical.components import TINY
 from models.classical.estimator import Estimator, Statistics, fit_turn, initial_weights
@@ -23,6 +25,8 @@ from models.classical.gaussian_components import LOG_2_PI, NO_PRIOR, full_gaussi
 from models.classical.mixture import log_volume, scaled, unscaled
 
 LATENT_DRAW, NOISE_DRAW = 0, 1
+# whose covariance a CPU core decomposes in about two minutes; the time grows with the cube
+MAX_DIMS = 4096
 GAUSSIAN = full_gaussian(NO_PRIOR)  # for moments and inpainting
 Rows = Float[Array, 'batch dims']
 
@@ -46,14 +50,21 @@ def check(parts: PPCAParts) -> None:
     """Refuses an invalid model.
 
     Raises:
-      UserError: a setting is invalid; the message names its config field.
+      UserError: a setting is invalid, or x has too many dimensions; the message names the field.
     """
     check_sizes(parts, 'latent_dim')
     above_zero('model.variance_floor', parts.variance_floor)
-    if parts.latent_dim >= parts.spec.num_dims:
+    dims = parts.spec.num_dims
+    if dims > MAX_DIMS:
+        raise UserError(
+            f'config.data: {dims} dimensions are more than {MAX_DIMS}, the limit for PPCA, whose '
+            'covariance is decomposed in a time that grows with their cube'
+            f'{image_advice(parts.spec, dims**2, MAX_DIMS**2)}'
+        )
+    if parts.latent_dim >= dims:
         raise UserError(
             f'config.model.latent_dim={parts.latent_dim}: give fewer than the '
-            f'{parts.spec.num_dims} dimensions of an example'
+            f'{dims} dimensions of an example'
         )
 
 
@@ -86,11 +97,19 @@ def ppca(parts: PPCAParts) -> Family:
         keys = fold_in(rng.keys, LATENT_DRAW)
         return standard_normal(keys, parts.latent_dim)
 
+    def draw_given_codes(weights, codes, keys):
+        mean, noise = scaled(spec, decode(weights, codes)), standard_normal(keys, spec.num_dims)
+        return unscaled(spec, mean + jnp.sqrt(weights.params['model']['noise_variance']) * noise)
+
+    def nats_given_codes(weights, codes, batch):
+        variance = weights.params['model']['noise_variance']
+        noise = scaled(spec, batch['x']) - scaled(spec, decode(weights, codes))
+        terms = jnp.square(noise) / variance + jnp.log(variance) + LOG_2_PI
+        return -0.5 * jnp.sum(terms, axis=-1) - log_volume(spec)
+
     def sample(weights, rng, condition):
         del condition
-        mean = scaled(spec, decode(weights, prior(weights, rng)))
-        noise = standard_normal(fold_in(rng.keys, NOISE_DRAW), spec.num_dims)
-        return unscaled(spec, mean + jnp.sqrt(weights.params['model']['noise_variance']) * noise)
+        return draw_given_codes(weights, prior(weights, rng), fold_in(rng.keys, NOISE_DRAW))
 
     def sample_mean(weights, rng, condition):
         del condition
@@ -109,6 +128,7 @@ def ppca(parts: PPCAParts) -> Family:
         abilities=(
             Sample(sample, mean=sample_mean),
             Codes(encode, decode, prior, posterior=infer, dims=(parts.latent_dim,)),
+            CodeLikelihood(nats_given_codes, draw_given_codes),
             reconstruct_by_codes(encode, decode),
             Inpaint(inpaint),
             LogProb(nats, 'exact'),

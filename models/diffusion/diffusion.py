@@ -237,7 +237,7 @@ def sampling_abilities(
         Trajectory(trajectory, sampling.evaluations),
         Denoise(denoise, max_noise(process) / process_per_normalized(nets.spec)),
         Inpaint(inpaint),
-        Codes(encode, decode, prior, dims=(nets.spec.num_dims,)),
+        Codes(encode, decode, prior, dims=(nets.spec.num_dims,), has_class=nets.is_conditional),
     )
 
 

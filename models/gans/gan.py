@@ -18,8 +18,16 @@ from atelier.core.randomness import fold_in, identity
 from atelier.core.types import Batch, Weights
 from atelier.errors import MAX_UNROLLED, UserError, check_sizes, choose
 from losses import adversarial
+from models.gans.adaptive_augmentation import (
+    COLLECTION,
+    Adaptive,
+    adapted,
+    augmented,
+    initial_collection,
+)
 from models.gans.collapse_advice import Advice, adviser
 from models.gans.players import (
+    BOUNDARIES,
     GANNetworks,
     discriminate,
     discriminator_metrics,
@@ -32,7 +40,9 @@ from models.gans.players import (
 from models.nets.class_conditioning import random_labels, requested_class
 
 PENALTIES = ('none', 'gradient_penalty', 'r1', 'r2')
-LABEL_DRAW = 1  # index folded into each row's key
+# indices folded into each row's key
+LABEL_DRAW = 1
+REAL_DRAW, FAKE_DRAW = 2, 3  # of transformations
 
 
 class Rules(NamedTuple):
@@ -46,6 +56,8 @@ class Rules(NamedTuple):
     generator_turns: turns of the generator per step, after those of the discriminator.
     alternating: whether only one player moves at a time: the discriminator for
       hypers['discriminator_steps'] steps, then the generator for hypers['generator_steps'].
+    augment: transformations of all pictures that the discriminator sees, with an adaptive
+      probability; None: none. The penalty is that at transformed pictures.
     """
 
     loss: str = 'non_saturating'
@@ -54,6 +66,7 @@ class Rules(NamedTuple):
     discriminator_turns: int = 1
     generator_turns: int = 1
     alternating: bool = False
+    augment: Adaptive | None = None
 
 
 def _label(nets: GANNetworks, batch):
@@ -80,6 +93,10 @@ def discriminator_turn(nets: GANNetworks, rules: Rules, index: int) -> game.Turn
         real, label = nets.spec.normalize(batch['x']), _label(nets, batch)
         fake, _ = _generate(nets, weights, noise(nets, rng.keys), label, True, rng.gather)
         params, collections = _discriminator_params(nets, weights)
+        real, fake = (
+            augmented(rules.augment, collections, x, rng.keys, which)
+            for x, which in ((real, REAL_DRAW), (fake, FAKE_DRAW))
+        )
         judge = lambda x, collections: discriminate(
             nets, params, collections, x, label, True, rng.gather
         )
@@ -87,6 +104,10 @@ def discriminator_turn(nets: GANNetworks, rules: Rules, index: int) -> game.Turn
         (fake_logits, _), collections = judge(fake, collections)
         losses = loss_of(real_logits, fake_logits)
         metrics = discriminator_metrics(rules.loss, real_logits, fake_logits)
+        if rules.augment is not None:
+            boundary = BOUNDARIES[rules.loss]
+            metrics['augment_probability'] = collections[COLLECTION]['probability']
+            collections = adapted(collections, real_logits, boundary, rng, hypers)
         if rules.penalty != 'none':
             alone = lambda x: judge(x, collections)[0][0]
             metrics['penalty'] = _penalty(rules, alone, real, fake, rng.keys)
@@ -118,10 +139,11 @@ def generator_turn(
         fake, after = _generate(nets, weights, z, label, True, rng.gather)
         params, collections = _discriminator_params(nets, weights)
         judge = lambda x: discriminate(nets, params, collections, x, label, True, rng.gather)[0]
-        logits, fake_features = judge(fake)
+        seen = lambda x, which: augmented(rules.augment, collections, x, rng.keys, which)
+        logits, fake_features = judge(seen(fake, FAKE_DRAW))
         total = jnp.mean(loss_of(logits))
         if rules.feature_matching:
-            _, real_features = judge(nets.spec.normalize(batch['x']))
+            _, real_features = judge(seen(nets.spec.normalize(batch['x']), REAL_DRAW))
             distance = adversarial.feature_matching(
                 rng.gather(real_features), rng.gather(fake_features)
             )
@@ -159,10 +181,12 @@ def advice_for(nets: GANNetworks, rules: Rules) -> Advice:
     )
 
 
-def initialize(nets: GANNetworks, key, batch: Batch) -> Weights:
+def initialize(nets: GANNetworks, rules: Rules, key, batch: Batch) -> Weights:
     """Initializes both players' parameters and collections."""
     generator, generator_vars = init_generator(nets, key)
     discriminator, discriminator_vars = init_discriminator(nets, key, batch['x'])
+    if rules.augment is not None:
+        discriminator_vars[COLLECTION] = initial_collection()
     params = {'generator': generator, 'discriminator': discriminator}
     extra = {'generator': generator_vars, 'discriminator': discriminator_vars}
     return Weights(params, extra)
@@ -178,6 +202,11 @@ def check(nets: GANNetworks, rules: Rules) -> None:
     check_sizes(rules, 'discriminator_turns', 'generator_turns', most=MAX_UNROLLED)
     choose('model.loss', rules.loss, adversarial.GAMES)
     choose('model.penalty', rules.penalty, dict.fromkeys(PENALTIES))
+    if rules.augment is not None and rules.loss not in BOUNDARIES:
+        raise UserError(
+            f'config.model.loss={rules.loss!r} has no decision boundary, from which the '
+            'probability of an augmentation could follow: choose another loss'
+        )
     if nets.is_conditional and nets.packing > 1:
         raise UserError(
             f'config.model.packing={nets.packing}: the examples of a pack have different labels, '
@@ -194,8 +223,9 @@ def check(nets: GANNetworks, rules: Rules) -> None:
 def gan(nets: GANNetworks, rules: Rules) -> Family:
     """The GAN as a game of `generator` and `discriminator`.
 
-    hypers: `penalty`, `feature_matching`, and for alternating games `discriminator_steps` and
-    `generator_steps`; each is read only if the rules use it.
+    hypers: `penalty`, `feature_matching`, for alternating games `discriminator_steps` and
+    `generator_steps`, and with an augmentation `augment_target`, `augment_examples` and
+    `augment_limit`; each is read only if the rules use it.
     """
     check(nets, rules)
     last = rules.discriminator_turns - 1
@@ -237,7 +267,7 @@ def gan(nets: GANNetworks, rules: Rules) -> Family:
     advise = adviser(advice_for(nets, rules))
     labels = random_labels(LABEL_DRAW, nets.spec, nets.is_conditional)
     return Family(
-        init=lambda key, batch: initialize(nets, key, batch),
+        init=lambda key, batch: initialize(nets, rules, key, batch),
         turns=(
             *(discriminator_turn(nets, rules, j) for j in range(rules.discriminator_turns)),
             *(generator_turn(nets, rules, last, advise) for _ in range(rules.generator_turns)),
@@ -245,6 +275,6 @@ def gan(nets: GANNetworks, rules: Rules) -> Family:
         metrics=metrics,
         abilities=(
             Sample(sample, nets.is_conditional, labels),
-            Codes(decode=decode, prior=prior, dims=dims),
+            Codes(decode=decode, prior=prior, dims=dims, has_class=nets.is_conditional),
         ),
     )

@@ -8,8 +8,11 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from atelier.errors import UserError, at_least
+from models.nets.conv import Conv
+from models.nets.conv_encoder_decoder import ConvEncoder
 
 CONDITIONINGS = ('projection', 'embedding')
+LOGIT_WINDOW = 3  # positions along each axis that a logit of a patch reads
 Sizes = tuple[int, ...]
 
 
@@ -96,6 +99,25 @@ class Discriminator(nn.Module):
         if self.num_classes and self.conditioning == 'projection':
             logits += jnp.sum(vector * features, -1)
         return logits, features
+
+
+class PatchDiscriminator(ConvEncoder):
+    """Judges patches: convolutions of stride 2, then one of stride 1 that returns the logits.
+
+    Isola et al. (2017), Image-to-Image Translation with Conditional Adversarial Networks, section
+    3.2.2. A logit depends on the pixels that its position sees. The attributes are those of
+    `ConvEncoder`; hidden_sizes and output_shape are unused.
+    """
+
+    @nn.compact
+    def __call__(
+        self, x: Float[Array, 'batch *event'], label: Array | None
+    ) -> tuple[Float[Array, 'batch *positions'], Float[Array, 'batch *positions features']]:
+        """Returns (logits, features); `label` is None."""
+        features = self._convolutions(x)
+        window = (LOGIT_WINDOW,) * (features.ndim - 2)
+        options = dict(form=self.form, dtype=self.dtype, kernel_init=self.kernel_init)
+        return Conv(1, window, **options)(features)[..., 0], features
 
 
 def pack(x: Float[Array, 'batch *event'], packing: int) -> Float[Array, 'packs *channelled']:

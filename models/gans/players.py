@@ -10,10 +10,12 @@ from jaxtyping import Array, Float, Int, UInt32
 
 from atelier.core.randomness import identity, standard_normal
 from atelier.data.dataset import Spec
+from models.gans.adaptive_augmentation import COLLECTION
 from models.gans.networks import pack
 from models.nets.norms import spectral_normalize, spectral_vectors
 
 SPECTRAL = 'spectral'  # the collection of the discriminator's singular vectors
+NOT_OF_FLAX = SPECTRAL, COLLECTION  # collections that the network does not read
 MakeNetwork = Callable[[bool, Callable], nn.Module]  # (train, gather) -> network
 
 
@@ -21,10 +23,10 @@ class GANNetworks(NamedTuple):
     """The components of a GAN.
 
     generator: (train, gather) -> a network ([batch, latent_dim], label) -> [batch, *event], whose
-      outputs are normalized with `spec`.
+      outputs are normalized with `spec`. None in a game whose x comes from another network.
     discriminator: (train, gather) -> a network of packs ([packs, *event, packing], label) ->
       (logits [packs], features [packs, features]).
-    latent_dim: dimensions of the noise.
+    latent_dim: dimensions of the noise; 0 without a generator.
     spec: spec of the data.
     packing: examples that are judged together (Lin et al. 2018).
     is_conditional: whether both networks take the label.
@@ -32,7 +34,7 @@ class GANNetworks(NamedTuple):
     batch_norm: whether the discriminator has batch norm.
     """
 
-    generator: MakeNetwork
+    generator: MakeNetwork | None
     discriminator: MakeNetwork
     latent_dim: int
     spec: Spec
@@ -64,7 +66,7 @@ def discriminate(nets: GANNetworks, params, collections, x, label, train: bool, 
     `params` are used as they are, so they have to be those that `discriminator_params` returns.
     """
     network = nets.discriminator(train, gather)
-    own = {name: tree for name, tree in collections.items() if name != SPECTRAL}
+    own = {name: tree for name, tree in collections.items() if name not in NOT_OF_FLAX}
     output, after = network.apply(
         {'params': params, **own},
         pack(x, nets.packing),

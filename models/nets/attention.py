@@ -4,7 +4,7 @@ There are two forms. That of cuDNN computes the scores block by block and never 
 needs a GPU, bfloat16 or float16, several queries, and heads whose size is a multiple of 8, at most
 128. The order of the sums in its derivatives is not fixed, unless the program is compiled with
 `atelier.core.compilation.REPEATABLE`, as training is. Everywhere else the scores [batch, heads,
-tokens, keys] are stored in float32.
+tokens, keys] are stored in float32, and so they are if `segments` restrict what is read.
 """
 
 import math
@@ -28,6 +28,7 @@ def attention(
     values: KeyHeads,
     is_causal: bool = False,
     num_visible: Int[Array, 'batch'] | Int[Array, ''] | None = None,
+    segments: Int[Array, 'batch tokens'] | None = None,
 ) -> Heads:
     """Returns the mean of the values, weighted by the softmax of queries . keys / sqrt(head_dim).
 
@@ -36,12 +37,15 @@ def attention(
       is_causal: whether query i reads keys 0 to i only.
       num_visible: the number of leading keys that are read, of each example or of all; at least 1.
         The others are padding, or the part of a cache that is still empty. None: all keys.
+      segments: the segment of each token, where queries and keys are of the same tokens: a query
+        reads the keys of its own segment only. None: of all.
 
     Warns if cuDNN should be able to compute it and refuses.
     """
     if num_visible is not None:
         num_visible = jnp.broadcast_to(num_visible, len(queries)).astype(jnp.int32)
-    if queries.shape[1] > 1 and suits_cudnn(queries.dtype, queries.shape[-1]):
+    is_for_cudnn = queries.shape[1] > 1 and suits_cudnn(queries.dtype, queries.shape[-1])
+    if is_for_cudnn and segments is None:
         try:
             return jax.nn.dot_product_attention(
                 queries,
@@ -53,7 +57,7 @@ def attention(
             )
         except (NotImplementedError, RuntimeError) as error:
             warnings.warn(f'attention without cuDNN, which refuses it: {error}', stacklevel=2)
-    return with_scores(queries, keys, values, is_causal, num_visible)
+    return with_scores(queries, keys, values, is_causal, num_visible, segments)
 
 
 def for_flax(queries: Heads, keys: KeyHeads, values: KeyHeads, mask: Array | None = None) -> Heads:
@@ -80,6 +84,7 @@ def with_scores(
     values: KeyHeads,
     is_causal: bool,
     num_visible: Int[Array, 'batch'] | None,
+    segments: Int[Array, 'batch tokens'] | None = None,
 ) -> Heads:
     """`attention` with stored scores, which are float32, or float64 if the queries are.
 
@@ -90,6 +95,9 @@ def with_scores(
     queries, keys, values = (jnp.swapaxes(x, 1, 2) for x in (queries, keys, values))
     scores = jnp.einsum('bhqn,bhkn->bhqk', queries, keys, preferred_element_type=wide)
     is_visible = _visible(scores.shape, is_causal, num_visible)
+    if segments is not None:
+        in_segment = segments[:, None, :, None] == segments[:, None, None, :]
+        is_visible = in_segment if is_visible is None else is_visible & in_segment
     scores = scale * scores
     if is_visible is not None:
         scores = jnp.where(is_visible, scores, -jnp.inf)

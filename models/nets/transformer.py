@@ -27,6 +27,12 @@ be traced, and the cache can be the carry of a `lax.scan`. The cache holds `leng
 step beyond them silently overwrites the last one, so begin a new cache with the tokens that should
 stay visible. If the network has `num_classes`, both ways take a `label` [batch], whose embedding is
 added to every position.
+
+A row may hold several sequences of at most `length` tokens (`models.nets.packed_rows`):
+
+    logits = net.apply({'params': params}, tokens, bounds=bounds(tokens))    # rows of any length
+
+Each then begins with the start vector at position 0, and its tokens are read by no other.
 """
 
 import functools
@@ -44,6 +50,7 @@ from atelier.errors import MAX_UNROLLED, UserError, at_least, check_sizes, share
 from models.nets.attention import Heads, attention
 from models.nets.dropout import dropout
 from models.nets.dtypes import sum_dtype
+from models.nets.packed_rows import Bounds
 from models.nets.rotary import rotated
 
 MLP_FACTOR = 4  # hidden units of a block's MLP, in multiples of the width
@@ -179,17 +186,32 @@ class Transformer(nn.Module):
         self.norm = nn.LayerNorm(dtype=sum_dtype(self.dtype))
 
     def __call__(
-        self, tokens: Int[Array, 'batch tokens'], label: Label = None, keys: Keys = None
+        self,
+        tokens: Int[Array, 'batch tokens'],
+        label: Label = None,
+        keys: Keys = None,
+        bounds: Bounds | None = None,
     ) -> Float[Array, 'batch tokens vocab']:
-        """Returns the logits of all tokens given the earlier ones; with `keys`, applies dropout."""
+        """Returns the logits of all tokens given the earlier ones; with `keys`, applies dropout.
+
+        With `bounds`, given the earlier ones of the same sequence in a packed row.
+        """
         count = tokens.shape[1]
         start = jnp.broadcast_to(self.start, (len(tokens), 1, self.width))
         units = jnp.concatenate([start, self.tokens[tokens[:, :-1]]], 1)
-        positions = jnp.arange(count)
+        positions, segments = jnp.arange(count), None
+        if bounds is not None:
+            units = jnp.where(bounds.begins[..., None], self.start, units)
+            segments = bounds.segments
+            # rotary attention depends on differences of positions, which are those in the row
+            positions = positions if self.is_rotary else bounds.positions
         units = self._with_positions(units, positions, label)
         if keys is not None and self.dropout:
             units = dropout(units, fold_in(keys, 0), self.dropout)
-        attend = lambda *qkv: (attention(*self._rotated(positions, *qkv), is_causal=True), None)
+        attend = lambda *qkv: (
+            attention(*self._rotated(positions, *qkv), is_causal=True, segments=segments),
+            None,
+        )
         for index, block in enumerate(self.layers, 1):
             block_keys = None if keys is None else fold_in(keys, index)
             units, _ = block(units, attend, block_keys)
@@ -215,13 +237,17 @@ class Transformer(nn.Module):
             new_cache.append(block_cache)
         return tuple(new_cache), self._logits(units)[:, 0]
 
-    def _with_positions(self, units: Units, positions: Int[Array, 'tokens'], label: Label) -> Units:
+    def _with_positions(
+        self, units: Units, positions: Int[Array, '*rows tokens'], label: Label
+    ) -> Units:
         units = units.astype(sum_dtype(self.dtype))
         if not self.is_rotary:
             units += self.places[positions]
         return units if self.classes is None else units + self.classes[label][:, None]
 
-    def _rotated(self, positions: Int[Array, 'tokens'], queries: Heads, keys: Heads, values: Heads):
+    def _rotated(
+        self, positions: Int[Array, '*rows tokens'], queries: Heads, keys: Heads, values: Heads
+    ):
         if not self.is_rotary:
             return queries, keys, values
         return rotated(queries, positions), rotated(keys, positions), values

@@ -23,12 +23,13 @@ class Observation(NamedTuple):
     `log_prob(x, parameters)` is [batch] in nats. `mean(parameters)` and `sample(keys, parameters)`,
     with one key per example, are [batch, *event] in data units. To sample one dimension of the flat
     x, pass its index: `sample(keys, parameters [batch, size], dim)` is [batch] in data units.
+    `sample` is None if `log_prob` is minus an error, and no likelihood.
     """
 
     size: int
     log_prob: Callable
     mean: Callable
-    sample: Callable
+    sample: Callable | None
 
 
 def levels_of(spec: Spec, name: str, *, exactly: int | None = None) -> int:

@@ -22,7 +22,6 @@ from atelier.errors import UserError
 ROOT = checkout.ROOT
 CONFIG = f'--config={ROOT}/configs/vae.py'
 DEBUG = f'{CONFIG}:debug'
-pytestmark = pytest.mark.usefixtures('quick_compilation')
 
 
 # Mistakes in the flags: each starts a process, so most run only with the slow tests
@@ -53,6 +52,7 @@ def test_a_mistake_in_the_flags_is_one_line(main, tmp_path, arguments, message):
     assert contents(tmp_path) == {}
 
 
+@pytest.mark.slow
 def test_a_line_break_in_the_name_of_a_picture_is_escaped(main, tmp_path):
     """The console prints one line, which the name cannot forge."""
     (tmp_path / 'pictures').mkdir()
@@ -65,6 +65,7 @@ def test_a_line_break_in_the_name_of_a_picture_is_escaped(main, tmp_path):
     assert '\x1b' not in result.stderr + result.stdout
 
 
+@pytest.mark.slow
 def test_a_data_set_that_does_not_exist(main, tmp_path):
     """The error comes within seconds, with or without a network."""
     began = time.monotonic()

@@ -18,8 +18,6 @@ from atelier.core.family import Family
 from atelier.core.types import Weights
 from atelier.errors import UserError
 
-pytestmark = pytest.mark.usefixtures('quick_compilation')
-
 
 @pytest.fixture(scope='module')
 def folder(tmp_path_factory):
@@ -42,7 +40,8 @@ def test_a_run_is_opened_sampled_and_evaluated(folder):
     assert repr(run.data) == "Dataset('digits', not read yet)"
     assert run.data.size('test') == 447
     assert repr(run.data).startswith("Dataset('digits', '8x8 digits with 17 grey levels 0..16', ")
-    assert repr(run.data.spec) == 'Spec(event_shape=(8, 8, 1), levels=17, num_classes=10)'
+    kept = 'event_shape=(8, 8, 1), levels=17, num_classes=10, background=(0.0,)'
+    assert repr(run.data.spec) == f'Spec({kept})'
     assert repr(run.state) == 'State(step=10, model: 7,684 parameters)'
     assert repr(run.state.weights) == 'Weights(model: 7,684 parameters)'
     assert repr(run.family).startswith('Family(turns: model; abilities: Sample, Codes, ')
@@ -88,6 +87,7 @@ def test_evaluation_settings_may_change(folder):
     assert run.weights.startswith('last')
 
 
+@pytest.mark.slow
 def test_the_command_line_from_python(folder, tmp_path, monkeypatch, capsys):
     """`main` works twice in one process, and with a user's application."""
     monkeypatch.setattr(sys, 'argv', ['pytest'])
@@ -190,6 +190,7 @@ def test_a_user_family_is_trained_and_loaded(settings, tmp_path):
     jax.tree.map(np.testing.assert_array_equal, loaded.state, run.state)
 
 
+@pytest.mark.slow
 def test_a_user_family_is_continued_extended_and_used_as_init_from(settings, tmp_path):
     door.train(settings, independent_pixels, tmp_path / 'mine')
     settings.train.steps = 60
@@ -220,6 +221,7 @@ def test_a_run_keeps_its_own_copy_of_the_config(settings, tmp_path):
     assert door.evaluate(first)['seed'] == 0
 
 
+@pytest.mark.slow
 def test_the_weights_of_the_given_run_are_evaluated(folder):
     run = door.load(folder)
     zeros = jax.tree.map(jnp.zeros_like, run.state.ema)
@@ -233,6 +235,7 @@ def test_a_run_of_a_config_file_cannot_be_trained_from_python(folder, settings):
         door.train(settings, independent_pixels, folder)
 
 
+@pytest.mark.slow
 def test_examples_of_your_own_are_scored_and_encoded(folder, tmp_path, complaint):
     """An array, a path and a split; the data of the run are read for a split only."""
     run, split = door.load(folder), door.load(folder).run.data.read().splits['test']

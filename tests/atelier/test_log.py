@@ -5,6 +5,7 @@ import logging
 import pathlib
 import re
 
+import pytest
 from source_files import python_files
 
 from atelier.checkout import ROOT
@@ -87,6 +88,7 @@ def test_names_cannot_forge_a_line():
     assert escaped('a\nb\tc\r', keep='\n\t') == 'a\nb\tc\\r'
 
 
+@pytest.mark.slow
 def test_main_prints_one_line_for_a_name_with_a_line_break(main, tmp_path):
     """A folder of pictures may hold any file name."""
     folder = tmp_path / 'pictures'

@@ -9,7 +9,7 @@ from atelier import on_arrays
 from atelier.run import restore
 from atelier.run.restore import TrainedRun
 
-pytestmark = pytest.mark.usefixtures('quick_compilation', 'untrained')
+pytestmark = pytest.mark.usefixtures('untrained')
 FUNCTIONS = ('score', 'embed', 'classify', 'reconstruct')
 
 
@@ -45,6 +45,7 @@ def test_classes_have_probabilities(tmp_path, x):
     np.testing.assert_allclose(probabilities.sum(1), np.ones(6), rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_labels_are_used(tmp_path, x, complaint):
     trained = opened(assembled(tmp_path, 'cvae'))
     scores = [on_arrays.score(trained, x, [k] * 6)['half_squared_error'] for k in (0, 1)]

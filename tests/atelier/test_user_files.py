@@ -138,3 +138,11 @@ def plant_compiled(file, source):
     path.parent.mkdir(exist_ok=True)
     header = importlib.util.MAGIC_NUMBER + (1).to_bytes(4, 'little') + bytes(8)
     path.write_bytes(header + marshal.dumps(compile(source, str(file), 'exec')))
+
+
+def test_a_function_refuses_what_it_cannot_read_and_its_mistakes_name_the_example():
+    assert user_files.answer(int, '3', 'own.py:f') == 3
+    assert user_files.answer(int, 'a', 'own.py:f') is user_files.REFUSED
+    with pytest.raises(ZeroDivisionError) as caught:
+        user_files.answer(lambda x: 1 / x, 0, 'own.py:f', 'the item ')
+    assert caught.value.__notes__ == ['own.py:f raised this for the item 0']

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from losses import adversarial
 from losses.adversarial import GAMES
 
-pytestmark = pytest.mark.usefixtures('strict_promotion', 'quick_compilation')
+pytestmark = pytest.mark.usefixtures('strict_promotion')
 
 LOGITS = st.lists(st.floats(-30, 30, width=32), min_size=1, max_size=4)
 log_sigmoid = scipy.special.log_expit

@@ -10,7 +10,7 @@ import pytest
 
 from losses.contraction import jacobian_squared_norm, jacobian_squared_norm_estimate
 
-pytestmark = pytest.mark.usefixtures('strict_promotion', 'quick_compilation')
+pytestmark = pytest.mark.usefixtures('strict_promotion')
 
 LATENT = 3
 MATRIX = np.random.default_rng(0).normal(size=(4, LATENT)).astype(np.float32)

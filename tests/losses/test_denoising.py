@@ -8,7 +8,7 @@ import scipy.stats
 
 from losses.denoising import denoising_error, density_nats, levels_nats, prior_kl
 
-pytestmark = pytest.mark.usefixtures('strict_promotion', 'quick_compilation')
+pytestmark = pytest.mark.usefixtures('strict_promotion')
 
 X = jnp.asarray([[[0.5, -1.0], [0.25, 2.0]], [[1.0, 0.0], [-0.75, 0.1]]])
 X_T = 0.7 * X + 0.2

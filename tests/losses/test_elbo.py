@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from losses import elbo
 
-pytestmark = pytest.mark.usefixtures('strict_promotion', 'quick_compilation')
+pytestmark = pytest.mark.usefixtures('strict_promotion')
 
 checked = settings(max_examples=25, deadline=None, derandomize=True, database=None)
 
@@ -229,7 +229,16 @@ def test_binomial_coefficient_is_exact_to_float32():
     np.testing.assert_allclose(coefficients, expected, atol=4e-5)
 
 
-@pytest.mark.parametrize('levels', [129, 130, 256, 4096, 65536])
+@pytest.mark.parametrize(
+    'levels',
+    [
+        129,
+        pytest.param(130, marks=pytest.mark.slow),
+        pytest.param(256, marks=pytest.mark.slow),
+        pytest.param(4096, marks=pytest.mark.slow),
+        65536,
+    ],
+)
 @pytest.mark.parametrize('logit', [-12.0, -3.0, 0.0, 1e-3, 0.7, 8.0])
 def test_a_binomial_of_many_levels_is_right_in_float32(levels, logit):
     x, trials = jnp.arange(levels), levels - 1
@@ -334,7 +343,7 @@ def exact_log_prob(level, mixture_logits, means, log_scales, levels):
 SCALES = {'ordinary': (-2.0, -3.0), 'narrow': (-5.0, -6.0), 'wide': (8.0, 3.0), 'floor': (-7, -6.5)}
 
 
-@pytest.mark.parametrize('levels', [2, 16, 256])
+@pytest.mark.parametrize('levels', [2, pytest.param(16, marks=pytest.mark.slow), 256])
 @pytest.mark.parametrize('log_scales', SCALES.values(), ids=SCALES)
 def test_logistic_mixture_equals_exact_arithmetic(levels, log_scales):
     """Holds far from the means too, where masses below e^-700 make CDF differences 0."""

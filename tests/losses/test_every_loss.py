@@ -537,6 +537,7 @@ def test_entry_is_well_formed(name):
     assert entry.batch_size > 1 or 'rows' in entry.exempt
 
 
+@pytest.mark.slow
 @keeps('jit')
 def test_jit_equals_eager(entry, loss):
     for arguments in entry.calls:
@@ -571,6 +572,7 @@ def test_gradient_is_finite_also_at_extremes(entry, loss):
             assert np.isfinite(slope).all(), f'gradient with respect to {name}: {slope}'
 
 
+@pytest.mark.slow
 @keeps('vmap')
 def test_vmap_equals_a_loop(entry, loss):
     reversed_rows = jnp.arange(entry.batch_size)[::-1]

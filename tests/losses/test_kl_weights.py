@@ -8,7 +8,7 @@ import pytest
 
 from losses import kl_weights
 
-pytestmark = pytest.mark.usefixtures('strict_promotion', 'quick_compilation')
+pytestmark = pytest.mark.usefixtures('strict_promotion')
 
 KL = jnp.asarray([[0.2, 3.0, 1.0], [0.4, 1.0, -5.0]])  # means 0.3, 2 and -2
 

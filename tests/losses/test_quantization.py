@@ -7,7 +7,7 @@ import pytest
 
 from losses import quantization
 
-pytestmark = pytest.mark.usefixtures('strict_promotion', 'quick_compilation')
+pytestmark = pytest.mark.usefixtures('strict_promotion')
 RANDOM = np.random.default_rng(0)
 ENCODED, QUANTIZED = jnp.asarray(RANDOM.normal(size=(2, 3, 2, 2, 5)), jnp.float32)
 

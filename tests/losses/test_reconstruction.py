@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from losses.reconstruction import cross_entropy, half_squared_error
 
-pytestmark = pytest.mark.usefixtures('strict_promotion', 'quick_compilation')
+pytestmark = pytest.mark.usefixtures('strict_promotion')
 
 
 def test_half_the_squared_error_is_minus_a_log_density_but_for_its_constant():

@@ -9,8 +9,6 @@ import scipy.stats
 
 from losses.total_correlation import total_correlation
 
-pytestmark = pytest.mark.usefixtures('quick_compilation')
-
 
 def drawn(means, log_vars, n):
     """Draws n codes from the uniform mixture of these Gaussians."""

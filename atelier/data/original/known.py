@@ -16,6 +16,7 @@ class Known(NamedTuple):
     hub_name: of the data set on huggingface.co that holds the same examples as parquet; '': none.
     class_names: of the labels 0, 1, ...; (): there are no labels.
     first_labels: of the training split in its original order; (): not compared.
+    chiral: whether a mirrored example may be none of the set.
     """
 
     name: str
@@ -28,6 +29,7 @@ class Known(NamedTuple):
     hub_name: str
     class_names: tuple[str, ...] = ()
     first_labels: tuple[int, ...] = ()
+    chiral: bool = True
 
 
 DIGITS = tuple('0123456789')
@@ -89,6 +91,7 @@ SETS = (
             *('airplane', 'automobile', 'bird', 'cat', 'deer'),
             *('dog', 'frog', 'horse', 'ship', 'truck'),
         ),
+        chiral=False,
     ),
     SVHN,
     SVHN._replace(name='svhn_cropped'),
@@ -101,6 +104,7 @@ SETS = (
         address='http://mmlab.ie.cuhk.edu.hk/projects/CelebA.html',
         home='http://mmlab.ie.cuhk.edu.hk/projects/CelebA.html',
         hub_name='',
+        chiral=False,
     ),
 )
 KNOWN = {known.name: known for known in SETS}

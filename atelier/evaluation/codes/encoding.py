@@ -10,8 +10,8 @@ from atelier.core import game
 from atelier.core.family import Family, codes_of
 from atelier.core.randomness import Stream, key_for
 from atelier.data import preprocess
-from atelier.evaluation.per_example.over_examples import over_examples
 from atelier.run.experiment import Run
+from atelier.run.over_examples import over_examples
 
 Codes = Float[np.ndarray, '*n _']  # of any latent dimension
 

@@ -14,11 +14,12 @@ from jaxtyping import Float
 from atelier.core import game
 from atelier.core.abilities import Sample
 from atelier.core.family import Family, codes_of
-from atelier.core.randomness import standard_normal
+from atelier.core.randomness import Stream, key_for, standard_normal
+from atelier.core.stages import parents_state
 from atelier.evaluation.codes.encoding import codes_from_prior, decoded, encoded
-from atelier.evaluation.per_example.over_examples import over_examples
 from atelier.log import counted
 from atelier.run.experiment import Run
+from atelier.run.over_examples import over_examples
 
 MAX_FITTED = 10_000  # largest number of training codes in the fit
 WHY_FITTED = 'without a prior, codes are drawn from a Gaussian fitted to those of the training data'
@@ -68,6 +69,31 @@ def decoded_draws(
     """Returns (x [n, *event] decoded from codes drawn with this key, description of the draws)."""
     draws = code_draws(run, state, devices)
     return decoded(run, state, draws.draw(key, n), devices), draws.description
+
+
+def one_gaussian_samples(
+    run: Run, state: game.State, n: int, devices: Sequence[jax.Device]
+) -> np.ndarray | None:
+    """Returns what a run of codes competes with: x [n, *event] that its parent samples by itself.
+
+    The parent decodes draws from one Gaussian, fitted to its training codes.
+
+    Args:
+      run: as it is used (`atelier.run.two_stage.used`).
+      state: of `run`.
+      n: number of samples.
+      devices: to compute on.
+
+    Returns:
+      None: the run is not one of codes, or the parent has a prior or samples without one.
+    """
+    if run.child is None:
+        return None
+    parent = run._replace(family=run.parent.run.family, parent=None, child=None)
+    if samples_without_data(parent.family) or not can_draw_codes(parent.family):
+        return None
+    key = key_for(state.key, Stream.SAMPLE)
+    return decoded_draws(parent, parents_state(state), key, n, devices)[0]
 
 
 def fitted_gaussian(

@@ -28,16 +28,11 @@ from atelier.core.randomness import rng_for
 from atelier.evaluation.compression import integer_frequencies, latent_bins
 from atelier.evaluation.compression.integer_frequencies import Frequencies
 from atelier.evaluation.compression.padding import WORD_BITS, num_words, padded, without_padding
-from atelier.evaluation.compression.range_coder import (
-    Bitstream,
-    Labels,
-    Words,
-    index_in,
-    is_labelled,
-)
+from atelier.evaluation.compression.range_coder import Bitstream, Labels, index_in, is_labelled
+from atelier.evaluation.compression.word_stream import Words
 from atelier.evaluation.examples.known_classes import classes_of
-from atelier.evaluation.per_example.over_examples import PATIENCE
 from atelier.run.experiment import Run
+from atelier.run.over_examples import PATIENCE
 
 
 class Model(NamedTuple):

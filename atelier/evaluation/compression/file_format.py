@@ -20,7 +20,7 @@ from atelier.data.checksums import checksum, earlier_checksum
 from atelier.data.classes import predicted_classes
 from atelier.data.dataset import Spec
 from atelier.errors import UserError, reading
-from atelier.evaluation.compression.range_coder import Words
+from atelier.evaluation.compression.word_stream import Words
 
 Rule = Callable[[np.ndarray, int], int]  # of a checksum
 RULES = checksum, earlier_checksum  # of files of this version, and of those before
@@ -29,13 +29,21 @@ MAGIC = {  # (coder, label_rule) of a header; a new format gets a new number
     ('bits back', 'declared'): b'atelier4',
     ('range', 'trained'): b'atelier5',
     ('bits back', 'trained'): b'atelier6',
+    ('text', 'trained'): b'atelier7',
+    ('items', 'trained'): b'atelier8',
+    ('items', 'declared'): b'atelier9',
+    ('two part', 'trained'): b'atelier10',
+    ('two part', 'declared'): b'atelier11',
 }
+OF_SYMBOLS = 'text', 'items'  # coders whose headers have a checksum of the symbols
+NUM_FIELDS = 9  # of the header's line, without that checksum
 
 
 class Header(NamedTuple):
     """What a decoder needs, and the checks by which it detects that it cannot decode.
 
-    num_examples, batch_size: the last batch may be padded.
+    num_examples, batch_size: the last batch may be padded. Of an endless text, the numbers of its
+      symbols and of its streams.
     weights: checksum of the model's weights.
     examples: checksum of the coded data and of the other fields.
     software_version: JAX version and device, because other versions and devices round differently.
@@ -43,6 +51,7 @@ class Header(NamedTuple):
     coder: which coder wrote the words.
     label_rule: which classes have a code, as `config.data.classes` names them. The first bytes of
       the file tell this rule and the coder, which are not among the header's other fields.
+    symbols: `checksum_of_symbols` of a text or of items; None for other data.
     """
 
     num_examples: int
@@ -54,12 +63,13 @@ class Header(NamedTuple):
     levels: int
     num_classes: int | None
     left_out: tuple[int, ...]
-    coder: Literal['range', 'bits back'] = 'range'
+    coder: Literal['range', 'bits back', 'text', 'items', 'two part'] = 'range'
     label_rule: Literal['trained', 'declared'] = 'trained'
+    symbols: int | None = None
 
     @property
     def spec(self) -> Spec:
-        """The spec of the coded data."""
+        """The spec of the coded data, without the symbols of a text."""
         return Spec(self.event_shape, self.levels, self.num_classes, left_out=self.left_out)
 
     @property
@@ -80,7 +90,8 @@ def packed(header: Header, words: Words) -> bytes:
 
 
 def _fields(header: Header) -> list:
-    return list(header)[:-2]
+    symbols = [header.symbols] if header.coder in OF_SYMBOLS else []
+    return [*header[:NUM_FIELDS], *symbols]
 
 
 def _checksum_of(line: bytes) -> bytes:
@@ -108,11 +119,11 @@ def read(path: pathlib.Path) -> tuple[Header, Words]:
     line = line.removeprefix(MAGIC[rules[0]])
     try:
         fields = [tuple(part) if isinstance(part, list) else part for part in json.loads(line)]
-        header = Header(*fields, *rules[0])
+        header = Header(*fields[:NUM_FIELDS], *rules[0], *fields[NUM_FIELDS:])
         sizes = header.num_examples, header.batch_size, header.levels, *header.event_shape
         if not all(type(size) is int for size in sizes):
             raise ValueError('sizes are not integers')
-        if min(sizes) < 1 or math.prod(sizes) > 2**50:
+        if min(sizes) < 1 or math.prod(sizes) // header.batch_size > 2**50:
             raise ValueError('sizes are out of range')
         if header.batch_size > header.num_examples:
             raise ValueError('a batch is larger than all examples')
@@ -120,6 +131,8 @@ def read(path: pathlib.Path) -> tuple[Header, Words]:
             raise ValueError('labels are not integers')
         if type(header.num_classes) not in (int, type(None)):
             raise ValueError('the number of classes is not an integer')
+        if len(fields) != len(_fields(header)) or type(header.symbols) not in (int, type(None)):
+            raise ValueError('the fields are not those of the coder')
         return header, np.frombuffer(rest, '<u4').astype(np.uint32)
     except (TypeError, ValueError, RecursionError) as error:
         raise damaged(path) from error
@@ -141,6 +154,11 @@ def checksum_of(
     for array in (x,) if labels is None else (x, labels):
         total = rule(np.ascontiguousarray(array), total)
     return total
+
+
+def checksum_of_symbols(symbols: str | None) -> int | None:
+    """Returns a checksum of the vocabulary of a text; None for other data."""
+    return None if symbols is None else zlib.crc32(symbols.encode('utf-8', 'surrogatepass'))
 
 
 def checksum_of_weights(state: game.State, rule: Rule = checksum) -> int:

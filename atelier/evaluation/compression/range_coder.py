@@ -6,41 +6,47 @@ the value. Only the encoder knows the values beforehand. If the model is conditi
 label is coded before the values, with equal probabilities of the classes that exist for the model.
 This holds for a model that has p(label) too: its labels then cost as much as those of other models,
 whichever examples are coded.
+
+Items, which end (`atelier.data.items`), are coded up to their ends. A value that is certain, such
+as a forced end, is not coded at all. So an item has no length in the file but its end.
 """
 
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-import constriction
 import jax
 import numpy as np
-from jaxtyping import Float, Int, UInt32
+from jaxtyping import Float, Int
 from tqdm import tqdm
 
 from atelier.core import game
 from atelier.core.abilities import Conditionals
 from atelier.core.family import is_class_conditional
-from atelier.evaluation.compression import integer_frequencies
-from atelier.evaluation.compression.integer_frequencies import Frequencies
-from atelier.evaluation.compression.padding import WORD_BITS, num_words, padded, without_padding
+from atelier.data.items import END_TOKEN, are_items
+from atelier.evaluation.compression.integer_frequencies import LogProbs
+from atelier.evaluation.compression.word_stream import Decoder, Encoder, Words
 from atelier.evaluation.examples.known_classes import classes_of
-from atelier.evaluation.per_example.over_examples import PATIENCE
 from atelier.run.experiment import Run
+from atelier.run.over_examples import PATIENCE
 
 MAX_LEVELS = 2**16
-MAX_LEFT = 64  # bits of the decoder's range: no stream costs more bits than it has, and these
-
-Words = UInt32[np.ndarray, '_']
-Transfer = Callable[[Frequencies, np.ndarray], np.ndarray]  # (frequencies, values) -> values
+Transfer = Callable[[LogProbs, np.ndarray], np.ndarray]  # (log p of levels, values) -> values
 Labels = Int[np.ndarray, 'n'] | None
 
 
 class CompiledConditionals(NamedTuple):
-    """A family's compiled conditionals, with its weights on one device."""
+    """A model of one value after another, compiled, with its weights on one device.
 
-    begin: Callable  # (given) -> memory
-    step: Callable  # (memory, i, previous) -> (memory, log p [batch, levels])
+    begin: (labels [batch]) -> memory; only a model of p(x | label) reads the labels.
+    step: (memory, i, previous) -> (memory, log p [batch, levels] of the i-th value).
+    order: index in the flat x of the i-th value.
+    are_items: whether x are items, which end.
+    """
+
+    begin: Callable
+    step: Callable
     order: Int[np.ndarray, 'dims']
+    are_items: bool = False
 
 
 class Bitstream(NamedTuple):
@@ -50,7 +56,8 @@ class Bitstream(NamedTuple):
       the cost of ending a stream arises only once.
     bits: cost of each value of x, from its frequency.
     label_bits: cost of each example's label; 0 without labels.
-    code_bits: net cost of each example's latent code; None for models without one.
+    code_bits: cost of each example's latent code, without bits that come back; None for models
+      without a code.
     """
 
     words: Words
@@ -73,27 +80,42 @@ def encoded(
     """Encodes the levels x of n flattened examples, and their labels if the model `is_labelled`.
 
     Raises:
-      ValueError: a label is of no class that exists for the model, or probabilities are not finite.
+      ValueError: a label is of no class that exists for the model, probabilities are not finite, or
+        x is none of the items that the model allows.
     """
-    encoder, costs = constriction.stream.queue.RangeEncoder(), []
-
-    def write(table, values):
-        encoder.encode(values.astype(np.int32), *integer_frequencies.as_model(table))
-        costs.append(integer_frequencies.bits(table, values))
-        return values
-
+    encoder, model = Encoder(are_items(run.data.spec)), compiled_conditionals(run, state)
     classes = np.asarray(classes_of(run), np.int64)
+    bits, label_bits = encode(model, encoder, x, labels, classes, batch_size)
+    return Bitstream(encoder.words(len(x)), bits, label_bits)
+
+
+def encode(
+    model: CompiledConditionals,
+    encoder: Encoder,
+    x: Int[np.ndarray, 'n dims'],
+    labels: Labels,
+    classes: Int[np.ndarray, 'classes'],
+    batch_size: int,
+) -> tuple[Float[np.ndarray, 'n dims'], float]:
+    """Encodes the labels, if there are any, and the levels x of n flattened examples.
+
+    They are the first that the encoder gets.
+
+    Returns:
+      The cost of each value, and of the label of an example, in bits.
+
+    Raises:
+      ValueError: as `encoded`.
+    """
     index = None if labels is None else index_in(classes, labels)
-    model = compiled_conditionals(run, state)
-    coded = _walk(run, model, write, x.copy(), index, classes, batch_size)
+    coded = walk(model, encoder.transfer, x.copy(), index, classes, batch_size)
     bits, label_bits = np.zeros(x.shape), 0.0
-    for (rows, dim), cost in zip(coded, costs, strict=True):
+    for (rows, dim), cost in zip(coded, encoder.costs, strict=True):
         if dim is None:
             label_bits = float(cost[0])
         else:
             bits[rows, dim] = cost
-    words = encoder.get_compressed()
-    return Bitstream(padded(words, num_words(len(x)) - len(words)), bits, label_bits)
+    return bits, label_bits
 
 
 def decoded(
@@ -106,37 +128,34 @@ def decoded(
 ) -> tuple[Int[np.ndarray, 'n dims'], Labels]:
     """Returns (x, labels): the inverse of `encoded`.
 
-    `classes` are those that labels were coded over; None: those that exist for the model. Decoding
-    stops where the words have run out: `constriction` would go on, as if zeros followed.
+    `classes` are those that labels were coded over; None: those that exist for the model.
 
     Raises:
       ValueError: no encoder wrote these words.
     """
-    if len(words) < num_words(n):
-        raise ValueError('fewer bits than examples')
-    if len(words) == num_words(n):
-        words = without_padding(words)
-    decoder = constriction.stream.queue.RangeDecoder(words)
-    bits_left = WORD_BITS * len(words) + MAX_LEFT
+    decoder, model = Decoder(words, n, are_items(run.data.spec)), compiled_conditionals(run, state)
+    x, labels = decode(model, decoder, run, (n, run.data.spec.num_dims), batch_size, classes)
+    decoder.check_end()
+    return x, labels
 
-    def read(table, values):
-        nonlocal bits_left
-        del values
-        try:
-            values = decoder.decode(*integer_frequencies.as_model(table))
-        except AssertionError as error:  # how constriction reports invalid data
-            raise ValueError('no encoder wrote these words') from error
-        bits_left -= integer_frequencies.bits(table, values).sum()
-        if bits_left < 0:
-            raise ValueError('the words end before the last example')
-        return values
 
-    x = np.zeros((n, run.data.spec.num_dims), np.int64)
+def decode(
+    model: CompiledConditionals,
+    decoder: Decoder,
+    run: Run,
+    shape: tuple[int, int],
+    batch_size: int,
+    classes: Sequence[int] | None,
+) -> tuple[Int[np.ndarray, 'n dims'], Labels]:
+    """Returns (x of this shape, labels): the inverse of `encode`, with the classes of `decoded`.
+
+    Raises:
+      ValueError: as `decoded`.
+    """
+    x = np.zeros(shape, np.int64)
     classes = np.asarray(classes_of(run) if classes is None else classes, np.int64)
-    index = np.zeros(n, np.int64) if is_labelled(run) else None
-    _walk(run, compiled_conditionals(run, state), read, x, index, classes, batch_size)
-    if not decoder.maybe_exhausted():
-        raise ValueError('words are left over after the last example')
+    index = np.zeros(len(x), np.int64) if is_labelled(run) else None
+    walk(model, decoder.transfer, x, index, classes, batch_size)
     return x, None if index is None else classes[index]
 
 
@@ -155,19 +174,32 @@ def index_in(
 
 def compiled_conditionals(run: Run, state: game.State) -> CompiledConditionals:
     """Compiles the conditionals of the run's family, with the averaged weights."""
-    conditionals, device = run.family.ability(Conditionals), jax.devices()[0]
+    spec = run.data.spec
+    model = compiled(run.family.ability(Conditionals), run, state, spec.event_shape)
+    return model._replace(are_items=are_items(spec))
+
+
+def compiled(
+    conditionals: Conditionals, run: Run, state: game.State, event_shape: tuple[int, ...]
+) -> CompiledConditionals:
+    """Compiles conditionals of values in this shape, given the label if the run's family is."""
+    device, reads_label = jax.devices()[0], is_class_conditional(run.family)
     weights = jax.device_put(jax.device_get(state.averaged_weights), device)
     begin, step = jax.jit(conditionals.begin), jax.jit(conditionals.step, donate_argnums=1)
+
+    def memory_of(labels):
+        x = np.zeros((len(labels), *event_shape), np.float32)
+        return begin(weights, {'x': x, 'label': labels} if reads_label else {'x': x})
+
     return CompiledConditionals(
-        begin=lambda given: begin(weights, given),
+        begin=memory_of,
         step=lambda *arguments: step(weights, *arguments),
         order=np.asarray(conditionals.order(weights)),
     )
 
 
-def _walk(
-    run: Run,
-    conditionals: CompiledConditionals,
+def walk(
+    model: CompiledConditionals,
     transfer: Transfer,
     x: np.ndarray,
     index: Labels,
@@ -176,31 +208,32 @@ def _walk(
 ) -> list[tuple[slice, int | None]]:
     """Passes each value of x [n, dims], and each label, through `transfer` and stores the result.
 
-    `index` [n] is each label's position among the classes.
+    `index` [n] is each label's position among the classes. Where all items of a batch have ended,
+    what is left of its x is padding, and is not passed.
 
     Returns what was coded, in order: pairs (rows, dimension of x), or (rows, None) for labels.
     """
-    spec, coded = run.data.spec, []
+    coded = []
     starts = range(0, len(x), batch_size)
     with tqdm(total=len(starts) * x.shape[1], unit='value', leave=False, delay=PATIENCE) as bar:
         for start in starts:
             rows = slice(start, min(start + batch_size, len(x)))
             count = rows.stop - start
             # always a whole batch: another shape is another program, whose floats may differ
-            given = {'x': np.zeros((batch_size, *spec.event_shape), np.float32)}
-            if is_class_conditional(run.family):
-                given['label'] = np.zeros(batch_size, np.int32)
+            labels = np.zeros(batch_size, np.int32)
             if index is not None:
                 if len(classes) > 1:  # a single class costs nothing, and coders refuse it
-                    uniform = integer_frequencies.frequencies(np.zeros((count, len(classes))))
+                    uniform = np.zeros((count, len(classes)))
                     index[rows] = transfer(uniform, index[rows])
                     coded.append((rows, None))
-                given['label'][:count] = classes[index[rows]]
-            memory, previous = conditionals.begin(given), np.zeros(batch_size, np.float32)
-            for i, dim in enumerate(conditionals.order.tolist()):
-                memory, log_probs = conditionals.step(memory, np.int32(i), previous)
-                table = integer_frequencies.frequencies(np.asarray(log_probs)[:count])
-                x[rows, dim] = transfer(table, x[rows, dim])
+                labels[:count] = classes[index[rows]]
+            memory, previous = model.begin(labels), np.zeros(batch_size, np.float32)
+            for i, dim in enumerate(model.order.tolist()):
+                if i and model.are_items and (previous[:count] == END_TOKEN).all():
+                    bar.update(x.shape[1] - i)
+                    break  # only padding follows
+                memory, log_probs = model.step(memory, np.int32(i), previous)
+                x[rows, dim] = transfer(np.asarray(log_probs)[:count], x[rows, dim])
                 # a new array, because the device may still read the old one
                 previous = np.zeros(batch_size, np.float32)
                 previous[:count] = x[rows, dim]

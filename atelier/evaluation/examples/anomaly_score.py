@@ -13,10 +13,11 @@ from atelier.core.family import is_class_conditional
 from atelier.core.randomness import Stream, key_for
 from atelier.core.types import Weights
 from atelier.data.dataset import Dataset
+from atelier.data.items import are_items
 from atelier.errors import UserError, check_option
-from atelier.evaluation.per_example.over_examples import over_examples
 from atelier.log import counted
 from atelier.run.experiment import Run
+from atelier.run.over_examples import over_examples
 
 SCORES = ('nll', 'reconstruction')
 
@@ -27,19 +28,23 @@ def chosen_score(run: Run, name: str) -> str:
     Raises:
       UserError: `name` is not a score, or the family lacks the ability that the score needs.
     """
-    abilities = {
-        'nll': run.family.ability(LogProb),
-        'reconstruction': run.family.ability(Reconstruct),
-    }
-    supported = [score for score in SCORES if abilities[score] is not None]
+    has = {'nll': run.family.ability(LogProb) is not None, 'reconstruction': has_error(run)}
+    supported = [score for score in SCORES if has[score]]
     if name == 'auto' and supported:
         return supported[0]
     check_option('score', name, ('auto', *SCORES))
     if name not in supported:
-        missing = 'likelihood' if name == 'nll' else 'reconstruction'
+        missing = 'reconstruction' if name == 'reconstruction' else 'likelihood'
+        if name == 'reconstruction' and run.family.ability(Reconstruct) is not None:
+            missing = 'reconstruction error, as symbols have no distances'
         advice = f': choose --score={supported[0]}' if supported else ''
         raise UserError(f'--score={name}: the model of {run.folder} has no {missing}{advice}')
     return name
+
+
+def has_error(run: Run) -> bool:
+    """Whether the family has a reconstruction error: that of symbols would mean nothing."""
+    return run.family.ability(Reconstruct) is not None and run.data.spec.symbols is None
 
 
 def description_of(run: Run, name: str, is_given: bool = False) -> str:
@@ -56,7 +61,8 @@ def description_of(run: Run, name: str, is_given: bool = False) -> str:
         return description + (which if classes_of(run) else '')
     kind = run.family.ability(LogProb).description.replace('lower bound', 'upper bound of it')
     class_note = f', likelihood averaged over {weighting_of(run)}' if classes_of(run) else ''
-    text_note = ', of all characters of a window' if run.data.spec.symbols is not None else ''
+    is_window = run.data.spec.symbols is not None and not are_items(run.data.spec)
+    text_note = ', of all characters of a window' if is_window else ''
     return f'negative log-likelihood in nats ({kind}{class_note}{text_note})'
 
 

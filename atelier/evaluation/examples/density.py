@@ -13,11 +13,11 @@ from atelier.data import preprocess
 from atelier.data.dataset import Dataset
 from atelier.data.spec import Spec
 from atelier.evaluation.examples.anomaly_score import scorer
-from atelier.evaluation.per_example.over_examples import over_examples
 from atelier.log import log
 from atelier.report.views import drawing
 from atelier.report.views.view import Density, Sets
 from atelier.run.experiment import Run
+from atelier.run.over_examples import over_examples
 from atelier.run.restore import TrainedRun
 
 MAX_LEVELS = 256  # of a value whose every level has its probability drawn

@@ -7,10 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from atelier.data import dataset
+from atelier.data import dataset, text_files
 from atelier.data.arrays import check_float32
 from atelier.data.classes import MAX_SHOWN, stored_names
 from atelier.data.dataset import Dataset, Spec
+from atelier.data.items import are_items, are_packed, as_events
 from atelier.data.moments import moments
 from atelier.data.npz_files import open_npz
 from atelier.data.origins import Origins, joined, named, of_splits
@@ -20,7 +21,7 @@ from atelier.data.text import encode, scored_once
 from atelier.data.text_splits import positions
 from atelier.data.units import warn_of_units
 from atelier.errors import UserError, about, check_option, reading, shortened
-from atelier.evaluation.examples import given_parquet
+from atelier.evaluation.examples import given_items, given_parquet
 from atelier.evaluation.examples.given_labels import check_class_names, checked_labels, numbers_of
 from atelier.evaluation.examples.given_pictures import of_folder, pictures, unbinarised_levels
 from atelier.log import counted, listed
@@ -42,13 +43,23 @@ def with_split(run: Run, split: str) -> Run:
     if split == 'test':
         return run
     warn_if_trained(run.config, run.folder, split)
-    data, old = run.data, run.data.origins_with(split)
+    data = run.data
+    examples, old = _events(data, split)
     origins = old._replace(
         rows={**old.rows, 'test': old.rows[split]}, suffix=f'{SPLIT_SUFFIX}{split}'
     )
-    splits = {**data.splits, 'test': data.splits[split]}
+    splits = {**data.splits, 'test': examples}
     description = f'the {split} split of {data.description}'
     return run._replace(data=data._replace(splits=splits, origins=origins, description=description))
+
+
+def _events(data: Dataset, split: str) -> tuple[dict[str, np.ndarray], Origins]:
+    """Returns the arrays of a split with one event a row, and the origins of its rows."""
+    arrays = data.splits[split]
+    if not are_items(data.spec) or not are_packed(arrays['x']):
+        return arrays, data.origins_with(split)
+    x = as_events(arrays['x'], data.spec.num_dims)
+    return {'x': x}, of_splits(data.name, {split: len(x)})
 
 
 def with_given(run: Run, given: Dataset) -> Run:
@@ -71,10 +82,10 @@ def with_given(run: Run, given: Dataset) -> Run:
 def read(run: Run, path: str, suffix: str = '') -> Dataset:
     """Returns the examples at `path` as a data set with the split 'test' alone, in their order.
 
-    The run's Spec decides what is read: a text for symbols; otherwise an .npz with x and perhaps
-    label (or x_train, ...), a picture, a folder of pictures, or parquet files of images. Pictures
-    are cropped and scaled to the run's shape. Folders are classes, if the run has classes of these
-    names.
+    The run's Spec decides what is read: a text for symbols, or items; otherwise an .npz with x and
+    perhaps label (or x_train, ...), a picture, a folder of pictures, or parquet files of images.
+    Pictures are cropped and scaled to the run's shape. Folders are classes, if the run has classes
+    of these names.
 
     Args:
       run: its Spec and its preprocessing are those of the examples.
@@ -89,7 +100,9 @@ def read(run: Run, path: str, suffix: str = '') -> Dataset:
         if not file.exists():
             raise UserError('there is no such file')
         is_folder = file.is_dir()
-    if run.data.spec.symbols is not None:
+    if are_items(run.data.spec):
+        split, origins = given_items.of_file(run, file)
+    elif run.data.spec.symbols is not None:
         split, origins = _text(run, file)
     elif parquet_files := given_parquet.files_at(file):
         split, origins = given_parquet.of_files(run, parquet_files, file.name)
@@ -105,10 +118,15 @@ def read(run: Run, path: str, suffix: str = '') -> Dataset:
 def from_arrays(run: Run, x: Any, label: Any = None) -> Dataset:
     """Returns examples x [n, *event], in the units of the stored data, as `read` does.
 
+    If the run has items, x may be a list of texts, too.
+
     Raises:
       UserError: x or label is not like those of the run.
     """
-    split = {'x': _checked(run, _as_array('x', x))}
+    if are_items(run.data.spec) and given_items.are_texts(x):
+        split = {'x': given_items.of_texts(run.data.spec, x)}
+    else:
+        split = {'x': _checked(run, _as_array('x', x))}
     if label is not None:
         numbers = numbers_of(run.data.spec, _as_array('label', label))
         split['label'] = checked_labels(run, numbers, len(split['x']))
@@ -128,14 +146,7 @@ def _as_array(name: str, values: Any) -> np.ndarray:
 def _text(run: Run, file: pathlib.Path) -> tuple[dict[str, np.ndarray], Origins]:
     """Returns windows that together score each character once, as those of the test split."""
     (context,), symbols = run.data.spec.event_shape, run.data.spec.symbols
-    with reading(file):
-        if not file.is_file():
-            raise UserError('give a text file')
-        raw = file.read_bytes()
-    try:
-        text = raw.decode('utf-8-sig')
-    except UnicodeDecodeError as error:
-        raise UserError(f'it is not UTF-8 text (byte {error.start:,})') from error
+    text = text_files.read(file)
     if len(text) < context:
         raise UserError(f'it has {counted(len(text), "character")}, fewer than a window: {context}')
     split = scored_once(encode(text, symbols), context, context // 2)
@@ -192,7 +203,9 @@ def _checked(run: Run, x: np.ndarray) -> np.ndarray:
     """
     event, levels = run.data.spec.event_shape, unbinarised_levels(run)
     if x.shape[1:] != event or x.ndim != 1 + len(event) or not len(x) or x.dtype.kind not in 'biuf':
-        raise UserError(f'x is {x.dtype} {x.shape}: give numbers [n, {", ".join(map(str, event))}]')
+        others = 'texts, or ' if are_items(run.data.spec) else ''
+        needed = f'{others}numbers [n, {", ".join(map(str, event))}]'
+        raise UserError(f'x is {x.dtype} {x.shape}: give {needed}')
     if x.dtype.kind == 'f':
         check_float32(x, 'x')
     if levels is None:
@@ -203,6 +216,8 @@ def _checked(run: Run, x: np.ndarray) -> np.ndarray:
             f'x goes from {x.min():g} to {x.max():g}: {run.data.name} has the {levels} levels 0 to '
             f'{levels - 1}, as integers'
         )
+    if are_items(run.data.spec):
+        given_items.check_events(x)
     return x.astype(np.uint8 if levels <= 256 else np.int32)
 
 

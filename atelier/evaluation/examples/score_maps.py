@@ -13,8 +13,8 @@ from atelier.core.randomness import Stream, key_for
 from atelier.core.types import Batch, Weights
 from atelier.data.dataset import Dataset
 from atelier.evaluation.examples.anomaly_score import classes_of, log_class_weights
-from atelier.evaluation.per_example.over_examples import over_examples
 from atelier.run.experiment import Run
+from atelier.run.over_examples import over_examples
 from atelier.run.restore import TrainedRun
 
 

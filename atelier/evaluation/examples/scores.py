@@ -1,5 +1,6 @@
 """Scores of each example: whatever a family has of log p(x), reconstruction error and class."""
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -9,9 +10,12 @@ import numpy as np
 from atelier.core.abilities import Classify, LogProb, Reconstruct
 from atelier.core.family import Family, is_class_conditional
 from atelier.core.randomness import Stream, key_for
-from atelier.evaluation.examples.anomaly_score import reconstruction_error, scorer
-from atelier.evaluation.per_example.over_examples import over_examples, per_dimension
+from atelier.data import items
+from atelier.data.dataset import Dataset
+from atelier.evaluation.examples.anomaly_score import has_error, reconstruction_error, scorer
+from atelier.evaluation.per_example.per_dimension import per_dimension
 from atelier.run.experiment import Run
+from atelier.run.over_examples import over_examples
 from atelier.run.restore import TrainedRun
 
 
@@ -28,8 +32,16 @@ def scores(trained: TrainedRun) -> dict[str, np.ndarray]:
         values = _without_labels(trained)
     if 'log_prob_nats' in values:
         nll = -np.asarray(values['log_prob_nats'], np.float64)
-        values |= per_dimension(trained.run.data, 'test', nll)
+        values |= _per_symbol(trained.run.data, nll)
     return {name: np.asarray(value) for name, value in values.items()}
+
+
+def _per_symbol(data: Dataset, nll: np.ndarray) -> dict[str, np.ndarray]:
+    """Returns `per_dimension` of each example; that of an item divides by its own length."""
+    if not items.are_items(data.spec):
+        return per_dimension(data, 'test', nll)
+    nats = nll / items.lengths(data.splits['test']['x'])
+    return {'nats_per_character': nats, 'bits_per_character': nats / math.log(2)}
 
 
 def has_inputs(run: Run) -> bool:
@@ -43,7 +55,7 @@ def _without_labels(trained: TrainedRun) -> dict[str, np.ndarray]:
     x = run.data.splits['test']['x']
     if run.family.ability(LogProb) is not None:
         values['log_prob_nats'] = -scorer(run, run.data, 'nll', trained.devices)(trained.state, x)
-    if run.family.ability(Reconstruct) is not None:
+    if has_error(run):
         error = scorer(run, run.data, 'reconstruction', trained.devices)
         values['half_squared_error'] = error(trained.state, x)
     if run.family.ability(Classify) is not None:
@@ -69,7 +81,7 @@ def _scores_of(run: Run) -> Callable:
             if log_prob.coarser is not None:
                 coarser = log_prob.coarser(weights, batch, rng)
                 values['log_prob_error_nats'] = abs(values['log_prob_nats'] - coarser)
-        if family.ability(Reconstruct) is not None:
+        if has_error(run):
             values['half_squared_error'] = reconstruction_error(run)(weights, batch, rng)
         if family.ability(Classify) is not None:
             values |= _predicted(run)(weights, batch, rng)

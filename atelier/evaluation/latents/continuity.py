@@ -18,10 +18,10 @@ from atelier.data import preprocess
 from atelier.data.splits import fixed_order
 from atelier.evaluation.codes.encoding import split_codes
 from atelier.evaluation.codes.prior_draws import decoded_draws
-from atelier.evaluation.per_example.over_examples import over_examples
 from atelier.evaluation.samples.features import FeatureFunction
 from atelier.evaluation.samples.sampling import split_examples
 from atelier.run.experiment import Run
+from atelier.run.over_examples import over_examples
 
 STEP = 0.05  # length of a small step, relative to the distance between two examples' codes
 ACCEPTED = 0.05  # images with at least this quantile of real images' confidence count as data

@@ -15,11 +15,11 @@ from atelier.evaluation.codes.encoding import latents
 from atelier.evaluation.latents.continuity import STEP, completeness, continuity
 from atelier.evaluation.latents.disentanglement import entropy, mutual_information_gap
 from atelier.evaluation.latents.information import active_units, information, kl_per_dimension
-from atelier.evaluation.per_example.over_examples import over_examples
 from atelier.evaluation.samples.features import FeatureFunction
 from atelier.evaluation.samples.sampling import has_known_classes
 from atelier.log import log
 from atelier.run.experiment import Run
+from atelier.run.over_examples import over_examples
 
 MAX_PAIRED = 10_000  # largest number of examples in the aggregate posterior; cost is quadratic
 

@@ -11,7 +11,7 @@ from atelier.core.randomness import Stream, key_for
 from atelier.data import preprocess
 from atelier.evaluation.codes.encoding import codes_from_prior, decoded, latents
 from atelier.evaluation.latents.information import kl_per_dimension
-from atelier.evaluation.per_example.over_examples import over_examples
+from atelier.run.over_examples import over_examples
 from atelier.run.restore import TrainedRun
 
 NUM_PRIOR_CODES = 1_000  # codes drawn from a prior, for its quantiles

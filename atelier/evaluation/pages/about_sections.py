@@ -21,7 +21,7 @@ TITLES = {  # of the fields of data.json that are shown as facts; others have th
 }
 # parts of data.json that are shown as tables, or that say how the others were computed
 NO_FACTS = (
-    *('splits', 'classes', 'copies', 'is_embedded', 'num_values_read'),
+    *('splits', 'classes', 'copies', 'lengths', 'is_embedded', 'num_values_read'),
     *('num_classes_with_examples', 'num_without_training_examples'),
 )
 MAX_LISTED = 20  # values of a list
@@ -37,7 +37,7 @@ def data_section(data: dict[str, Any], limits: Limits) -> list[Section]:
         for name, value in [*data.items()][:MAX_FACTS]
         if name not in NO_FACTS and value not in (None, [], '', {}, 0)
     ]
-    body = [facts(rows), *_split_table(data), *_class_table(data, limits)]
+    body = [facts(rows), *_split_table(data), *_length_table(data), *_class_table(data, limits)]
     return [Section('data', 'Data', joined(body))]
 
 
@@ -65,6 +65,23 @@ def _split_table(data: dict[str, Any]) -> list[Html]:
         if isinstance(counts, dict):
             rows.append([title, *(_count(counts.get(name)) for name in SPLITS)])
     return [table(['', *SPLITS], rows, len(rows))]
+
+
+def _length_table(data: dict[str, Any]) -> list[Html]:
+    """Returns a table of how many symbols training items have, of data that are items."""
+    lengths = data.get('lengths')
+    bins = lengths.get('bins') if isinstance(lengths, dict) else None
+    if not isinstance(bins, list):
+        return []
+    rows = [
+        [_count(first) if first == last else f'{_count(first)} to {_count(last)}', _count(count)]
+        for first, last, count in (each for each in bins if _is_triple(each))
+    ]
+    return [table(['symbols', 'training items'], rows, len(rows))] if rows else []
+
+
+def _is_triple(value: Any) -> bool:
+    return isinstance(value, list) and len(value) == 3
 
 
 def _class_table(data: dict[str, Any], limits: Limits) -> list[Html]:

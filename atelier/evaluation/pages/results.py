@@ -3,9 +3,17 @@
 import re
 from typing import Any
 
+from atelier.evaluation.evaluation_file import augmentation_of
 from atelier.evaluation.latents.report import lines_of
 from atelier.evaluation.pages.known import Known
-from atelier.evaluation.samples.report import memorisation_warning, texts_of
+from atelier.evaluation.samples.report import (
+    COLUMNS,
+    columns_of,
+    heading_of,
+    memorisation_warning,
+    reasons_of,
+    texts_of,
+)
 from atelier.log import counted
 from atelier.report.metrics_log import plus_minus
 from atelier.report.page.html import Html, element, folded, joined, note, table
@@ -59,6 +67,7 @@ def _of_split(evaluation: dict[str, Any], limits: Limits) -> Html:
         if isinstance(number, int)
         else data.get('description'),
         f'± is the standard error over them; weights: {weights}',
+        augmentation_of(evaluation),
     ]
     return joined(
         [
@@ -79,15 +88,13 @@ def _of_samples(samples: dict[str, Any], limits: Limits) -> Html | None:
         [name, *(text.replace('+-', '±') for text in texts)]
         for name, texts in texts_of(values).items()
     ]
-    features, number = samples.get('features'), samples.get('num_samples')
-    compared = counted(number, 'sample') if isinstance(number, int) else 'samples'
-    about = f'{compared}, compared with as many real examples'
-    about += f', in features of {features}' if features else ''
+    headings = [COLUMNS[column] for column in columns_of(values)]
     return joined(
         [
             element('h3', 'Samples'),
-            note(about),
-            table(['', 'samples', 'real data'], rows, limits.rows, 'metric'),
+            note(heading_of(samples)),
+            table(['', *headings], rows, limits.rows, 'metric'),
+            *map(note, reasons_of(values)),
             _warning(samples),
         ]
     )

@@ -12,15 +12,19 @@ from jaxtyping import Float, Integer
 
 from atelier.core.abilities import LogProb
 from atelier.core.randomness import Stream, key_for
-from atelier.evaluation.per_example.over_examples import over_examples
+from atelier.data.items import are_items
+from atelier.data.spec import Spec
 from atelier.run.experiment import Run
+from atelier.run.over_examples import over_examples
 
 METRIC = 'random_window_nats_per_character'
 STREAM = 1  # apart from the noise of the examples of a split
 
 
 def random_window_nats(run: Run, state, split: str, devices) -> dict[str, Float[np.ndarray, 'n']]:
-    """Returns `METRIC` of `config.eval.random_windows` windows; {} if that is 0 or no such field.
+    """Returns `METRIC` of `config.eval.random_windows` windows of a text.
+
+    Returns {} if it is 0 or no such field, and for items, which have no windows.
 
     A window has `config.data.context` characters. Its value is the mean of -log p in nats of all
     but the first, each given the ones before it in the window. Windows are drawn uniformly from all
@@ -28,7 +32,7 @@ def random_window_nats(run: Run, state, split: str, devices) -> dict[str, Float[
     runs of all seeds have the same ones.
     """
     n, log_prob = run.config.eval.get('random_windows', 0), run.family.ability(LogProb)
-    if not n or log_prob is None or log_prob.by_value is None or run.data.spec.symbols is None:
+    if not n or log_prob is None or log_prob.by_value is None or not _is_endless(run.data.spec):
         return {}
     length, text = run.data.spec.num_dims, text_of(run.data.splits[split])
     windows = np.lib.stride_tricks.sliding_window_view(text, length)
@@ -38,6 +42,10 @@ def random_window_nats(run: Run, state, split: str, devices) -> dict[str, Float[
     apply = over_examples(log_prob.by_value, run.data, run.config.eval.batch_size, devices)
     values = apply(state, key_for(state.key, Stream.EVALUATE), inputs, n)
     return {METRIC: -np.asarray(values, np.float64).sum(1) / (length - 1)}
+
+
+def _is_endless(spec: Spec) -> bool:
+    return spec.symbols is not None and not are_items(spec)
 
 
 def text_of(split: dict[str, np.ndarray]) -> Integer[np.ndarray, 'length']:

@@ -12,11 +12,11 @@ from atelier.core.randomness import Stream, key_for
 from atelier.data import preprocess
 from atelier.data.dataset import Dataset
 from atelier.data.units import converter
-from atelier.evaluation.per_example.over_examples import over_examples
 from atelier.evaluation.samples.sampling import sampler
 from atelier.log import counted, log, warnings_only
 from atelier.run import restore, run_data
 from atelier.run.experiment import Run
+from atelier.run.over_examples import over_examples
 
 SPLITS = ('train', 'valid')  # the splits that are replaced by samples
 

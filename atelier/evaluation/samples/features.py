@@ -14,12 +14,12 @@ from atelier.data.classes import described
 from atelier.data.dataset import Spec
 from atelier.data.units import converter, warn_of_units
 from atelier.errors import UserError, about
-from atelier.evaluation.per_example.over_examples import over_examples
 from atelier.log import counted, log
 from atelier.paths import user_path
 from atelier.run import restore, run_folder
 from atelier.run.experiment import Run
 from atelier.run.leakage import warn_of_leakage
+from atelier.run.over_examples import over_examples
 
 # largest number of values per event for which the values themselves can serve as features
 MAX_COORDINATES = 16

@@ -3,9 +3,13 @@
 import math
 from typing import Any
 
+from atelier.errors import shortened_text
 from atelier.log import counted, log
 from atelier.report.metrics_log import plus_minus
 
+NOT_MEASURED = 'not measured'  # key of the reason why a value was not, and what is shown for it
+# by key of a value: what it is of; the last one is only in evaluations of a run of codes
+COLUMNS = {'samples': 'samples', 'floor': 'real data', 'one_gaussian': 'one Gaussian'}
 FAR_ABOVE = 3.0  # memorisation rate, in units of that of real data and in standard errors above it
 
 
@@ -13,23 +17,58 @@ def show_samples(samples: dict[str, Any]) -> None:
     """Logs the metrics that `sample_quality` returns; nothing if they are empty."""
     if not samples:
         return
-    suffix = f' in features of {samples["features"]}' if samples['features'] else ''
-    compared = counted(samples['num_samples'], 'sample')
-    log.info('%s, compared with as many real examples%s', compared, suffix)
-    for name, columns in texts_of(samples['values']).items():
+    log.info('%s', heading_of(samples))
+    for name, (text, floor, *others) in texts_of(samples['values']).items():
         value = samples['values'][name]
-        note = f'  ({counted(value["num_taught"], "sample")})' if 'num_taught' in value else ''
-        log.info('  %-30s %10s  real: %s%s', name, *columns, note)
+        if NOT_MEASURED in value:
+            continue
+        notes = [f'one Gaussian: {each}' for each in others if each != '-']
+        if 'num_taught' in value:
+            notes.append(f'({counted(value["num_taught"], "sample")})')
+        log.info('  %-30s %10s  %s', name, text, '  '.join([f'real: {floor}', *notes]))
+    for reason in reasons_of(samples['values']):
+        log.info('  %s', reason)
 
 
-def texts_of(values: dict[str, dict]) -> dict[str, tuple[str, str]]:
-    """Returns each value of samples and its floor as texts, with the standard errors of both."""
-    texts = {}
+def heading_of(samples: dict[str, Any]) -> str:
+    """Says how many samples were compared, and how."""
+    number = samples.get('num_samples')
+    compared = counted(number, 'sample') if isinstance(number, int) else 'samples'
+    heading = f'{compared}, compared with as many real examples'
+    if features := samples.get('features'):
+        heading += f', in features of {features}'
+    if compared_by := samples.get('compared_by'):
+        heading += f'; items compared by {shortened_text(str(compared_by))}'
+    if judge := samples.get('validity'):
+        heading += f'; valid by {shortened_text(str(judge))}'
+    return heading
+
+
+def reasons_of(values: dict[str, dict]) -> list[str]:
+    """Returns a line for each value that was not measured: its name and why."""
+    return [
+        f'{name}: {NOT_MEASURED}: {shortened_text(str(value[NOT_MEASURED]), 300)}'
+        for name, value in values.items()
+        if NOT_MEASURED in value
+    ]
+
+
+def columns_of(values: dict[str, dict]) -> tuple[str, ...]:
+    """Returns the keys of `COLUMNS` that values of samples have: always the first two."""
+    has_third = any('one_gaussian' in value for value in values.values())
+    return tuple(COLUMNS)[: 2 + has_third]
+
+
+def texts_of(values: dict[str, dict]) -> dict[str, tuple[str, ...]]:
+    """Returns the columns of each value of samples as texts, with their standard errors."""
+    texts, columns = {}, columns_of(values)
     for name, value in values.items():
         errors = values.get(f'{name}_standard_error', {})
-        if not name.endswith('_standard_error'):
+        if NOT_MEASURED in value:
+            texts[name] = (NOT_MEASURED,) * len(columns)
+        elif not name.endswith('_standard_error'):
             texts[name] = tuple(
-                plus_minus(value.get(kind), errors.get(kind)) for kind in ('samples', 'floor')
+                plus_minus(value.get(column), errors.get(column)) for column in columns
             )
     return texts
 

@@ -1,9 +1,10 @@
-"""Sample quality without a likelihood: comparison with data in feature space or over known modes.
+"""Sample quality without a likelihood: comparison with data in feature space, over known modes, or
+of items (`item_quality`).
 
 In a feature space, n samples are compared with n test examples, which are half of the test split.
 The floor, reported beside each value, is the value for real data: the other half of the split is
 compared with the same n examples. Over modes, the floor is computed from as many test examples as
-samples.
+samples. Beside the samples of a model of an autoencoder's codes are those of one Gaussian.
 """
 
 import math
@@ -20,7 +21,8 @@ from atelier.core.abilities import Sample
 from atelier.core.family import is_class_conditional
 from atelier.core.randomness import Stream, key_for
 from atelier.data.classes import predicted_classes
-from atelier.evaluation.codes.prior_draws import can_draw_codes
+from atelier.data.items import are_items
+from atelier.evaluation.codes.prior_draws import can_draw_codes, one_gaussian_samples
 from atelier.evaluation.samples.classification_accuracy import accuracy_score
 from atelier.evaluation.samples.distances import frechet_distance, kernel_distance
 from atelier.evaluation.samples.features import (
@@ -29,6 +31,7 @@ from atelier.evaluation.samples.features import (
     feature_function,
     has_features,
 )
+from atelier.evaluation.samples.item_quality import compare_items
 from atelier.evaluation.samples.modes import count_modes
 from atelier.evaluation.samples.neighbours import (
     memorisation_rate,
@@ -60,19 +63,24 @@ def sample_quality(
     devices: Sequence[jax.Device],
     features: FeatureFunction | None,
     image_path: pathlib.Path | None = None,
+    items_path: pathlib.Path | None = None,
 ) -> dict[str, Any]:
     """Returns metrics of the run's samples, computed from their `features`; empty if none can be
     computed.
 
-    Without features, modes are counted if the data are a mixture with known modes. If `image_path`
-    is given, saves an image there that shows samples, each above its nearest training examples.
+    Without features, modes are counted if the data are a mixture with known modes. Items are
+    compared as strings, or as `config.eval.validity` says, and their features, too, if there are
+    some. If `image_path` is given, saves an image there that shows samples, each above its nearest
+    training examples; if `items_path` is given, sampled items.
 
     Returns:
       {'num_samples', 'num_real', 'num_train', 'features' (or None),
-      'values': {name: {'samples', 'floor'}}}. If a value was computed from other numbers of
-      examples than these, its dict holds those numbers too.
+      'values': {name: {'samples', 'floor'}}}, with 'one_gaussian' in the values in features of
+      `one_gaussian_samples`, if there are some, and for items the fields of `compare_items`. If a
+      value was computed from other numbers of examples than these, its dict holds those numbers
+      too.
     """
-    metrics = compare_with_data(run, state, devices, features, image_path)
+    metrics = compare_with_data(run, state, devices, features, image_path, items_path)
     has_classifier = features is not None and features.classifier is not None
     if metrics and has_classifier and is_class_conditional(run.family):
         score = accuracy_score(run, state, devices, features.classifier)
@@ -86,19 +94,21 @@ def compare_with_data(
     devices: Sequence[jax.Device],
     features: FeatureFunction | None,
     image_path: pathlib.Path | None = None,
+    items_path: pathlib.Path | None = None,
 ) -> dict[str, Any]:
-    """`sample_quality` without training a classifier.
-
-    If `image_path` is given, saves an image there that shows samples, each above its nearest
-    training examples.
-    """
+    """`sample_quality` without training a classifier."""
     if run.family.ability(Sample) is None:
         return {}
     if not has_known_classes(run, 'test'):
         log.warning('samples are not compared with data: no test example has a class of training')
         return {}
+    in_features = {}
     if features is not None:
-        return _compare_in_features(features, run, state, devices, image_path)
+        in_features = _compare_in_features(features, run, state, devices, image_path)
+    if are_items(run.data.spec):
+        return _joined(compare_items(run, state, devices, items_path), in_features)
+    if features is not None:
+        return in_features
     return _compare_modes(run, state, devices) if run.data.modes is not None else {}
 
 
@@ -121,8 +131,20 @@ def chosen_features(run: Run, devices: Sequence[jax.Device]) -> FeatureFunction 
 
 
 def can_compare(run: Run) -> bool:
-    """Whether samples of the run can be compared with data: by modes or by features."""
-    return run.data.modes is not None or has_features(run)
+    """Whether samples of the run can be compared with data: by modes, by features or as items."""
+    return run.data.modes is not None or has_features(run) or are_items(run.data.spec)
+
+
+def _joined(of_items: dict[str, Any], in_features: dict[str, Any]) -> dict[str, Any]:
+    """Returns the metrics of items, with those in features, which may be of other numbers."""
+    if not in_features:
+        return of_items
+    numbers = {name: n for name, n in in_features.items() if name.startswith('num_')}
+    values = {name: {**value, **numbers} for name, value in in_features['values'].items()}
+    return of_items | {
+        'features': in_features['features'],
+        'values': of_items['values'] | values,
+    }
 
 
 def _compare_in_features(
@@ -148,6 +170,9 @@ def _compare_in_features(
     values = _with_floor(
         *(_feature_metrics(output, real_output, known) for output in (fake_output, floor_output))
     )
+    if (simpler := one_gaussian_samples(run, state, n, devices)) is not None:
+        for name, value in _feature_metrics(features.apply(simpler), real_output, known).items():
+            values[name]['one_gaussian'] = _plain(value)
     if labels is not None and fake_output.probs is not None:
         values['class_agreement'] = {  # fraction classified as the requested class
             'samples': float(np.mean(fake_output.probs.argmax(1) == labels[:n])),

@@ -1,7 +1,7 @@
 """Samples and reconstructions of a trained family, as arrays and as grids."""
 
 import pathlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import jax
 import numpy as np
@@ -12,13 +12,14 @@ from atelier.core.family import is_class_conditional
 from atelier.core.randomness import Stream, key_for
 from atelier.data.classes import described, index_of
 from atelier.data.dataset import Dataset
+from atelier.data.items import are_items, as_events
 from atelier.data.splits import fixed_order
 from atelier.errors import UserError
 from atelier.evaluation.examples.known_classes import are_of
-from atelier.evaluation.per_example.over_examples import over_examples
 from atelier.report import image_grids
 from atelier.report.views.choose import view_of
 from atelier.run.experiment import Run
+from atelier.run.over_examples import over_examples
 
 
 def shows_means(run: Run) -> bool:
@@ -123,19 +124,30 @@ def split_examples(
     """Returns up to `max_examples` x of a split, preprocessed as in evaluation, in a fixed order.
 
     Classes that training never saw are left out, since samples cannot represent them, unless the
-    split has no others.
+    split has no others. Of packed rows of items, the items are the examples.
     """
-    x = run.data.splits[split]['x']
-    return preprocessed(run, state, devices, x[order_of_known(run, split)[:max_examples]])
+    index, spec = order_of_known(run, split)[:max_examples], run.data.spec
+    examples = {name: array[index] for name, array in run.data.splits[split].items()}
+    if are_items(spec):
+        examples = {'x': as_events(examples['x'], spec.num_dims)[:max_examples]}
+    return preprocessed(run, state, devices, examples['x'], more=examples)
 
 
 def preprocessed(
-    run: Run, state, devices: Sequence[jax.Device], x: np.ndarray, data: Dataset | None = None
+    run: Run,
+    state,
+    devices: Sequence[jax.Device],
+    x: np.ndarray,
+    data: Dataset | None = None,
+    more: Mapping[str, np.ndarray] | None = None,
 ) -> np.ndarray:
-    """Preprocesses stored x [n, *event] of `data`, by default the run's, as in evaluation."""
+    """Preprocesses stored x [n, *event] of `data`, by default the run's, as in evaluation.
+
+    `more` are further arrays of these examples, which preprocessing may read.
+    """
     data, size = data or run.data, run.config.eval.batch_size
     apply = over_examples(lambda weights, batch, rng: batch['x'], data, size, devices)
-    return apply(state, key_for(state.key, Stream.EVALUATE), {'x': x}, len(x))
+    return apply(state, key_for(state.key, Stream.EVALUATE), {**(more or {}), 'x': x}, len(x))
 
 
 def labels_like(run: Run, split: str, max_examples: int) -> np.ndarray | None:

@@ -13,7 +13,7 @@ from atelier.log import log
 from atelier.report.views.choose import view_of
 from atelier.report.views.image_view import IMAGES
 from atelier.report.views.view import DATA
-from atelier.run import data_record
+from atelier.run import data_record, parent_copy, run_folder
 
 NAME = 'samples.npz'  # in the folder `samples`: those of the last validation, with data
 MAX_VALUES = 1 << 20  # of an array in it
@@ -65,7 +65,8 @@ def read_samples(folder: pathlib.Path, record: dict[str, Any]) -> SavedSamples |
       folder: of the run.
       record: the content of its config.json.
     """
-    recorded = data_record.read(folder / 'config.json', record)
+    path, record = _record_of_samples(folder, record)
+    recorded = None if record is None else data_record.read(path, record)
     if recorded is None or view_of(recorded.spec) is None:
         return None
     for path in _paths(folder):
@@ -77,6 +78,23 @@ def read_samples(folder: pathlib.Path, record: dict[str, Any]) -> SavedSamples |
         fingerprint = (record['data'] or {}).get('test')
         return SavedSamples(recorded.spec, recorded.name, fingerprint, x, are_means, data)
     return None
+
+
+def _record_of_samples(
+    folder: pathlib.Path, record: dict[str, Any]
+) -> tuple[pathlib.Path, dict[str, Any] | None]:
+    """Returns the config.json that describes the samples of a run: that of a parent, if it has one.
+
+    The content is None if the parent has none that can be read, which the log says.
+    """
+    if record['parent'] is None:
+        return folder / 'config.json', record
+    copy = folder / parent_copy.FOLDER
+    try:
+        return copy / 'config.json', run_folder.load(copy)
+    except UserError as error:
+        log.warning('the samples of %s are left out: %s', folder, error)
+        return copy / 'config.json', None
 
 
 def _paths(folder: pathlib.Path) -> list[pathlib.Path]:

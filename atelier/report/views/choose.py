@@ -3,6 +3,7 @@
 from atelier.data import kinds
 from atelier.data.spec import Spec
 from atelier.report.views.image_view import IMAGES
+from atelier.report.views.item_view import ITEMS
 from atelier.report.views.point_view import POINTS
 from atelier.report.views.signal_view import SIGNALS
 from atelier.report.views.table_view import TABLES
@@ -13,6 +14,7 @@ MANY = 1000  # small events, of which a figure shows the distribution
 MAX_SMALL = 16  # values of a small event
 VIEWS = {
     kinds.IMAGES: IMAGES,
+    kinds.ITEMS: ITEMS,
     kinds.POINTS: POINTS,
     kinds.SIGNALS: SIGNALS,
     kinds.TABLE: TABLES,
@@ -21,13 +23,13 @@ VIEWS = {
 
 
 def view_of(spec: Spec) -> View | None:
-    """Returns the view of the data (`atelier.data.kinds` has the rule), or None for text."""
+    """Returns the view of the data (`atelier.data.kinds` has the rule); None for endless text."""
     return VIEWS.get(kinds.kind_of(spec))
 
 
 def shows_distribution(spec: Spec) -> bool:
-    """Whether figures show how the events are distributed: small ones that are no images or text.
+    """Whether figures show how the events are distributed: small ones, but no images and texts.
 
     They need `MANY` events, and figures of others a few.
     """
-    return view_of(spec) not in (None, IMAGES) and spec.num_dims <= MAX_SMALL
+    return view_of(spec) not in (None, IMAGES, ITEMS) and spec.num_dims <= MAX_SMALL

@@ -132,4 +132,4 @@ def ranked(
     return figures.pixels(figure)
 
 
-IMAGES = with_gaps(View('images', 'images', True, False, samples, pairs, rows, ranked))
+IMAGES = with_gaps(View('images', 'images', True, False, samples, pairs, rows, ranked, True))

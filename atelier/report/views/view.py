@@ -44,6 +44,8 @@ class View(NamedTuple):
       interpolation; `among` [n, *event] are data between which they lie, and `across` says what
       the names of columns are, such as 'step'. Paths of points have no such names.
     ranked: (x [n, *event], n captions, spec, title, among=None) -> picture of single examples.
+    are_single: whether `rows` shows each event of a row by itself, as images and texts, so that
+      examples may stand at its ends; those of others are parts of a path or of a map.
     """
 
     kind: str
@@ -54,3 +56,4 @@ class View(NamedTuple):
     pairs: Callable[..., Picture]
     rows: Callable[..., Picture]
     ranked: Callable[..., Picture]
+    are_single: bool = False

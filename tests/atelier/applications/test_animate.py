@@ -8,7 +8,7 @@ from support import assembled
 from atelier.applications import _frames, animate, interpolate, perform, sample
 from atelier.data.spec import Spec
 
-pytestmark = pytest.mark.usefixtures('quick_compilation', 'untrained')
+pytestmark = pytest.mark.usefixtures('untrained')
 
 
 @pytest.fixture(autouse=True)
@@ -130,6 +130,7 @@ def test_a_walk_joins_codes_of_test_images(tmp_path, vae):
     assert len(frames_of(tmp_path / 'applications' / f'{name}.gif')) == 6
 
 
+@pytest.mark.slow
 def test_without_an_encoder_a_walk_starts_at_samples(tmp_path, gan):
     run = gan._replace(folder=tmp_path)
     arrays = animate.apply(run, of='walk', frames=4, num_samples=2, num_codes=2, seed=5)
@@ -194,7 +195,14 @@ def test_texts_and_classifiers_are_refused(tmp_path, complaint):
     assert 'has no sampler or reconstruction or sampling trajectory or decoder' in line
 
 
-@pytest.mark.parametrize('shape', [(1,), (5,), (30, 1)])
+@pytest.mark.parametrize(
+    'shape',
+    [
+        (1,),
+        pytest.param((5,), marks=pytest.mark.slow),
+        pytest.param((30, 1), marks=pytest.mark.slow),
+    ],
+)
 def test_values_tables_and_signals_have_frames(shape):
     x = np.random.default_rng(0).normal(size=(20, 2, *shape))
     frames = _frames.pictures({'': x}, Spec(shape, None, None), ['step 1', 'step 2'])

@@ -15,7 +15,7 @@ from atelier.data.spec import Spec
 from atelier.evaluation.examples.score_maps import ScoreMaps
 from atelier.report.heat_maps import HEAT
 
-pytestmark = pytest.mark.usefixtures('quick_compilation', 'untrained')
+pytestmark = pytest.mark.usefixtures('untrained')
 
 ink = lambda batch: batch['x'].reshape(len(batch['x']), -1).sum(1)
 
@@ -87,6 +87,7 @@ def test_an_image_file_is_scored(vae, tmp_path, caplog):
     assert path.stat().st_size > 5000
 
 
+@pytest.mark.slow
 def test_maps_lie_over_the_most_anomalous_images(vae, tmp_path):
     """Of a reconstruction that is 0 everywhere, the error of a pixel is half its square."""
     grey = np.zeros((8, 8), np.uint8)
@@ -126,6 +127,7 @@ def test_colours_grow_with_the_terms_of_a_pixel(tmp_path, channels):
     assert 20 < num_black / num_orange < 40  # 15 pixels below, 16 above, and texts
 
 
+@pytest.mark.slow
 def test_a_class_conditional_family_scores_unlabelled_data(vae, tmp_path):
     """An image file and another data set without labels."""
 
@@ -146,6 +148,7 @@ def test_a_class_conditional_family_scores_unlabelled_data(vae, tmp_path):
     assert arrays['picture_score'] == pytest.approx(0, abs=1e-9)  # level 4 is what class 4 gives
 
 
+@pytest.mark.slow
 def test_a_table_has_scores_and_no_images(vae, tmp_path, complaint):
     """Infinite scores rank highest."""
     x = np.arange(60, dtype=np.float32)[:, None] * [1, 2, 3]

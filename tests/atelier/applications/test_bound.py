@@ -13,7 +13,7 @@ from atelier.core.abilities import BoundTerms
 from atelier.evaluation import evaluate
 from atelier.run import restore
 
-pytestmark = pytest.mark.usefixtures('quick_compilation', 'untrained')
+pytestmark = pytest.mark.usefixtures('untrained')
 
 
 def reported(run):

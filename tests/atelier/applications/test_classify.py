@@ -13,7 +13,7 @@ from atelier.errors import UserError
 from atelier.evaluation import evaluate
 from atelier.run import experiment, restore, run_folder
 
-pytestmark = pytest.mark.usefixtures('quick_compilation', 'one_device')
+pytestmark = pytest.mark.usefixtures('one_device')
 
 
 def trained(folder, name):
@@ -27,11 +27,17 @@ def trained(folder, name):
 
 
 @pytest.fixture(scope='module')
-def runs(tmp_path_factory):
-    folder = tmp_path_factory.mktemp('classify')
-    return {name: trained(folder / name, name) for name in ('naive_bayes', 'classifier')}
+def naive_bayes(tmp_path_factory):
+    return trained(tmp_path_factory.mktemp('classify') / 'naive_bayes', 'naive_bayes')
 
 
+@pytest.fixture(scope='module')
+def runs(naive_bayes):
+    classifier = trained(naive_bayes.folder.with_name('classifier'), 'classifier')
+    return {'naive_bayes': naive_bayes, 'classifier': classifier}
+
+
+@pytest.mark.slow
 def test_bayes_rule_beside_a_classifier(runs):
     run, other = runs['naive_bayes'], runs['classifier']
     arrays = classify.apply(run, beside=str(other.folder))
@@ -66,8 +72,8 @@ def test_a_conditional_vae_classifies_by_its_likelihood(tmp_path):
     assert restore.load(run).state.step == state.step
 
 
-def test_bad_input_is_refused(runs, tmp_path):
-    run = runs['naive_bayes']
+def test_bad_input_is_refused(naive_bayes, tmp_path):
+    run = naive_bayes
     for beside, message in (
         (str(run.folder), 'the run itself'),
         (str(tmp_path / 'none'), 'none'),
@@ -85,6 +91,7 @@ def test_bad_input_is_refused(runs, tmp_path):
         classify.apply(run, beside=str(vae.folder))
 
 
+@pytest.mark.slow
 def test_another_run_classifies_the_same_given_examples(runs, tmp_path):
     run, other = runs['naive_bayes'], runs['classifier']
     x = run.data.splits['valid']['x'][:7]

@@ -11,7 +11,7 @@ from support import assembled, with_abilities
 from atelier.applications import _rate_distortion, compress, perform, reconstruct
 from atelier.core.abilities import Codes
 
-pytestmark = pytest.mark.usefixtures('quick_compilation', 'untrained')
+pytestmark = pytest.mark.usefixtures('untrained')
 
 LATENT = 6
 
@@ -94,6 +94,7 @@ def test_rounding_uses_the_extremes_of_the_training_split(vae):
     assert 'jpeg_error' not in arrays  # no value range, so no grey levels
 
 
+@pytest.mark.slow
 def test_all_components_are_the_reconstruction(vae):
     """With all components, unrounded, the debug VAE's codes give its reconstruction."""
     arrays = compress.apply(vae, quality_step=50)
@@ -124,6 +125,7 @@ def test_jpeg_has_the_best_quality_that_fits(linear):
     assert rows[1]['code_error'] == arrays['code_error'][1]
 
 
+@pytest.mark.slow
 def test_black_and_white_and_colours_have_a_jpeg(vae):
     """Levels 0 and 1 become 0 and 255, which JPEG almost preserves."""
     first = lambda weights, batch, rng: batch['x'].reshape(len(batch['x']), -1)[:, :1]

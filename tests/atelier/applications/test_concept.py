@@ -10,9 +10,10 @@ from atelier.applications import concept, perform
 from atelier.core.abilities import Classify, Codes
 from atelier.core.randomness import Stream, key_for, rng_for
 from atelier.evaluation.examples import strokes
+from atelier.report.views.image_view import IMAGES
 from atelier.run import run_folder
 
-pytestmark = pytest.mark.usefixtures('quick_compilation', 'untrained')
+pytestmark = pytest.mark.usefixtures('untrained')
 
 flat = lambda x: x.reshape(len(x), -1)
 encode = lambda weights, batch, rng: flat(batch['x'])
@@ -136,6 +137,7 @@ def test_images_without_an_encoder_are_samples_of_the_seed(gan, classifier):
     np.testing.assert_allclose(flat(arrays['image']), codes, rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_a_trained_family_of_either_kind_has_directions(vae, gan):
     for run, images in ((vae, vae.data.splits['test']['x']), (gan, None)):
         arrays = concept.apply(run, attribute='intensity', num_codes=40, num_steps=3, num_images=2)
@@ -167,6 +169,7 @@ def test_bad_options_raise_one_line(vae, complaint, options, message):
     assert message in complaint(concept.apply, vae, **options)
 
 
+@pytest.mark.slow
 def test_messages_call_classes_by_their_names(vae, complaint, caplog):
     spec = vae.data.spec._replace(class_names=('cat', 'dog', *'cdefghij'))
     run = vae._replace(data=vae.data._replace(spec=spec))
@@ -195,11 +198,16 @@ def test_missing_classifiers_and_labels_are_refused(vae, gan, classifier, compla
 def test_a_title_says_what_is_done_to_the_codes(vae, monkeypatch):
     """A class without a name is called one, and the axis of steps has its name."""
     drawn = []
-    monkeypatch.setattr(concept._common, 'draw_grid', lambda path, *parts: drawn.append(parts))
+
+    def rows(*parts):
+        drawn.append(parts)
+        return np.zeros((2, 2, 3), np.uint8)
+
+    monkeypatch.setattr(concept, 'view_of', lambda spec: IMAGES._replace(rows=rows))
     run = with_abilities(vae, Codes(encode=encode, decode=decode))
     concept.apply(run, source=3, target=8, num_images=2, num_steps=3)
     concept.apply(run, attribute='thickness', num_images=2, num_steps=3)
-    (_, _, title, _, columns, across), (_, _, of_attribute, *_) = drawn
+    (_, _, title, _, columns, _, across), (_, _, of_attribute, *_) = drawn
     assert 'from class 3 towards class 8' in title and 'difference of their mean codes' in title
     minus = '\N{MINUS SIGN}'
     assert columns == ['image', f'{minus}1.5', '0', '+1.5']

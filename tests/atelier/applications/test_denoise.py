@@ -15,7 +15,7 @@ from atelier.core.randomness import rng_for
 from atelier.data.dataset import Spec
 from atelier.run import restore
 
-pytestmark = pytest.mark.usefixtures('quick_compilation', 'untrained')
+pytestmark = pytest.mark.usefixtures('untrained')
 
 LOAD = restore.load  # the original, before the fixture `untrained` patches it
 
@@ -38,7 +38,14 @@ def recorded(run, noise, levels):
     return json.loads(path.read_text())['levels']
 
 
-@pytest.mark.parametrize('noise', ['gaussian', 'masking', 'salt_and_pepper'])
+@pytest.mark.parametrize(
+    'noise',
+    [
+        'gaussian',
+        pytest.param('masking', marks=pytest.mark.slow),
+        pytest.param('salt_and_pepper', marks=pytest.mark.slow),
+    ],
+)
 def test_shrinking_the_noise_gains_a_known_psnr(vae, noise):
     """Reducing the noise to a quarter gains 20 log10(4) dB, for every kind of noise."""
     nearer = lambda weights, batch, rng: 8 + (batch['x'] - 8) / 4
@@ -69,6 +76,7 @@ def test_the_best_linear_denoiser_of_a_gaussian(vae):
     assert 'noisy_ssim' not in arrays
 
 
+@pytest.mark.slow
 def test_columns_of_a_table_have_equal_weight(vae):
     """Columns in units of 0.001 and 1000: noise and PSNR use the normalized scale."""
     random = np.random.RandomState(0)
@@ -91,6 +99,7 @@ def test_columns_of_a_table_have_equal_weight(vae):
     assert np.all(nearest[hit] < 1e-4) and 0.3 < hit.mean() < 0.7
 
 
+@pytest.mark.slow
 def test_noise_depends_on_seed_level_and_example_alone(vae):
     """The noise does not depend on other levels, the batch size or the size of the split."""
     grey = np.full((40, 8, 8, 1), 8, np.uint8)
@@ -125,6 +134,7 @@ def test_unchanged_examples_are_left_out_of_the_means(vae):
     assert np.isinf(arrays['noisy_psnr_db'][0, 1::2]).all()
 
 
+@pytest.mark.slow
 def test_labels_go_with_their_examples(vae):
     def by_label(weights, batch, rng):
         return jnp.ones_like(batch['x']) * batch['label'][:, None, None, None]

@@ -15,7 +15,7 @@ from atelier.applications.embed import Labelled
 from atelier.core.abilities import Codes
 from atelier.run import restore
 
-pytestmark = pytest.mark.usefixtures('quick_compilation', 'untrained')
+pytestmark = pytest.mark.usefixtures('untrained')
 
 
 def blobs(n=200, classes=3, dims=4, seed=0):
@@ -96,6 +96,7 @@ def test_codes_that_encode_the_class_are_classified_perfectly(vae):
     assert (run.folder / 'applications' / 'embed.png').stat().st_size > 5000
 
 
+@pytest.mark.slow
 def test_only_the_first_codes_are_fitted(vae):
     """Only the first 10 codes match their class; all codes are written."""
     label = np.arange(50) % 2

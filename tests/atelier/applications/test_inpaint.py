@@ -16,7 +16,7 @@ from atelier.core.abilities import Inpaint
 from atelier.core.randomness import standard_normal
 from atelier.data.dataset import Spec
 
-pytestmark = pytest.mark.usefixtures('quick_compilation', 'untrained')
+pytestmark = pytest.mark.usefixtures('untrained')
 
 IMAGE = Spec((6, 8, 1), 17, None)
 
@@ -172,6 +172,7 @@ def test_the_mean_of_completions_and_the_spread_of_the_psnr(vae):
     assert {*every['index']} == {*range(40)}
 
 
+@pytest.mark.slow
 def test_a_perfect_completion_has_no_finite_psnr(vae):
     run = filling(vae, x=np.full((5, 8, 8, 1), 8, np.uint8))
     assert np.isinf(inpaint.apply(run)['completion_psnr_db']).all()
@@ -191,6 +192,7 @@ def test_the_figure_has_rows_known_completions_and_truth(vae):
     assert [shade for shade in runs if shade in (0, 255)] == [255, 0, 0, 255, 255]
 
 
+@pytest.mark.slow
 def test_points_have_a_figure_and_no_rmse(tmp_path):
     run = few_of_test(assembled(tmp_path, 'vae', 'ring,debug'), 20)
     arrays = inpaint.apply(run, mask='random', num_images=20, num_completions=2)

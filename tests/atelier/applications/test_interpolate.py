@@ -10,7 +10,7 @@ from atelier.applications import interpolate, perform, sample
 from atelier.core.abilities import Codes
 from atelier.run import restore
 
-pytestmark = pytest.mark.usefixtures('quick_compilation', 'untrained')
+pytestmark = pytest.mark.usefixtures('untrained')
 
 T = np.linspace(0, 1, 7)
 

@@ -8,12 +8,12 @@ from support import assembled, with_abilities
 
 from atelier import door
 from atelier.applications import _latent_grid_figure, latent_map, perform
-from atelier.core.abilities import Codes
+from atelier.core.abilities import Codes, Sample
 from atelier.data.spec import Spec
 from atelier.report.views.choose import view_of
 from atelier.run import restore
 
-pytestmark = pytest.mark.usefixtures('quick_compilation', 'untrained')
+pytestmark = pytest.mark.usefixtures('untrained')
 
 
 @pytest.fixture(scope='module')
@@ -55,6 +55,7 @@ def test_codes_of_two_dimensions_are_the_plane(vae):
     assert (vae.folder / 'applications' / 'latent_map-num_points-3.png').stat().st_size > 5000
 
 
+@pytest.mark.slow
 def test_the_grid_lies_at_the_quantiles_of_the_prior(vae):
     arrays = latent_map.apply(vae, num_points=4)
     quantiles = norm.ppf([1 / 8, 3 / 8, 5 / 8, 7 / 8])
@@ -137,6 +138,23 @@ def test_codes_in_a_plane_are_restored_from_it(vae, caplog):
     np.testing.assert_allclose(off, 0, atol=1e-5)
 
 
+@pytest.mark.parametrize('dims', [(), (2,)])
+def test_codes_without_a_class_are_mapped_for_none(vae, complaint, dims):
+    """Of a class-conditional model of the codes of another run. A left-out class is no default."""
+    codes = np.random.RandomState(0).randint(0, 17, (30, 2))
+    run = with_abilities(
+        of_codes(vae, codes),
+        first_pixels(2)._replace(dims=dims),
+        Sample(None, True),
+        splits=of_codes(vae, codes).data.splits,
+    )
+    run = run._replace(data=run.data._replace(spec=run.data.spec._replace(left_out=(0,))))
+    arrays = latent_map.apply(run, num_points=3)
+    np.testing.assert_allclose(arrays['x'].reshape(9, 64)[[0, 8], :2], [codes.min(0), codes.max(0)])
+    assert (run.folder / 'applications' / 'latent_map-num_points-3.npz').exists()
+    assert 'hold no class, give no --label' in complaint(latent_map.apply, run, label=3)
+
+
 def test_codes_of_one_dimension_lie_on_a_line(vae):
     codes = np.arange(10)[:, None]
     arrays = latent_map.apply(of_codes(vae, codes), num_points=3)
@@ -172,7 +190,11 @@ def test_bad_input_raises_one_line(vae, complaint, tmp_path):
         assert f'{missing}; modes that fit it: ' in line
 
 
-@pytest.mark.parametrize('shape', [(1,), (2,), (3,), (5,), (12,), (40, 1), (40, 2)])
+@pytest.mark.parametrize(
+    'shape',
+    [(2,), (5,), (40, 2)]
+    + [pytest.param(each, marks=pytest.mark.slow) for each in ((1,), (3,), (12,), (40, 1))],
+)
 def test_the_decoded_grid_of_other_data_has_a_figure(shape):
     """`legible_figures` checks that no text is cut or overlaps another."""
     random = np.random.default_rng(0)
@@ -205,6 +227,7 @@ def test_columns_are_maps_over_the_plane(monkeypatch):
     assert 'the 1 column of 4' in figure.get_suptitle().replace('\n', ' ')
 
 
+@pytest.mark.slow
 def test_a_grid_of_points_is_drawn_among_data(tmp_path):
     run = assembled(tmp_path, 'vae', 'moons,debug')
     latent_map.apply(run, num_points=3)

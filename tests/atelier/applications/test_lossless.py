@@ -1,6 +1,7 @@
 """Lossless coding: round trips, damaged files, and the number of bits."""
 
 import json
+import pathlib
 import re
 import shutil
 
@@ -10,10 +11,10 @@ from support import assembled, error_line, few_of_test
 
 import train_lib
 from atelier.applications import _lossless, compress, decompress, perform
+from atelier.data.items import lengths
+from atelier.data.text import decode
 from atelier.evaluation.compression import file_format
 from atelier.run import restore, run_folder
-
-pytestmark = pytest.mark.usefixtures('quick_compilation')
 
 
 @pytest.fixture(scope='module')
@@ -38,7 +39,12 @@ def coded(run, num_images=20):
 
 @pytest.mark.usefixtures('scattered_weights')
 @pytest.mark.parametrize(
-    'name', ['naive_bayes', 'chow_liu', pytest.param('cvae', marks=pytest.mark.slow)]
+    'name',
+    [
+        'naive_bayes',
+        pytest.param('chow_liu', marks=pytest.mark.slow),
+        pytest.param('cvae', marks=pytest.mark.slow),
+    ],
 )
 def test_the_file_is_decoded_and_damage_is_detected(tmp_path, complaint, name):
     run = assembled(tmp_path / 'run', name)
@@ -157,6 +163,7 @@ def test_bad_options_raise_one_line(tmp_path, complaint):
         assert 'cannot compress by likelihood' in line and message in line
 
 
+@pytest.mark.slow
 def test_a_run_built_in_python_decodes_in_the_same_process(tmp_path, one_device):
     """The measured number of bits equals the reported one."""
     run = few_of_test(assembled(tmp_path, 'naive_bayes'), 100)
@@ -177,7 +184,8 @@ def test_a_run_built_in_python_decodes_in_the_same_process(tmp_path, one_device)
         assert (tmp_path / 'applications' / f'{name}-num_images-80.png').stat().st_size > 1000
 
 
-@pytest.mark.parametrize('name', ['vae', pytest.param('cvae', marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize('name', ['vae', 'cvae'])
 def test_bits_back_coding_reaches_the_elbo(tmp_path, one_device, name):
     """The measured bits equal -ELBO, up to the noise of two draws of z."""
     run = few_of_test(assembled(tmp_path, name, train__steps=100), 300)
@@ -202,8 +210,73 @@ def test_bits_back_coding_reaches_the_elbo(tmp_path, one_device, name):
     )
 
 
+def items_file(path, n=400):
+    """Words of two to nine letters, some of them several times."""
+    random = np.random.RandomState(0)
+    parts = ['ba', 'na', 'ko', 'li', 'tu', 'r']
+    words = [''.join(random.choice(parts, random.randint(1, 5))) for _ in range(n)]
+    path.write_text('\n'.join(f'{word}{random.choice(["", "s"])}' for word in words) + '\n')
+    return str(path)
+
+
+def items_run(folder, name, **changes):
+    (folder / 'run').mkdir(parents=True)
+    fields = dict(data__path=items_file(folder / 'words.txt'), data__split_by='order') | changes
+    return assembled(folder / 'run', name, 'lines,debug', **fields)
+
+
+@pytest.mark.usefixtures('scattered_weights')
 @pytest.mark.slow
-@pytest.mark.parametrize('name', ['chow_liu', 'fvsbn', 'vae'])
+@pytest.mark.parametrize('name', ['markov', 'char_gru', 'char_lm'])
+def test_items_come_back_at_their_likelihood(tmp_path, complaint, name):
+    run = items_run(tmp_path / 'a', name)
+    run = run._replace(config_file=run.config_file._replace(path=''))
+    arrays = compress.apply(run)
+    folder, test = run.folder / 'applications', run.data.splits['test']['x']
+    n = len(test)
+    assert arrays['x'].shape == test.shape and n == 40
+    np.testing.assert_array_equal(arrays['x'], test[arrays['index']])
+    np.testing.assert_allclose(arrays['bits'].sum(1), arrays['reported_bits'], rtol=1e-3, atol=1e-3)
+    sizes = lengths(arrays['x'])
+    assert (arrays['bits'][np.arange(test.shape[1]) >= sizes[:, None]] == 0).all()
+    decoded = (folder / 'decompress.txt').read_text().split('\n')
+    assert decoded == [*decode(arrays['x'], run.data.spec.symbols), '']
+    results = json.loads((folder / 'compress.json').read_text())
+    assert results['num_dims'] == pytest.approx(sizes.mean())
+    assert 0 < results['gzip_given_training_bits'] < results['gzip_bits']
+    words = results['measured_bits_without_header'] * n
+    assert 0 <= words - arrays['bits'].sum(dtype=float) < 65
+    assert '--num_items=0' in complaint(compress.apply, run, num_items=0)
+    assert 'give --num_items' in complaint(compress.apply, run, num_images=3)
+    path = folder / 'compress.bin'
+    content = bytearray(path.read_bytes())
+    content[-6] ^= 4
+    path.write_bytes(content)
+    assert 'does not decode' in complaint(decompress.apply, run)
+    words = items_file(tmp_path / 'words.txt', 400)
+    pathlib.Path(words).write_text(pathlib.Path(words).read_text().replace('k', 'K'))
+    other = items_run(tmp_path / 'b', name, data__path=words)
+    line = complaint(decompress.apply, other, str(path))
+    assert 'text of other symbols than' in line
+
+
+@pytest.mark.slow
+def test_items_of_yours_are_decoded_by_another_process(main, tmp_path):
+    """More than the test split has; the file holds their text alone."""
+    words, folder = items_file(tmp_path / 'words.txt'), tmp_path / 'run'
+    arguments = ['--config=configs/markov.py:lines,debug', f'--config.data.path={words}']
+    arguments += ['--config.data.split_by=order', '--config.data.max_length=12']
+    assert main(*arguments, f'--workdir={folder}').returncode == 0
+    coding = main('--mode=compress', f'--workdir={folder}', f'--data={words}')
+    assert coding.returncode == 0, coding.stderr
+    assert '400 items coded' in coding.stdout + coding.stderr
+    (decoded,) = (folder / 'applications').glob('decompress-data-*.txt')
+    written = decoded.read_text().split('\n')
+    assert sorted(written) == sorted(pathlib.Path(words).read_text().split('\n'))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('name', ['chow_liu', 'vae'])
 def test_decoding_needs_only_the_weights_and_the_file(main, tmp_path, digits, name):
     """Decoding still works after the data are deleted and the file has moved."""
     data = tmp_path / 'mine.npz'

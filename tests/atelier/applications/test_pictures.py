@@ -9,7 +9,7 @@ from atelier.applications import _pictures, anomaly, interpolate, sample, trajec
 from atelier.report import figures
 from atelier.run import restore, run_folder
 
-pytestmark = pytest.mark.usefixtures('quick_compilation', 'scattered_weights')
+pytestmark = pytest.mark.usefixtures('scattered_weights')
 
 
 @pytest.fixture
@@ -74,6 +74,7 @@ def test_data_beside_samples_are_test_examples_of_trained_classes(tmp_path):
     np.testing.assert_array_equal(np.sort(x, 0), np.sort(expected, 0))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     'shape', [pytest.param((2,), marks=pytest.mark.slow), (1,)], ids=['points', 'values']
 )
@@ -86,6 +87,7 @@ def test_a_trajectory_has_paths_among_data(tmp_path, drawn, shape):
     assert ('estimate of x' if shape == (2,) else trajectory.STEP) in found
 
 
+@pytest.mark.slow
 def test_paths_between_codes_and_unusual_rows_of_a_table(tmp_path, drawn):
     run = opened(tmp_path, 'vae', (4,))
     interpolate.apply(run, num_pairs=1)
@@ -102,6 +104,7 @@ def test_a_traversal_of_points_lies_among_data(tmp_path, drawn):
     assert 'data' in found.split('\n') and 'nats' in found
 
 
+@pytest.mark.slow
 def test_a_signal_with_one_channel_is_no_image(tmp_path, drawn):
     """Its shape [length, 1] is that of an image, too."""
     run = opened(tmp_path, 'vae', (16, 1), data__held_out_share=0.3)

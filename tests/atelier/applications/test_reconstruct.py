@@ -15,7 +15,7 @@ from atelier.core.abilities import Codes, Reconstruct
 from atelier.core.randomness import rng_for, standard_normal
 from atelier.run import restore
 
-pytestmark = pytest.mark.usefixtures('quick_compilation', 'untrained')
+pytestmark = pytest.mark.usefixtures('untrained')
 
 
 def test_reconstructions_are_those_of_the_family(vae):
@@ -48,6 +48,7 @@ def test_the_error_is_on_the_normalized_scale(vae):
     assert results['weights'] == 'first weights'
 
 
+@pytest.mark.slow
 def test_the_error_of_each_example_is_a_table(vae):
     rows = lambda name: [*csv.DictReader((vae.folder / 'applications' / name).open())]
     arrays = reconstruct.apply(vae, num_images=3, seed=7)
@@ -66,6 +67,7 @@ def test_the_error_of_each_example_is_a_table(vae):
         np.testing.assert_allclose(column, arrays['denoised_ssim'][i], rtol=1e-6)
 
 
+@pytest.mark.slow
 def test_draws_depend_on_the_position_in_the_split(vae):
     """A stochastic reconstruction does not depend on which examples are selected."""
 

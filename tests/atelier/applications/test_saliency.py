@@ -12,7 +12,7 @@ from atelier.core.randomness import rng_for
 from atelier.data.spec import Spec
 from atelier.run import restore
 
-pytestmark = pytest.mark.usefixtures('quick_compilation', 'untrained')
+pytestmark = pytest.mark.usefixtures('untrained')
 
 
 @pytest.fixture(scope='module')
@@ -111,6 +111,7 @@ def looking(pooled):
 POOLED = np.random.RandomState(1).normal(size=(5, 10)).astype(np.float32) * 4
 
 
+@pytest.mark.slow
 def test_the_five_most_probable_classes_have_maps(classifier):
     """In the order of their probability; each map is Grad-CAM of its class."""
     run = with_abilities(classifier, looking(jnp.asarray(POOLED)))
@@ -147,6 +148,7 @@ def test_maps_have_names_and_probabilities(classifier):
     assert alone.shape == (2, 5, 8, 8)
 
 
+@pytest.mark.slow
 def test_only_classes_of_training_have_maps(classifier):
     run = with_abilities(classifier, Classify(affine))
     spec = run.data.spec._replace(left_out=(0, 1, 2, 3, 4, 5, 6))
@@ -232,7 +234,12 @@ def of_kind(classifier, shape, **fields):
 SPLITS = ('train', 'valid', 'test')
 
 
-@pytest.mark.parametrize('shape', [(1,), (2,), (5,), (30,), (40, 1), (40, 2)])
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    'shape',
+    [(2,), (5,), (40, 2)]
+    + [pytest.param(each, marks=pytest.mark.slow) for each in ((1,), (30,), (40, 1))],
+)
 def test_data_that_are_not_images_have_a_figure(classifier, shape):
     run, weights = of_kind(classifier, shape)
     arrays = saliency.apply(run, num_images=3, label='two')

@@ -16,8 +16,6 @@ from atelier.report import image_grids
 from atelier.report.views.image_view import IMAGES
 from atelier.run import restore
 
-pytestmark = pytest.mark.usefixtures('quick_compilation')
-
 
 @pytest.fixture
 def run(tmp_path, monkeypatch):
@@ -38,7 +36,12 @@ def run(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize(
     ('labels', 'expected'),
-    [('7', [7, 7, 7, 7, 7]), ('0,3', [0, 3, 0, 3, 0]), ('all', [0, 1, 2, 3, 4]), ('', [5] * 5)],
+    [
+        pytest.param('7', [7, 7, 7, 7, 7], marks=pytest.mark.slow),
+        ('0,3', [0, 3, 0, 3, 0]),
+        ('all', [0, 1, 2, 3, 4]),
+        pytest.param('', [5] * 5, marks=pytest.mark.slow),
+    ],
 )
 def test_samples_cycle_through_the_labels(run, labels, expected):
     x = sample.apply(run, num_samples=5, labels=labels)
@@ -51,6 +54,7 @@ def test_samples_cycle_through_the_labels(run, labels, expected):
             assert file['label'].tolist() == expected
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures('scattered_weights')
 def test_random_classes_are_written_too(tmp_path):
     """They are the classes of the samples, whatever the size of a batch."""
@@ -125,6 +129,7 @@ def with_names(run, *names):
     return run._replace(data=run.data._replace(spec=run.data.spec._replace(class_names=names)))
 
 
+@pytest.mark.slow
 def test_classes_may_be_named(run, complaint):
     """Names that hold a formula or a path harm neither the figure nor the file name."""
     named = with_names(run, 'cat', 'dog', '$\\frac$', '_a/../b', *'efghij')

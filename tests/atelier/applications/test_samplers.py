@@ -9,7 +9,7 @@ from support import assembled
 from atelier.applications import sample, samplers
 from atelier.run import restore
 
-pytestmark = pytest.mark.usefixtures('quick_compilation', 'scattered_weights')
+pytestmark = pytest.mark.usefixtures('scattered_weights')
 
 
 @pytest.mark.slow
@@ -31,6 +31,7 @@ def test_each_sampler_equals_a_run_with_that_sampler(tmp_path):
     assert table.with_name(f'{table.stem}-curve.png').exists()
 
 
+@pytest.mark.slow
 def test_a_non_finite_measure_is_nan(tmp_path, monkeypatch):
     """With one step an untrained model returns the mean, which lies in no mode of the ring."""
     run = assembled(tmp_path, 'diffusion', 'ring,debug')

@@ -9,12 +9,19 @@ from support import assembled
 from atelier.applications import perform, score
 from atelier.data.text import decode
 
-pytestmark = pytest.mark.usefixtures('quick_compilation', 'untrained')
+pytestmark = pytest.mark.usefixtures('untrained')
+
+
+TEXT = 'The for statement is used to iterate.\n' * 40
 
 
 @pytest.fixture(scope='module')
 def text_run(tmp_path_factory):
-    return assembled(tmp_path_factory.mktemp('markov'), 'markov', 'text,debug')
+    folder = tmp_path_factory.mktemp('markov')
+    words = np.random.default_rng(0).choice(['The', 'for', 'statement', 'is', 'used.\n'], 2000)
+    (folder / 'words.txt').write_text(' '.join(words) + TEXT)
+    data = dict(data__path=str(folder / 'words.txt'), data__split_by='order')
+    return assembled(folder, 'markov', 'text,debug', **data)
 
 
 def test_the_nats_of_characters_sum_to_those_of_their_window(text_run):
@@ -34,19 +41,20 @@ def test_the_nats_of_characters_sum_to_those_of_their_window(text_run):
     assert 'character_nats' not in json.loads((folder / 'score.json').read_text())['means']
 
 
+@pytest.mark.slow
 def test_a_text_of_yours_is_shown_from_its_beginning(text_run, tmp_path, monkeypatch):
-    text = 'The for statement is used to iterate.\n' * 40
-    (tmp_path / 'mine.txt').write_text(text)
+    (tmp_path / 'mine.txt').write_text(TEXT)
     shown = []
     draw = score._text_figure.figure
     record = lambda passages, *rest: shown.extend(passages) or draw(passages, *rest)
     monkeypatch.setattr(score._text_figure, 'figure', record)
     arrays = perform(score.APPLICATION, text_run, data=str(tmp_path / 'mine.txt'))
     (passage,) = shown
-    assert passage.text == text and 'Mean of 1,520 characters' in passage.title
+    assert passage.text == TEXT and 'Mean of 1,520 characters' in passage.title
     np.testing.assert_allclose(passage.nats.sum(), -arrays['log_prob_nats'].sum(), rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_a_huge_text_has_no_nats_by_character(text_run, monkeypatch, caplog):
     caplog.set_level('INFO')
     monkeypatch.setattr(score, 'MAX_CHARACTERS', 10)

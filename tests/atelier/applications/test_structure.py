@@ -14,7 +14,7 @@ from atelier.applications import _means_figure, _tree_figure, perform, structure
 from atelier.core.abilities import Codes, Components, DependenceTree, Tokens
 from atelier.data.spec import Spec
 
-pytestmark = pytest.mark.usefixtures('quick_compilation', 'untrained')
+pytestmark = pytest.mark.usefixtures('untrained')
 PATHS = ('applications/structure.npz', 'applications/structure.png')
 
 
@@ -39,6 +39,7 @@ def coded(vae, tmp_path):
     return of_spec(vae, Spec((2, 4), 4, None), codes, splits=splits, folder=tmp_path)
 
 
+@pytest.mark.slow
 def test_the_use_of_a_codebook_is_counted(coded, tmp_path):
     """Shares of 1/2, 1/4 and 1/4 have a perplexity of 2^1.5."""
     arrays = perform(structure.APPLICATION, coded, num_images=4, num_codes=9)

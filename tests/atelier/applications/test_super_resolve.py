@@ -15,7 +15,7 @@ from atelier.data.dataset import Spec
 from atelier.data.low_resolution import enlarged, reduced
 from atelier.run import restore
 
-pytestmark = pytest.mark.usefixtures('quick_compilation', 'untrained')
+pytestmark = pytest.mark.usefixtures('untrained')
 
 
 @pytest.fixture
@@ -125,6 +125,7 @@ def test_real_valued_images_of_any_number_of_channels_are_measured(vae):
     assert 'model_ssim' not in arrays
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     'name',
     ['super_resolution_regressor', pytest.param('super_resolution', marks=pytest.mark.slow)],

@@ -10,7 +10,7 @@ from atelier.errors import UserError
 from atelier.evaluation import evaluate
 from atelier.run import restore, run_folder
 
-pytestmark = pytest.mark.usefixtures('quick_compilation', 'one_device')
+pytestmark = pytest.mark.usefixtures('one_device')
 
 TEXT = 'abcabcabd' * 400
 
@@ -39,6 +39,7 @@ def test_texts_start_with_the_prompt_and_have_the_requested_length(run, capsys):
     assert [''.join('abcd'[i] for i in row) for row in x] == texts
 
 
+@pytest.mark.slow
 def test_each_prompt_has_a_file(run):
     """A long prompt, and one of other characters, has a checksum in the name."""
     files = lambda: {path.name for path in (run.folder / 'applications').glob('text-seed-5*.txt')}
@@ -51,6 +52,7 @@ def test_each_prompt_has_a_file(run):
     assert files() == before
 
 
+@pytest.mark.slow
 def test_more_and_longer_texts_keep_the_first_characters(run):
     few = text.apply(run, num_characters=3, num_samples=2)
     many = text.apply(run, num_characters=21, num_samples=3)
@@ -64,6 +66,7 @@ def test_a_prompt_may_be_longer_than_a_window(run):
     assert len(written) == 55
 
 
+@pytest.mark.slow
 def test_each_window_is_given_half_a_context(run):
     """At temperature 0 the text continues deterministically."""
     always = assembled(
@@ -110,6 +113,7 @@ def test_samples_of_text_models_are_texts(run, capsys):
     assert (run.folder / 'samples' / 'samples-0000001.txt').exists()
 
 
+@pytest.mark.slow
 def test_an_anomaly_score_is_of_a_whole_window(run):
     arrays = anomaly.apply(run, num_images=2)
     whole = {'num_scored': np.full(len(arrays['score']), 8, np.int32)}

@@ -8,7 +8,7 @@ from atelier.applications import perform, sample, trajectory
 from atelier.report.views.image_view import IMAGES
 from atelier.run.restore import TrainedRun
 
-pytestmark = pytest.mark.usefixtures('quick_compilation', 'scattered_weights')
+pytestmark = pytest.mark.usefixtures('scattered_weights')
 
 
 @pytest.mark.parametrize('data', ['moons', pytest.param('digits', marks=pytest.mark.slow)])

@@ -6,11 +6,11 @@ import pytest
 from support import assembled, few_of_test, with_abilities
 
 from atelier.applications import perform, traverse
-from atelier.core.abilities import Codes, Tokens
+from atelier.core.abilities import Codes, Sample, Tokens
 from atelier.core.randomness import standard_normal
 from atelier.evaluation.latents.information import kl_per_dimension
 
-pytestmark = pytest.mark.usefixtures('quick_compilation', 'untrained')
+pytestmark = pytest.mark.usefixtures('untrained')
 
 SCALES = jnp.array([1.0, 3.0, 2.0])
 
@@ -166,6 +166,15 @@ def test_a_conditional_model_decodes_one_class(tmp_path):
     np.testing.assert_array_equal(mean['held'], np.eye(size + 10)[size + 1])
     (picture,) = (tmp_path / 'applications').glob('traverse-seed-0*-held-mean-label-1.png')
     assert picture.stat().st_size > 1000
+
+
+def test_codes_without_a_class_have_none_to_hold(vae, complaint):
+    """Of a class-conditional model of the codes of another run."""
+    encode = lambda weights, batch, rng: first_pixels(batch)
+    run = with_abilities(vae, Codes(encode, three_pixels), Sample(None, True))
+    arrays = traverse.apply(run, num_dims=2, num_points=2, index=3)
+    assert arrays['held'].shape == (3,)
+    assert 'hold no class, give no --label' in complaint(traverse.apply, run, label=3)
 
 
 @pytest.mark.parametrize(

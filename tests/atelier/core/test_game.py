@@ -16,7 +16,7 @@ from atelier.core.family import Family
 from atelier.core.randomness import Stream, identity, key_for, rng_for
 from atelier.core.types import Weights
 
-pytestmark = pytest.mark.usefixtures('strict_promotion', 'quick_compilation')
+pytestmark = pytest.mark.usefixtures('strict_promotion')
 
 HYPERS = {'ema_half_life': jnp.float32(0.0), 'rate': jnp.float32(0.1)}
 
@@ -79,7 +79,14 @@ def toy():
 PLAYERS = ('encoder', 'decoder', 'discriminator')
 
 
-@pytest.mark.parametrize('players', [PLAYERS[:1], PLAYERS[1:], PLAYERS])
+@pytest.mark.parametrize(
+    'players',
+    [
+        pytest.param(PLAYERS[:1], marks=pytest.mark.slow),
+        pytest.param(PLAYERS[1:], marks=pytest.mark.slow),
+        PLAYERS,
+    ],
+)
 def test_each_player_gets_the_gradient_of_its_own_loss(toy, players):
     params, batch = toy
     rng = rng_for(jax.random.PRNGKey(0), jnp.arange(8), 8)

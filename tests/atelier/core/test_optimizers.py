@@ -197,6 +197,7 @@ def test_a_kernel_moves_about_as_far_as_by_adam():
     assert 0.5 * optimizers.RMS < rms < 1.5 * optimizers.RMS
 
 
+@pytest.mark.slow
 def test_other_parameters_move_as_by_nadam():
     gradients = [draws(seed) for seed in range(3)]
     ours = moved(optimizers.muon, gradients, draws(99), weight_decay=0.1, clip_norm=1.0)

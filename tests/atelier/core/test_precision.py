@@ -37,7 +37,10 @@ def requested(text):
     }
 
 
-@pytest.mark.parametrize('name', REQUESTED)
+@pytest.mark.parametrize(
+    'name',
+    [name if name == 'tf32' else pytest.param(name, marks=pytest.mark.slow) for name in REQUESTED],
+)
 def test_every_product_of_a_step_has_the_precision_on_a_card(tmp_path, monkeypatch, name):
     monkeypatch.setattr(jax, 'default_backend', lambda: 'gpu')
     text = program(tmp_path, name, 'muon')
@@ -45,6 +48,7 @@ def test_every_product_of_a_step_has_the_precision_on_a_card(tmp_path, monkeypat
     assert requested(text) == {REQUESTED[name]}
 
 
+@pytest.mark.slow
 def test_a_cpu_has_one_float32(tmp_path):
     texts = {name: program(tmp_path, name) for name in REQUESTED}
     assert texts['float32'] == texts['tf32'] == texts['full_float32'] != texts['bfloat16']

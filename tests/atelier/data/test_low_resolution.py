@@ -7,8 +7,6 @@ import pytest
 
 from atelier.data.low_resolution import enlarged, reduced
 
-pytestmark = pytest.mark.usefixtures('quick_compilation')
-
 
 def images(*shape):
     return np.random.default_rng(0).normal(size=shape).astype(np.float32)

@@ -21,8 +21,6 @@ from atelier.evaluation.examples import given
 from atelier.run import experiment, run_folder
 from benchmarks.original_files import write_idx, write_parquet
 
-pytestmark = pytest.mark.usefixtures('quick_compilation')
-
 ROOT = checkout.ROOT
 N = 200
 
@@ -78,6 +76,7 @@ def run(request, tmp_path):
     return run, shape
 
 
+@pytest.mark.slow
 def test_a_run_on_user_data(run):
     run, shape = run
     assert run.data.spec.event_shape == shape

@@ -9,7 +9,7 @@ import pytest
 
 from atelier.data import preprocess
 
-pytestmark = pytest.mark.usefixtures('strict_promotion', 'quick_compilation')
+pytestmark = pytest.mark.usefixtures('strict_promotion')
 
 LEVELS = np.broadcast_to(np.arange(17, dtype=np.uint8), (2500, 17))  # every level, 2,500 times
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from atelier.data import shuffle
 
-pytestmark = pytest.mark.usefixtures('strict_promotion', 'quick_compilation')
+pytestmark = pytest.mark.usefixtures('strict_promotion')
 
 KEY = jax.random.PRNGKey(3)
 

@@ -6,7 +6,10 @@ from atelier.data.original.known import KNOWN
 from atelier.data.sources import SOURCES, settings_of
 from configs.shared.common import common_config
 
-OF_TEXT = {'context', 'valid_share', 'num_pieces'}
+OF_TEXT = {
+    *('context', 'valid_share', 'num_pieces', 'max_length', 'too_long', 'is_packed'),
+    *('column', 'label_column', 'separator'),
+}
 
 
 @pytest.mark.parametrize('name', [*SOURCES, *KNOWN, 'omniglot'])

@@ -15,7 +15,7 @@ SHAPE = (3, 2)
 
 
 @pytest.fixture(autouse=True)
-def quick(quick_compilation, strict_promotion):
+def quick(strict_promotion):
     """Reduces compilation time."""
 
 

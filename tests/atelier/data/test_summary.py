@@ -106,3 +106,43 @@ def test_copies_of_large_data_are_not_counted(monkeypatch):
     monkeypatch.setattr(summary, 'MAX_COMPARED', 10)
     data = Dataset('mine', Spec((3,), None, None), splits_of(np.zeros((10, 3))), '')
     assert 'not counted' in table(data)
+
+
+def test_items_are_described_by_their_lengths():
+    """Packed rows hold several: here 'ab', 'c' and 'abc'."""
+    spec = Spec((4,), 4, None, symbols='\0abc')
+    train = np.array([[1, 2, 0, 3, 0, 0], [1, 2, 3, 0, 0, 0]])
+    other = np.array([[1, 2, 0, 0], [3, 0, 0, 0]])
+    data = Dataset('lines', spec, {'train': {'x': train}, 'valid': {'x': other}}, '')
+    lines = table(data).splitlines()
+    assert lines[0] == 'lines: items of at most 3 symbols, 3 different ones'
+    assert lines[3].split() == ['items', '3', '2']
+    assert lines[4].strip() == 'training items have 1 to 3 symbols, with median 2'
+    assert [line.split() for line in lines[5:7]] == [['symbols', *'123'], ['number', *'111']]
+    lengths = summary.summary_of(data)['lengths']
+    assert lengths['bins'] == [[1, 1, 1], [2, 2, 1], [3, 3, 1]]
+
+
+def test_bins_of_lengths_hold_all_items():
+    spec = Spec((101,), 2, None, symbols='\0a')
+    x = np.arange(101) < np.arange(1, 101)[:, None]
+    data = Dataset('lines', spec, {'train': {'x': x.astype(int)}}, '')
+    bins = summary.item_lengths(data)['bins']
+    assert len(bins) == summary.MAX_BINS and sum(count for *_, count in bins) == 100
+    assert bins[0][0] == 1 and bins[-1][1] == 100
+
+
+def test_items_are_counted_apart_from_the_rows_that_hold_them():
+    """A packed row has several. Copies are those of items."""
+    spec = Spec((3,), 3, None, symbols='\0ab')
+    packed = np.array([[1, 0, 2, 1, 0], [1, 0, 1, 0, 0]])
+    events = {'valid': {'x': np.array([[1, 0, 0]])}, 'test': {'x': np.array([[2, 2, 0]])}}
+    data = Dataset('lines', spec, {'train': {'x': packed}, **events}, '')
+    text = table(data)
+    rows = [line.split() for line in text.splitlines()]
+    assert ['examples', '2', '1', '1'] in rows and ['items', '4', '1', '1'] in rows
+    assert 'repeat another one of their split: 2 in train' in text
+    assert 'examples that training has too: 1 in valid' in text
+    assert 'one value' not in text
+    data = data._replace(splits={**data.splits, 'train': {'x': np.array([[1, 2, 0]])}})
+    assert not [line for line in table(data).splitlines() if line.startswith('  items')]

@@ -1,5 +1,6 @@
 """Text: each token is scored once, the usual split, and files that are not text."""
 
+import gzip
 import pathlib
 import sys
 
@@ -56,6 +57,12 @@ def test_text_is_split_by_position(file):
         assert text.decode(arrays['x'][:1], spec.symbols) == [whole[start : start + 16]]
         assert arrays['num_scored'].sum() == end - start
         np.testing.assert_allclose(data.scored_dims(split) * len(arrays['x']), end - start)
+
+
+def test_a_text_may_be_packed_by_gzip(file):
+    plain = text.load(file(), context=16)
+    packed = text.load(file(gzip.compress((ROWS * 100).encode())), context=16)
+    assert packed.fingerprint() == plain.fingerprint()
 
 
 def test_a_valid_share_of_zero_adds_the_validation_text_to_training(file):

@@ -45,6 +45,7 @@ def test_pieces_have_the_mean_length_and_the_share(form):
     assert (spans[name][1:, 0] > spans[name][:-1, 1]).all()
 
 
+@pytest.mark.slow
 def test_anchors_are_apart_so_repetition_gives_no_tiny_pieces():
     assert min(np.diff([*text_pieces._anchors(written('words', 500_000))])) > ALONE
     words = (f'{n:032}' for n in range(10**5))
@@ -70,6 +71,7 @@ def test_appending_moves_no_character_but_the_last(form, length, more):
     np.testing.assert_array_equal(now[:kept], before[:kept])
 
 
+@pytest.mark.slow
 @settings(max_examples=20, deadline=None)
 @given(kinds, st.integers(0, 80_000), st.integers(0, 5000), st.integers(0, 5000))
 def test_a_change_moves_only_what_is_near(form, position, removed, inserted):

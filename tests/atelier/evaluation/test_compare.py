@@ -122,6 +122,7 @@ def test_runs_that_cannot_be_compared_are_refused(make, tmp_path):
             compare(folders, tmp_path)
 
 
+@pytest.mark.slow
 def test_of_many_metrics_the_first_are_shown_and_plotted(make, tmp_path, caplog):
     """The others are counted, and long texts are shortened."""
     folders = [make('a', 88.0), make('b', 91.5)]
@@ -140,6 +141,7 @@ def test_of_many_metrics_the_first_are_shown_and_plotted(make, tmp_path, caplog)
     assert (tmp_path / 'out' / 'compare.png').is_file()
 
 
+@pytest.mark.slow
 def test_names_and_values_that_matplotlib_does_not_take_are_plotted(make, tmp_path):
     folders = [make('a$', 88.0), make('b', 91.5)]
     rows = [
@@ -151,6 +153,7 @@ def test_names_and_values_that_matplotlib_does_not_take_are_plotted(make, tmp_pa
     assert (tmp_path / 'out' / 'compare.png').is_file()
 
 
+@pytest.mark.slow
 def test_a_long_curve_keeps_its_course_and_its_end():
     curve = curves.Curve()
     for step in range(100_001):
@@ -228,3 +231,15 @@ def test_the_table_compares_latent_spaces(make, tmp_path, caplog):
         ['continuity', '0.04000', '-', '-'],
         ['perplexity', '-', '31.50', '-'],
     ]
+
+
+def test_the_table_says_how_training_was_augmented(make, tmp_path, caplog):
+    folders = [make('a', 88.0, data__augment__shift=0.1), make('b', 91.5)]
+    path = tmp_path / 'a' / 'evaluation.json'
+    path.write_text(json.dumps({**json.loads(path.read_text()), 'augmentation': 'shift 0.1'}))
+    with caplog.at_level('INFO', logger='atelier'):
+        compare(folders, tmp_path / 'out')
+    lines = [line.split('  ') for line in caplog.messages if line.startswith('trained with')]
+    (cells,) = [[cell.strip() for cell in line if cell.strip()] for line in lines]
+    assert cells == ['trained with augmentation', 'shift 0.1', '-']
+    assert any(line.startswith('data.augment.shift') for line in caplog.messages)

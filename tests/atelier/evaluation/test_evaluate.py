@@ -18,8 +18,6 @@ from atelier.errors import UserError
 from atelier.evaluation import evaluate, printed
 from atelier.run import restore, run_folder
 
-pytestmark = pytest.mark.usefixtures('quick_compilation')
-
 
 @pytest.fixture(scope='module')
 def trained(tmp_path_factory):
@@ -50,6 +48,7 @@ def test_the_report_is_the_mean_over_the_whole_split(trained):
     assert 'averaged' in weights_label
 
 
+@pytest.mark.slow
 def test_the_report_describes_data_weights_and_likelihood(trained):
     evaluate.evaluate(trained)
     result = json.loads((trained.folder / 'evaluation.json').read_text())
@@ -82,6 +81,7 @@ def test_an_empty_split_is_refused(trained):
         evaluate.evaluate(trained._replace(data=data))
 
 
+@pytest.mark.slow
 def test_samples_depend_on_seed_and_index_alone(trained):
     few, many = sample.apply(trained, 5, seed=3), sample.apply(trained, 40, seed=3)
     np.testing.assert_array_equal(few, many[:5])
@@ -131,6 +131,7 @@ def test_stochastic_binarisation_has_the_right_mean():
     assert np.all(np.abs(mean - chance) <= 5 * np.sqrt(chance * (1 - chance) / 4000))
 
 
+@pytest.mark.slow
 def test_an_evaluation_that_replaces_another_one_says_so(trained, caplog):
     """That of other weights, such as those before the run was trained further."""
     path = trained.folder / 'evaluation.json'
@@ -141,6 +142,7 @@ def test_an_evaluation_that_replaces_another_one_says_so(trained, caplog):
     assert 'evaluation.json is replaced: it was computed with other weights' in caplog.text
 
 
+@pytest.mark.slow
 def test_an_evaluation_with_other_settings_has_its_own_files(trained, caplog):
     """Their names carry the settings; a comparison reads those of the run's own settings."""
     results = lambda: {path.name: path.read_bytes() for path in trained.folder.glob('evaluation*')}

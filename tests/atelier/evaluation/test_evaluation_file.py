@@ -1,9 +1,12 @@
 """A stored evaluation has the types that an evaluation writes, or is refused in one line."""
 
 import pytest
+from support import assembled
 
 from atelier import files
 from atelier.evaluation import evaluation_file
+from atelier.evaluation.pages import results
+from atelier.report.page.page import Limits
 
 GOOD = {
     'values': {'nll_nats': {'mean': 88.1, 'standard_error': None}},
@@ -26,6 +29,7 @@ def test_an_evaluation_is_read_as_it_was_written(tmp_path, evaluation):
         ('weights', 3, 'weights'),
         ('data', [1], 'data'),
         ('run', 3, 'run'),
+        ('augmentation', ['shift'], 'augmentation'),
         ('values', 'text', 'values'),
         ('values', {'accuracy': '../../x'}, 'values.accuracy'),
         ('values', {'accuracy': {'mean': 'x'}}, 'values.accuracy'),
@@ -72,3 +76,16 @@ def test_an_evaluation_of_another_run_is_refused(tmp_path, complaint, caplog):
     assert "belongs to another run, of id 'a'" in caplog.text
     files.write_json(tmp_path / 'evaluation.json', GOOD)
     assert evaluation_file.read_evaluation(tmp_path / 'evaluation.json', 'b') == GOOD
+
+
+def test_an_evaluation_names_the_augmentation_of_its_run(tmp_path):
+    changes = dict(data__augment__rotate=10.0)
+    run, plain = assembled(tmp_path, 'vae', **changes), assembled(tmp_path, 'vae')
+    record = evaluation_file.augmentation_record(run)
+    assert record == {'augmentation': 'rotate 10'}
+    text = 'trained with augmentation: rotate 10'
+    assert evaluation_file.augmentation_of(GOOD | record) == text
+    assert evaluation_file.augmentation_record(plain) == {}
+    assert evaluation_file.augmentation_of(GOOD) == ''
+    page = str(results.tables(GOOD | record, Limits()))
+    assert text in page and 'augmentation' not in str(results.tables(GOOD, Limits()))

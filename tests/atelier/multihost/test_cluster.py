@@ -52,6 +52,7 @@ def in_cluster(node, **variables):
     return process.stdout, process.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != 'linux', reason='127.0.0.2 is a name of the machine on Linux')
 def test_in_a_cluster_process_0_listens_only_at_its_address():
     stdout, stderr = in_cluster('127.0.0.1')

@@ -73,6 +73,7 @@ def reached(host, port):
         return one.connect_ex((host, port)) == 0
 
 
+@pytest.mark.slow
 def test_a_join_that_times_out_is_one_line_with_advice():
     addresses = [free_address(), free_address()]
     started = [begin(addresses[0], 3, 0, 4), begin(addresses[1], 3, 1, 4)]
@@ -103,6 +104,7 @@ def test_process_0_listens_only_at_its_address():
         stderr_of(first)
 
 
+@pytest.mark.slow
 def test_different_process_counts_are_refused():
     address = free_address()
     first, other = begin(address, 2, 0), begin(address, 3, 1)

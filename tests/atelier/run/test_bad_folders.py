@@ -25,8 +25,6 @@ CONFIG = f'--config={ROOT}/configs/vae.py'
 DEBUG = f'{CONFIG}:debug'
 STEPS = 10  # of the fixture `trained`
 
-pytestmark = pytest.mark.usefixtures('quick_compilation')
-
 
 @pytest.fixture(scope='module')
 def trained(tmp_path_factory):
@@ -120,6 +118,7 @@ def test_training_in_the_run_of_another_config_file_is_refused(folder, tmp_path)
     assert contents(folder) == before
 
 
+@pytest.mark.slow
 def test_evaluating_a_run_with_another_config_is_refused(main, folder):
     before = contents(folder)
     line = error_line(main('--mode=evaluate', CONFIG, f'--workdir={folder}'))
@@ -243,7 +242,14 @@ def test_an_empty_or_missing_split_is_refused(folder, empty):
     assert contents(folder) == before
 
 
-@pytest.mark.parametrize('text', ['{"data": {"na', '{}', '[]'])
+@pytest.mark.parametrize(
+    'text',
+    [
+        '{"data": {"na',
+        pytest.param('{}', marks=pytest.mark.slow),
+        pytest.param('[]', marks=pytest.mark.slow),
+    ],
+)
 def test_a_damaged_evaluation_is_repeated(folder, text):
     """The evaluation is repeated because the checkpoint determines all of it."""
     (folder / 'evaluation.json').write_text(text)
@@ -251,6 +257,7 @@ def test_a_damaged_evaluation_is_repeated(folder, text):
     assert files.read_json(folder / 'evaluation.json') == result
 
 
+@pytest.mark.slow
 def test_an_evaluation_that_was_changed_or_lost_its_values_is_repeated(folder, monkeypatch):
     """A comparison refuses the changed evaluation."""
     nothing = lambda *arguments: {}

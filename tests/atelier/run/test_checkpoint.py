@@ -25,8 +25,6 @@ from atelier.run.checkpoint import Checkpoints, Memory, replaced
 from atelier.run.restore import initial_state, load
 from atelier.training import session
 
-pytestmark = pytest.mark.usefixtures('quick_compilation')
-
 SETTINGS = dict(
     train__steps=30,
     train__best_metric='elbo_nats',
@@ -145,6 +143,7 @@ def test_the_newest_checkpoint_is_damaged(damage, finished, run, caplog):
     assert bits(restored(run, 10)) == bits(restored(finished, 10))
 
 
+@pytest.mark.slow
 def test_the_two_newest_checkpoints_are_damaged(finished, run, caplog):
     for step in ('20', '30'):
         truncate(run.folder / 'checkpoints' / step)
@@ -334,7 +333,8 @@ def old_digest(state, memory):
     return total
 
 
-@pytest.mark.parametrize('name', ['run[1]', 'a*b'])
+@pytest.mark.slow
+@pytest.mark.parametrize('name', ['run[1]', pytest.param('a*b', marks=pytest.mark.slow)])
 def test_a_run_moved_to_an_odd_path_keeps_its_checkpoints(run, finished, tmp_path, caplog, name):
     """It is sampled there and trained further: no intact checkpoint is reported or set aside."""
     moved = make_run(run.folder.rename(tmp_path / name), **SETTINGS)
@@ -409,6 +409,7 @@ def test_saves_replace_the_right_checkpoints(steps, to_keep, readable, best, exp
     assert replaced(steps, to_keep, readable, best) == expected
 
 
+@pytest.mark.slow
 def test_the_first_save_is_early(tmp_path, finished, monkeypatch):
     """Even if no checkpoint is due for hours; the end and the kept checkpoints are the same."""
     monkeypatch.setattr(session, 'FIRST_SAVE_SECONDS', 0)
@@ -428,6 +429,7 @@ def test_the_first_save_is_early(tmp_path, finished, monkeypatch):
     assert bits(state) == bits(restored(finished, 30)[0])
 
 
+@pytest.mark.slow
 def test_a_run_folder_that_is_moved_stops_training(tmp_path, monkeypatch):
     """The error is one line, and no folder appears at the old path."""
     plain = session.log_dispatch

@@ -188,6 +188,7 @@ def test_files_far_larger_than_the_arrays_are_refused_unread(folder, monkeypatch
     assert 'its files have 8,589,9' in refusal(folder, state_of(10))
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not pathlib.Path('/proc/self/clear_refs').exists(), reason='needs Linux')
 def test_an_index_that_inflates_is_refused_unread(folder):
     """A node of the index with 1 GB of zeros, from 32 KB, in the format that tensorstore writes."""

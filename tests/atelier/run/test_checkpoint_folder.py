@@ -18,8 +18,6 @@ from atelier.run.checkpoint import Checkpoints, Memory
 from atelier.run.checkpoint_folder import CheckpointFolder
 from atelier.training import session
 
-pytestmark = pytest.mark.usefixtures('quick_compilation')
-
 ODD_NAMES = (
     'beta [0.5]',
     '[ab] * ?',
@@ -100,8 +98,24 @@ def test_a_folder_that_disappears_ends_saving(tmp_path, happen, is_linked):
     assert not os.path.exists(folder) or not list(folder.iterdir())
 
 
-@pytest.mark.parametrize('at', ['dispatch', 'save'])
-@pytest.mark.parametrize('part', ['config.json', 'metrics.jsonl', 'checkpoints', '.'])
+@pytest.mark.parametrize(
+    ('part', 'at'),
+    [
+        pytest.param('config.json', 'dispatch', marks=pytest.mark.slow),
+        ('checkpoints', 'save'),
+        *(
+            pytest.param(*each, marks=pytest.mark.slow)
+            for each in [
+                ('config.json', 'save'),
+                ('metrics.jsonl', 'dispatch'),
+                ('metrics.jsonl', 'save'),
+                ('checkpoints', 'dispatch'),
+                ('.', 'dispatch'),
+                ('.', 'save'),
+            ]
+        ),
+    ],
+)
 def test_a_run_folder_of_which_a_part_is_deleted_stops_training(tmp_path, monkeypatch, part, at):
     """As after `rm -rf` beside a save, which leaves some of it; nothing is recreated."""
     run = make_run(tmp_path / 'run', train__steps=30)

@@ -7,6 +7,8 @@ import pytest
 from support import assembled, begin, recipe_and_config
 
 from atelier import checkout
+from atelier.data.augmentation_settings import NO_AUGMENTATION
+from atelier.errors import UserError
 from atelier.run import config_values, run_folder
 from atelier.run.config_comments import field_comments
 from atelier.run.config_values import is_path, with_absolute_paths
@@ -78,6 +80,24 @@ def test_a_run_with_relative_paths_loads(tmp_path, monkeypatch):
     assert run_folder.reopen(run.folder).config.eval.classifier == f'{tmp_path}/cls'
 
 
+def test_a_run_from_before_augmentation_loads_and_continues(tmp_path, complaint):
+    """With the values that it implicitly had; a group that is no group is named."""
+    run = assembled(tmp_path / 'run', 'vae')
+    begin(run)
+    path = run.folder / 'config.json'
+    record = json.loads(path.read_text())
+    del record['checksum'], record['values']['data']['augment'], record['spec']['chiral']
+    path.write_text(json.dumps(record))
+    run_folder.check_same(run.folder, run.config_file, run.config)
+    opened = run_folder.reopen(run.folder, reads=None)
+    assert opened.config.data.augment.to_dict() == NO_AUGMENTATION and opened.data.spec.chiral
+    for value in ('all', 3, None):
+        record['values']['data']['augment'] = value
+        path.write_text(json.dumps(record))
+        line = complaint(run_folder.reopen, run.folder, reads=None)
+        assert 'config.data.augment is' in line and 'not a group of fields' in line
+
+
 def test_a_config_that_has_moved_is_found_by_the_path_that_the_user_gives(
     tmp_path, monkeypatch, complaint
 ):
@@ -113,3 +133,16 @@ def test_a_classifier_that_is_gone_is_named(tmp_path, complaint):
     advice = 'if it has moved, give --config.eval.classifier=RUN, or train one with --config='
     advice += 'configs/classifier.py'
     assert line == f'config.eval.classifier: {tmp_path}/gone does not exist; {advice}'
+
+
+def test_a_run_from_before_a_field_had_the_value_that_it_implied(tmp_path):
+    """Of a field that only some configs have: no other config gets it."""
+    now = checkout.ConfigFile('configs/made.py', None).config().to_dict()
+    then = {**now, 'model': dict(now['model'])}
+    del then['model']['is_direct']
+    config_values.check_same_values(tmp_path, then, now)
+    now['model']['is_direct'] = False
+    with pytest.raises(UserError, match=r'model.is_direct \(the run: True, now: False\)'):
+        config_values.check_same_values(tmp_path, then, now)
+    then['model']['is_direct'] = False
+    config_values.check_same_values(tmp_path, then, now)

@@ -7,12 +7,13 @@ import pathlib
 import jax
 import numpy as np
 import pytest
+from config_variants import with_own_build
 from support import assembled
 
-from atelier import checkout
 from atelier.core import devices
 from atelier.data import dataset
 from atelier.data.dataset import Dataset, Spec
+from atelier.data.items import are_items
 from atelier.errors import UserError
 from atelier.run import data_record, restore
 
@@ -32,7 +33,8 @@ def unread():
 
 def of(spec, **arrays) -> Dataset:
     split = {name: np.asarray(array) for name, array in arrays.items()}
-    return Dataset('arrays' if spec.symbols is None else 'text', spec, {'train': split}, '')
+    name = 'lines' if are_items(spec) else 'arrays' if spec.symbols is None else 'text'
+    return Dataset(name, spec, {'train': split}, '')
 
 
 LABELLED = of(Spec((2, 2), 3, 4, left_out=(1,)), x=np.zeros((5, 2, 2), np.uint8), label=np.zeros(5))
@@ -46,11 +48,19 @@ ANY = {'classes': 'trained'}
         (LABELLED, {'without_classes': [1]}),
         (LABELLED._replace(spec=LABELLED.spec._replace(class_names=('a', '\n', 'c', 'd'))), ANY),
         (of(Spec((2,), None, None, None, (0.1, -1 / 3), (1e-20, 2.0)), x=np.zeros((5, 2))), {}),
+        (of(Spec((2, 2), 3, None, background=(0.5,)), x=np.zeros((5, 2, 2), np.uint8)), {}),
         (of(Spec((), None, None, 7, 0.1, 3.0), x=np.zeros(5)), {'dequantize': 'uniform'}),
         (of(Spec((2,), 3, None, symbols='a\n\U0001f600'), x=np.zeros((9, 2))), {}),
         (
             of(Spec((2,), 2, None, symbols='ab'), x=np.zeros((9, 7)), num_scored=np.zeros(9)),
             {'num_pieces': 9},
+        ),
+        (of(Spec((3,), 3, None, symbols='\0ab'), x=np.zeros((9, 3))), {}),
+        (of(Spec((3,), 3, 2, symbols='\0ab'), x=np.zeros((9, 3)), label=np.zeros(9)), ANY),
+        (of(Spec((3,), 3, None, symbols='\0ab'), x=np.zeros((9, 7))), {'is_packed': True}),
+        (
+            of(Spec((3,), 3, None, symbols='\0ab'), x=np.zeros((9, 7))),
+            {'is_packed': True, 'num_pieces': 9},
         ),
     ],
 )
@@ -86,6 +96,8 @@ SPECS = {
     'class_names': [None, 'abcd', ['a'], ['a', 'a', 'b', 'c'], ['a', 'b', 'c', ''], [1, 2, 3, 4]],
     'left_out': [None, [4], [-1], ['1'], [], 1],
     'symbols': [1, 'aa', 'a', 'abc', 'ab\ud800'],
+    'chiral': [0, None, 'yes'],
+    'background': [0.5, [], [0.5, 0.5], [1.5], [-0.1], [[0.0]], ['0'], [float('nan')], True],
     'other': [1],
 }
 SHAPES = [None, [], {}, {'label': {'shape': [5], 'dtype': 'uint8'}}, {'x': None}, {'x': [5, 2, 2]}]
@@ -148,6 +160,10 @@ OF_OTHER_SOURCES = {
     'digits as a folder': ('digits', Spec((8, 8, 1), 17, 10), {'name': 'folder'}),
     'a table as a folder': ('arrays', Spec((3,), None, None), {'name': 'folder'}),
     'text as a folder': ('text', Spec((3,), 256, None, symbols=''.join(map(chr, range(256)))), {}),
+    'text as lines': ('lines', Spec((3,), 3, None, symbols='abc'), {'name': 'lines'}),
+    'lines as text': ('text', Spec((3,), 3, None, symbols='\0bc'), {'name': 'text'}),
+    'lines as molecules': ('lines', Spec((3,), 3, None, symbols='\0bc'), {'name': 'molecules'}),
+    'a table as lines': ('lines', Spec((3,), None, None), {'name': 'lines'}),
     'a folder as text': ('text', PICTURE, {'name': 'text'}),
     'a table as parquet': ('pets', Spec((3,), None, None), {'name': 'parquet'}),
     'parquet as digits': ('digits', Spec((8, 8, 1), 17, 10), {'name': 'mnist_5k'}),
@@ -187,6 +203,14 @@ def test_a_spec_of_a_folder_is_accepted(spec, config):
     assert data_record.read(PATH, record).spec == spec
 
 
+@pytest.mark.parametrize('config', [{}, {'is_packed': True}])
+def test_rows_of_items_are_events_or_packed(complaint, config):
+    for shape in ((9, 4), (9, 2)) if not config else ((9, 2), (9, 7, 1)):
+        data = of(Spec((3,), 3, None, symbols='\0ab'), x=np.zeros(shape))
+        line = complaint(data_record.read, PATH, record_of(data, config))
+        assert f'train_shapes.x.shape is {[*shape]}, spec.event_shape is [3]' in line
+
+
 def test_an_example_that_does_not_fit_is_refused(complaint, monkeypatch):
     """Before anything is built from its size."""
     data = of(Spec((1000, 1000), 2, None), x=np.zeros((1, 1000, 1000), bool))
@@ -196,7 +220,7 @@ def test_an_example_that_does_not_fit_is_refused(complaint, monkeypatch):
     assert 'one example takes 0.0 GB' in line
 
 
-NAMES = [pathlib.Path(path).stem for path in checkout.configs()]
+NAMES = [pathlib.Path(path).stem for path in with_own_build()]
 QUICK = ('vae', 'markov', 'ppca', 'naive_bayes')
 
 

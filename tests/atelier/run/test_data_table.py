@@ -28,7 +28,7 @@ def test_a_sweep_shows_the_table_of_the_same_data_once(tmp_path, caplog):
     assert caplog.text.count('data moons') == 1
 
 
-@pytest.mark.usefixtures('quick_compilation')
+@pytest.mark.slow
 def test_training_keeps_the_table_and_a_run_that_has_not_begun_may_have_it(tmp_path):
     run = make_run(tmp_path / 'run', 'moons,debug', train__steps=5, train__batch_size=8)
     run.folder.mkdir()

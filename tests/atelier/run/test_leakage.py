@@ -13,8 +13,6 @@ import train_lib
 from atelier import checkout, files
 from atelier.run import experiment, leakage, run_folder
 
-pytestmark = pytest.mark.usefixtures('quick_compilation')
-
 N = 600
 X = np.random.RandomState(0).randint(0, 9, (N + 50, 6))
 

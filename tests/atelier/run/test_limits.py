@@ -6,6 +6,7 @@ import signal
 
 import jax
 import pytest
+from config_variants import with_own_build
 from support import assembled, contents, dotted, recipe_and_config
 
 import train_lib
@@ -49,6 +50,7 @@ def test_integers_beyond_any_machine_are_refused(tmp_path, complaint, field, val
         ('ladder_vae', 'model__hidden_layers'),
         ('pixel_transformer', 'model__blocks'),
         ('char_gru', 'model__layers'),
+        ('sequence_vae', 'model__layers'),
         ('diffusion', 'model__mlp_blocks'),
     ],
 )
@@ -76,7 +78,7 @@ def within(seconds):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize('path', checkout.configs())
+@pytest.mark.parametrize('path', with_own_build())
 def test_no_huge_integer_makes_building_long(tmp_path, path):
     """Each integer of each config's model, 2**24 - 1: the State's shapes are known, or one line."""
     name = pathlib.Path(path).stem
@@ -134,15 +136,46 @@ def test_more_examples_than_memory_holds_are_refused():
             limits.check_examples('--num_samples', count, spec)
 
 
-def test_a_step_that_does_not_fit_is_refused_before_it_is_taken(tiny_run, monkeypatch, caplog):
-    """Near the limit, a warning says so. The corrected command may use the folder."""
-    run, needed = tiny_run(train__steps=5, data__placement='device'), []
-    of = limits.program_bytes
-    monkeypatch.setattr(limits, 'program_bytes', lambda program: needed.append(of(program)) or 1e15)
+def test_a_refused_model_of_images_is_told_the_size_that_fits(tiny_run, monkeypatch):
+    """If the need grew with the square of the number of values, it would fit into the memory."""
+    run = tiny_run()
+    needed = sum(x.size * x.dtype.itemsize for x in jax.tree.leaves(restore.abstract_state(run)))
+    monkeypatch.setattr(devices, 'memory_bytes', lambda device: needed / 16.01)
+    with pytest.raises(UserError, match=r'images of 3x3x1 are small enough .*docs/sizes.md'):
+        restore.abstract_state(run)
+
+
+def test_an_initial_state_that_cannot_be_computed_is_refused(tiny_run, monkeypatch):
+    run = tiny_run()
+    start = restore.Start(run)
+    monkeypatch.setattr(limits, 'program_bytes', lambda program: 1e12)
+    with pytest.raises(UserError, match='the initial State takes 1,000.0 GB, .* a smaller model'):
+        start(run)
+
+
+def refuse_to_train(run, monkeypatch):
+    """Tries to train as if a step needed 1e15 bytes; returns the bytes that it needs."""
+    needed, of = [], limits.program_bytes
+    huge = lambda program: needed.append(of(program)) or (len(needed) > 1) * 1e15  # the step's
+    monkeypatch.setattr(limits, 'program_bytes', huge)
     with pytest.raises(UserError, match='a training step takes .* smaller config.train.batch_size'):
         train_lib.train(run, jax.devices()[:1])
+    return needed[1]
+
+
+def test_a_step_that_does_not_fit_is_refused_before_it_is_taken(tiny_run, monkeypatch):
+    run = tiny_run(train__steps=5, data__placement='device')
+    needed = refuse_to_train(run, monkeypatch)
     assert not run_folder.has_begun(run.folder)
-    assert needed[0] > 100_000  # the data, the State and the gradients
+    assert needed > 100_000  # the data, the State and the gradients
+
+
+@pytest.mark.slow
+def test_near_the_limit_a_warning_says_so_and_the_corrected_command_may_use_the_folder(
+    tiny_run, monkeypatch, caplog
+):
+    run = tiny_run(train__steps=5, data__placement='device')
+    refuse_to_train(run, monkeypatch)
     memory = devices.memory_bytes(jax.devices()[0])
     monkeypatch.setattr(limits, 'program_bytes', lambda program: 0.9 * memory)
     train_lib.train(run, jax.devices()[:1])

@@ -13,14 +13,14 @@ from atelier.evaluation.samples import features
 from atelier.run import experiment
 from atelier.sweep import sweep
 
-pytestmark = pytest.mark.usefixtures('quick_compilation', 'one_device')
+pytestmark = pytest.mark.usefixtures('one_device')
 SETTINGS = dict(train__steps=20, train__evaluate_every=10, train__checkpoint_every=10)
 STEPS = ('--config.train.checkpoint_every=10', '--config.train.evaluate_every=10')
 VAE = f'--config={checkout.ROOT}/configs/vae.py:debug'
 
 
 @pytest.fixture(scope='module')
-def trained(tmp_path_factory, quick_compilation):
+def trained(tmp_path_factory):
     """The folder of a trained run. Tests must not modify it."""
     run = make_run(tmp_path_factory.mktemp('trained') / 'run', 'debug', **SETTINGS)
     train_lib.train(run, jax.devices()[:1])
@@ -99,6 +99,7 @@ def test_a_link_to_a_missing_folder_creates_none(linked):
     assert target.is_dir() and not linked.with_name('mine').exists()
 
 
+@pytest.mark.slow
 def test_a_trusted_link_works_in_every_use(linked):
     """--trust may be repeated, and may name several paths; one with a comma is one path."""
     target = linked.with_name('mine').rename(linked.with_name('a, b'))
@@ -120,6 +121,7 @@ def test_load_trusts_paths(linked, form):
     assert int(door.load(linked, trust=form(linked.with_name('mine'))).state.step) == 20
 
 
+@pytest.mark.slow
 def test_a_trusted_folder_with_checkpoints_of_another_run_stays_as_it_is(linked, tmp_path):
     """They are refused because of their run's id, and none is deleted or moved."""
     target = linked.with_name('mine')
@@ -133,6 +135,7 @@ def test_a_trusted_folder_with_checkpoints_of_another_run_stays_as_it_is(linked,
     assert contents(target) == before
 
 
+@pytest.mark.slow
 def test_a_member_of_a_sweep_with_a_link_is_refused(tmp_path):
     """The other member is not trained either."""
     config_file, config = recipe_and_config(**SETTINGS)

@@ -17,8 +17,6 @@ from atelier.errors import UserError
 from atelier.run import experiment, restore, run_folder
 from atelier.run.checkpoint import Checkpoints
 
-pytestmark = pytest.mark.usefixtures('quick_compilation')
-
 ROOT = checkout.ROOT
 DEBUG = f'--config={ROOT}/configs/vae.py:debug'
 

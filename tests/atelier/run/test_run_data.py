@@ -20,7 +20,6 @@ from atelier.run import restore, run_data, run_folder
 from atelier.run.checkpoint import Checkpoints, Memory
 from atelier.sweep import folder as sweep_folder
 
-pytestmark = pytest.mark.usefixtures('quick_compilation')
 OPTIONS = {
     'sample': dict(num_samples=9),
     'trajectory': dict(num_samples=2, num_points=2),
@@ -96,8 +95,9 @@ def used(folder, mode):
     ('name', 'argument', 'modes'),
     [
         ('vae', 'arrays,debug', ('sample',)),
-        ('markov', 'text,debug', ('text', 'sample')),
-        ('gan', 'arrays,debug', ('interpolate', 'concept', 'traverse')),
+        ('gan', 'arrays,debug', ('interpolate', 'traverse')),
+        pytest.param('gan', 'arrays,debug', ('concept',), marks=pytest.mark.slow),
+        pytest.param('markov', 'text,debug', ('text', 'sample'), marks=pytest.mark.slow),
         pytest.param('char_gru', 'text,debug', ('text', 'sample'), marks=pytest.mark.slow),
         pytest.param('naive_bayes', 'arrays,debug', ('sample',), marks=pytest.mark.slow),
         pytest.param('ppca', 'arrays,debug', ('sample',), marks=pytest.mark.slow),
@@ -155,6 +155,7 @@ def test_other_modes_say_which_path_is_missing_and_why_they_read_it(run_of, comp
     assert np.load(files_of_samples)['x'].shape == (64, 8, 8, 1)
 
 
+@pytest.mark.slow
 def test_an_autoencoder_samples_from_codes_of_training_examples(run_of, complaint):
     run, path = run_of('autoencoder')
     with gone(path):

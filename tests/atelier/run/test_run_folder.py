@@ -11,7 +11,6 @@ from atelier import applications, checkout
 from atelier.errors import UserError
 from atelier.run import experiment, run_folder
 
-pytestmark = pytest.mark.usefixtures('quick_compilation')
 ONE = slice(1)  # of the devices
 
 

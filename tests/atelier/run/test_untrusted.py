@@ -18,7 +18,6 @@ def records(tmp_path_factory):
     flags = os.environ['XLA_FLAGS'].replace('device_count=8', 'device_count=1')
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv('XLA_FLAGS', flags)
-        patch.setenv('JAX_DISABLE_MOST_OPTIMIZATIONS', 'true')
         return untrusted.records(tmp_path_factory.mktemp('untrusted'))
 
 
@@ -75,3 +74,7 @@ def test_a_traceback_and_a_changed_command_are_problems():
         ['sample: ok'],
         [],
     ]
+    part = {'clean': found['clean'], 'planted': found['planted']}  # the time was up
+    (tries,) = untrusted.judged(part).values()
+    assert tries == (2, ['evaluate: error: no'])
+    assert untrusted.judged({}) == {}

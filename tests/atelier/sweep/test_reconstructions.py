@@ -7,11 +7,11 @@ from support import recipe_and_config, with_abilities
 
 from atelier.applications import perform, reconstruct
 from atelier.core.abilities import Reconstruct, Sample
+from atelier.core.code_space import code_space
 from atelier.errors import UserError
 from atelier.run import restore
+from atelier.run.experiment import Parent
 from atelier.sweep import plan, reconstructions, sweep
-
-pytestmark = pytest.mark.usefixtures('quick_compilation')
 
 
 def shrinking(run, folder, factor):
@@ -68,6 +68,15 @@ def test_rows_are_named_by_setting_and_error(vae, tmp_path, untrained, monkeypat
     assert named['rows'][2].startswith('hidden_sizes (8, 8): ')
     np.testing.assert_array_equal(named['x'][0], named['x'][1])  # the first member multiplies by 1
     assert 'validation examples' in named['title']
+
+
+def test_codes_of_another_run_are_no_images(vae, tmp_path):
+    """Though a map of them has the shape of one."""
+    runs, settings, rows = members_of(vae, tmp_path, SIZES)
+    assert reconstructions.compared(runs, settings, rows)[0]
+    parent = Parent(vae, '0' * 64, 0, code_space(vae.family, 'auto', 'RUN'))
+    of_codes = {name: run._replace(parent=parent) for name, run in runs.items()}
+    assert reconstructions.compared(of_codes, settings, rows) == ([], [])
 
 
 @pytest.mark.parametrize('status', ['failed', 'finished', 'unfinished'])

@@ -36,7 +36,7 @@ SETTINGS = dict(train__steps=20, train__evaluate_every=5, train__checkpoint_ever
 
 
 @pytest.fixture(autouse=True)
-def quick(quick_compilation, monkeypatch):
+def quick(monkeypatch):
     """Fixes the form, so that sweeps compare bitwise; another test covers which form is faster."""
     monkeypatch.setattr(vmapped_program, 'LOOP_PAYS', 0.0)
 
@@ -49,7 +49,7 @@ def swept(folder, axes=AXES, num_devices=2, shard='', num_random=0, **changes):
 
 
 @pytest.fixture(scope='module')
-def whole(tmp_path_factory, quick_compilation):
+def whole(tmp_path_factory):
     """The folder of an uninterrupted sweep, and its rows."""
     folder = tmp_path_factory.mktemp('whole') / 'sweep'
     with pytest.MonkeyPatch.context() as patch:
@@ -113,6 +113,7 @@ def test_the_csv_file_has_a_row_for_each_member(whole):
     assert (folder / 'sweep.png').read_bytes().startswith(b'\x89PNG')
 
 
+@pytest.mark.slow
 def test_a_finished_sweep_trains_nothing(whole):
     folder, rows = whole
     before = contents(folder)
@@ -125,7 +126,7 @@ SLOW = pytest.mark.slow
 
 
 @SLOW
-@pytest.mark.parametrize('saves', [1, 3, 6, 9, 11])
+@pytest.mark.parametrize('saves', [3, 6])
 def test_killed_between_the_saves_of_two_members(whole, tmp_path, monkeypatch, saves):
     """Two members may have saved a step that the others lack: all restart from a common one."""
     plain, count = Checkpoints.save, 0
@@ -188,6 +189,7 @@ def test_a_sweep_may_be_extended(whole, tmp_path):
     assert outcome(folder) == outcome(whole[0])
 
 
+@pytest.mark.slow
 def test_a_nan_loss_freezes_one_member(whole, tmp_path, caplog):
     folder = tmp_path / 'sweep'
     axes = ('hypers.learning_rate=1e-3,1e30', 'seed=0:2', 'hypers.beta=0.5')
@@ -369,6 +371,7 @@ def test_the_folder_of_another_sweep_is_refused(whole, complaint, changes, patte
     assert contents(whole[0]) == before
 
 
+@pytest.mark.slow
 def test_a_sweep_over_paths_means_the_same_in_every_folder(tmp_path, monkeypatch):
     """A sweep of an earlier version, with relative paths or longer names, stays the same."""
     rng = np.random.RandomState(0)
@@ -597,7 +600,7 @@ def test_sigkill_at_any_moment_changes_nothing(tmp_path):
         process.send_signal(signal.SIGKILL)
         process.wait()
         kills += 1
-        if kills == 4:
+        if kills == 2:
             assert begin(folder).wait(300) == 0
             break
     assert kills >= 2

@@ -3,6 +3,7 @@
 Tests the guarantees of sections 4, 5 and 7 of the design on 8 simulated devices.
 """
 
+import contextlib
 import functools
 import types
 
@@ -20,14 +21,17 @@ from atelier.core import game, train_step
 from atelier.core.family import Family
 from atelier.core.randomness import identity
 from atelier.core.types import Weights
-from atelier.evaluation.per_example.over_examples import over_examples
+from atelier.data.augmentation_settings import NO_AUGMENTATION, augmentation_of
+from atelier.evaluation.evaluate import per_example
+from atelier.report.metrics_log import MetricsLog
 from atelier.run import experiment, restore
+from atelier.run.checkpoint import Memory
+from atelier.run.over_examples import over_examples
 from atelier.training import dispatch as program
+from atelier.training import validation
 from atelier.training.dispatch import dispatch_length, suggest_cadences
 
 STEPS = 50
-
-pytestmark = pytest.mark.usefixtures('quick_compilation')
 
 
 @pytest.fixture(scope='module')
@@ -52,7 +56,7 @@ def backend_compiles():
 
 
 @pytest.fixture
-def optimized(request, quick_compilation):
+def optimized(request):
     jax.config.update('jax_disable_most_optimizations', not request.param)
     yield
     jax.config.update('jax_disable_most_optimizations', True)
@@ -91,6 +95,7 @@ def test_losses_do_not_depend_on_the_device_count(run, by_device_count, count):
     )
 
 
+@pytest.mark.slow
 def test_a_loop_of_several_steps_computes_the_same(run, by_device_count):
     config = run.config.copy_and_resolve_references()
     config.train.unroll = 3  # does not divide the number of steps
@@ -130,6 +135,80 @@ def test_the_devices_held_different_rows(run):
     assert batch_by_device['x'].shape == (8, size // 8)
     assert len(np.unique(batch_by_device['x'])) == size
     assert len(np.unique(np.asarray(batch_by_device['keys']).reshape(-1, 2), axis=0)) == size
+
+
+AUGMENT = {**NO_AUGMENTATION, 'shift': 0.2, 'rotate': 30.0, 'contrast': 0.5, 'flip': True}
+
+
+def with_augmentation(run, probability=1.0):
+    data, fields = run.data, {**AUGMENT, 'probability': 1.0}
+    augment = augmentation_of(fields, data.spec, 17, data.splits['train']['x'], data.name)
+    return run._replace(data=data._replace(augment=augment._replace(probability=probability)))
+
+
+def minibatch(run, num_devices):
+    """The minibatch of step 3 as the turns get it, from `num_devices` devices."""
+    devices, state, data, indices = placed(run, num_devices)
+    size = run.config.train.batch_size
+
+    def rows_of(state, arrays, device):
+        rows = device * (size // num_devices) + jnp.arange(size // num_devices)
+        state = state.replace(step=state.step + 3)
+        raw = program.gathered(state, arrays, rows, run.family.turns, size)
+        return program.preprocessed(state, raw, run.data, rows, run.family.turns, size)[0]['x']
+
+    each = device_lib.over_devices(rows_of, (None, None, 0), out_axes=0, devices=devices)
+    return np.concatenate(each(state, data, indices))
+
+
+def test_augmentation_does_not_depend_on_the_device_count(run):
+    augmented = with_augmentation(run)
+    one = minibatch(augmented, 1)
+    np.testing.assert_array_equal(minibatch(augmented, 8), one)
+    assert np.mean(one != minibatch(run, 1)) > 0.2
+
+
+def test_augmentation_depends_on_seed_step_and_row_alone(run):
+    """Not on the size of the batch, nor on the other rows on a device."""
+    run, state, turns = with_augmentation(run), restore.initial_state(run), run.family.turns
+    x = jnp.asarray(run.data.splits['train']['x'][:8])
+
+    @functools.partial(jax.jit, static_argnums=3)
+    def augmented(state, x, rows, size):
+        return program.preprocessed(state, {'x': x[None]}, run.data, rows, turns, size)[0]['x']
+
+    whole = augmented(state, x, jnp.arange(8), 8)
+    np.testing.assert_array_equal(augmented(state, x[2:5], jnp.arange(2, 5), 48), whole[2:5])
+    for other in (state.replace(step=state.step + 1), state.replace(key=state.key + 1)):
+        assert np.mean(augmented(other, x, jnp.arange(8), 8) != whole) > 0.2
+
+
+def test_an_augmentation_that_is_never_applied_changes_no_bit(run, by_device_count):
+    never = with_augmentation(run, probability=0.0)
+    devices, state, data, indices = placed(never, 1)
+    after = program.compile_dispatch(never, STEPS, devices)(state, data, indices)
+    jax.tree.map(np.testing.assert_array_equal, jax.device_get(after), by_device_count(1))
+
+
+def test_only_training_is_augmented(run, tmp_path):
+    """Not initialization, validation, evaluation, reconstructions and samples."""
+
+    def forbidden(x, keys):
+        raise AssertionError('augmented')
+
+    run = run._replace(folder=tmp_path, data=run.data._replace(augment=forbidden))
+    devices, state, data, indices = placed(run, 1)
+    with pytest.raises(AssertionError, match='augmented'):
+        program.compile_dispatch(run, 1, devices)(state, data, indices)
+    evaluated = per_example(run, state, devices)
+    assert len(evaluated['nll_nats']) == run.data.size('test')
+    compiled = validation.CompiledValidation(run, devices)
+    watch = validation.Watch(run, compiled, '')
+    with contextlib.closing(MetricsLog(tmp_path, 0, 48)) as metrics_log:
+        watch(state, Memory(), metrics_log)
+    split = {name: array[:4] for name, array in run.data.splits['valid'].items()}
+    originals, _ = compiled.pictures.reconstruct(state, state.key, split, 4)
+    np.testing.assert_array_equal(originals, split['x'])
 
 
 @pytest.mark.parametrize('num_devices', [1, 8])
@@ -193,6 +272,7 @@ def test_changing_a_hyper_does_not_compile_again(run, backend_compiles):
     assert not np.allclose(report['loss'], changed['loss'])
 
 
+@pytest.mark.slow
 def test_coupling_terms_see_the_whole_batch():
     """A loss that uses batch means through `gather` has the same gradients on 1 and 8 devices."""
 

@@ -16,8 +16,6 @@ from atelier.data.dataset import Dataset, Spec
 from atelier.run import restore
 from atelier.training import dispatch, input_pipeline
 
-pytestmark = pytest.mark.usefixtures('quick_compilation')
-
 LENGTH, BATCH, N = 5, 16, 100
 
 

@@ -21,7 +21,6 @@ from atelier.training import pictures
 from atelier.training.drawing_thread import DrawingTime
 from atelier.training.pictures import CompiledPictures, Pictures
 
-pytestmark = pytest.mark.usefixtures('quick_compilation')
 ONE = jax.devices()[:1]
 STEPS = dict(train__steps=20, train__evaluate_every=10, train__steps_per_dispatch=10)
 
@@ -87,6 +86,7 @@ def test_samples_are_means_from_the_noise_of_the_draws(tmp_path):
     assert names(run) == ['reconstructions-0000010.png', 'samples-0000010.png']
 
 
+@pytest.mark.slow
 def test_samples_of_points_are_draws_beside_the_data(tmp_path, slow):
     """A set of means would not have the distribution of the data."""
     run = assembled(tmp_path / 'run', 'ppca', 'grid,debug')
@@ -106,6 +106,7 @@ def test_samples_of_points_are_draws_beside_the_data(tmp_path, slow):
     assert slow.titles == ['Samples at step 10', 'Reconstructions at step 10']
 
 
+@pytest.mark.slow
 def test_slow_pictures_are_left_out_but_for_the_last(tmp_path, slow, monkeypatch, caplog):
     """It is said once."""
     monkeypatch.setattr(DrawingTime, 'allows_one_more', lambda self: False)
@@ -151,6 +152,7 @@ def test_training_does_not_wait_for_a_drawing(tmp_path, slow):
     metrics_log.close()
 
 
+@pytest.mark.slow
 def test_a_full_disk_ends_training_in_one_line(tmp_path, monkeypatch):
     run = assembled(tmp_path / 'run', 'vae', **STEPS)
 
@@ -171,6 +173,7 @@ def test_the_last_pictures_exist_when_patience_ends_training(tmp_path, slow):
     assert f'samples-{int(state.step):07d}.png' in names(run)
 
 
+@pytest.mark.slow
 def test_pictures_that_a_kill_prevented_are_drawn_again(tmp_path):
     """Byte for byte, when the run continues from the step that had been saved."""
     run = assembled(tmp_path / 'run', 'vae', train__checkpoint_every=10, **STEPS)
@@ -178,6 +181,7 @@ def test_pictures_that_a_kill_prevented_are_drawn_again(tmp_path):
     with half.config.unlocked():
         half.config.train.steps = 10
     train_lib.train(half, ONE)
+    assert not (run.folder / 'curves.png').exists()  # one or two points are no curve
     paths = [
         run.folder / 'samples' / f'{name}-0000010.png' for name in ('samples', 'reconstructions')
     ]
@@ -186,6 +190,7 @@ def test_pictures_that_a_kill_prevented_are_drawn_again(tmp_path):
     train_lib.train(run, ONE)
     assert [path.read_bytes() for path in paths] == expected
     assert 'samples-0000020.png' in names(run)
+    assert not (run.folder / 'curves.png').exists()
 
 
 def test_the_board_has_the_pictures(tmp_path):
@@ -201,13 +206,9 @@ def test_the_board_has_the_pictures(tmp_path):
         np.testing.assert_array_equal(np.asarray(image), np.asarray(shown))
 
 
+@pytest.mark.slow
 def test_a_run_of_three_validations_has_its_curves(tmp_path):
-    """They are drawn at the end; one or two points are no curve, and have no picture."""
-    short, long = (
-        assembled(tmp_path / name, 'vae', **{**STEPS, 'train__steps': steps})
-        for name, steps in (('short', 20), ('long', 30))
-    )
-    train_lib.train(short, ONE)
-    train_lib.train(long, ONE)
-    assert not (short.folder / 'curves.png').exists()
-    assert np.asarray(Image.open(long.folder / 'curves.png')).shape[1] <= 1300
+    """They are drawn at the end."""
+    run = assembled(tmp_path / 'run', 'vae', **{**STEPS, 'train__steps': 30})
+    train_lib.train(run, ONE)
+    assert np.asarray(Image.open(run.folder / 'curves.png')).shape[1] <= 1300

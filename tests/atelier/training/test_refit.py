@@ -21,8 +21,6 @@ from atelier.sweep import plan
 from atelier.training import refit
 from atelier.training.stop_signals import Stopped
 
-pytestmark = pytest.mark.usefixtures('quick_compilation')
-
 X = np.random.RandomState(0).randint(0, 9, (420, 8, 8, 1))
 TRAIN, VALID, TEST = X[:300], X[300:360], X[360:]
 # the first validation is the worst one: 10 of 30 steps are chosen
@@ -105,7 +103,10 @@ def test_it_says_what_chose_it_and_validates_nothing(whole):
     assert run_folder.reopen(run.folder).choice == run.choice
 
 
-@pytest.mark.parametrize('changes', [{}, {'data__placement': 'stream'}])
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    'changes', [{}, pytest.param({'data__placement': 'stream'}, marks=pytest.mark.slow)]
+)
 def test_an_interrupted_refit_equals_a_whole_one(whole, chosen, changes):
     """It continues without its choosing run, and the same from the host's memory."""
     config = chosen.config.copy_and_resolve_references()
@@ -116,6 +117,7 @@ def test_an_interrupted_refit_equals_a_whole_one(whole, chosen, changes):
     assert_same(train(again), whole[2])
 
 
+@pytest.mark.slow
 def test_the_same_command_continues_it_and_finds_it_finished(whole, chosen, caplog):
     refit_by(chosen, stop_after=5)
     run, state = refit_by(chosen)
@@ -125,6 +127,7 @@ def test_the_same_command_continues_it_and_finds_it_finished(whole, chosen, capl
     assert f'{run.folder} is finished at step 10' in caplog.text
 
 
+@pytest.mark.slow
 def test_evaluations_tables_and_pages_say_it(whole, caplog):
     choosing, run, _ = whole
     described = f'refit on train + validation, for the 10 steps that {choosing.folder} chose (best'
@@ -152,6 +155,7 @@ def test_a_batch_of_the_whole_split_stays_one(data, tmp_path):
     assert refit.refit_config(run, choice).train.batch_size == 0
 
 
+@pytest.mark.slow
 def test_results_on_validation_examples_are_warned_of(whole, caplog):
     choosing, run, _ = whole
     warning = 'was trained on its validation examples'
@@ -175,6 +179,7 @@ def test_weights_of_a_refit_have_been_trained_on_validation(whole, data, tmp_pat
     assert caplog.text == ''
 
 
+@pytest.mark.slow
 def test_an_unfinished_run_has_chosen_nothing(data, tmp_path):
     run = run_on(data / 'split.npz', tmp_path / 'run')
     begin(run)
@@ -199,6 +204,7 @@ def test_a_run_without_validation_cannot_choose(data, tmp_path, changes, message
         refit.check_can_choose(run.config)
 
 
+@pytest.mark.slow
 def test_another_choice_is_refused(chosen):
     run, _ = refit_by(chosen, stop_after=5)
     check = lambda: run_folder.check_same(run.folder, run.config_file, run.config)
@@ -215,6 +221,7 @@ def test_another_choice_is_refused(chosen):
         refit.refit_of(chosen)
 
 
+@pytest.mark.slow
 def test_both_folders_may_move(whole, chosen, tmp_path):
     refit_by(chosen, stop_after=5)
     (tmp_path / 'moved').mkdir()

@@ -11,7 +11,6 @@ from support import assembled, untimed_lines
 import train_lib
 from atelier.training import trace
 
-pytestmark = pytest.mark.usefixtures('quick_compilation')
 FILE = 'perfetto_trace.json.gz'
 
 
@@ -29,6 +28,7 @@ def test_the_second_dispatch_is_recorded_and_changes_nothing(tmp_path):
     jax.tree.map(np.testing.assert_array_equal, states[0].params, states[1].params)
 
 
+@pytest.mark.slow
 def test_a_run_that_is_finished_is_not_recorded(tmp_path):
     run = assembled(tmp_path / 'run', 'vae')
     train_lib.train(run)

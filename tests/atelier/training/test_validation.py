@@ -16,7 +16,6 @@ from atelier.run import restore
 from atelier.run.checkpoint import Memory
 from atelier.training import validation
 
-pytestmark = pytest.mark.usefixtures('quick_compilation')
 ONE = jax.devices()[:1]
 
 
@@ -84,6 +83,7 @@ def test_coverage_may_choose_the_best_checkpoint(tmp_path):
     assert f'step {best["step"]}' in restore.load(run).weights
 
 
+@pytest.mark.slow
 def test_advice_is_repeated_only_after_it_was_not_needed(tmp_path, caplog):
     """Advice uses the means of all validations, including those of earlier processes."""
     run = assembled(tmp_path / 'run', 'gan')
@@ -126,7 +126,7 @@ def test_training_reports_a_discriminator_that_wins(tmp_path, caplog):
     assert np.min([valid[-1]['valid/accuracy_real'], valid[-1]['valid/accuracy_fake']]) > 0.98
 
 
-@pytest.mark.parametrize('config', ['gan', 'cgan'])
+@pytest.mark.parametrize('config', ['gan', pytest.param('cgan', marks=pytest.mark.slow)])
 def test_a_validation_split_of_unknown_classes_alone_is_watched_whole(tmp_path, config):
     """Samples, which cannot be of those classes, are compared with its examples anyway."""
     run = with_unknown_class(assembled(tmp_path / 'run', config))

@@ -7,6 +7,7 @@ from configs.shared import common, needs
 
 IMAGES, POINTS = Spec((8, 8), 17, 10), Spec((2,), None, None)
 NUMBERS, TEXTS = Spec((), None, None), Spec((16,), 4, None, symbols='abcd')
+ITEMS = Spec((16,), 4, None, symbols='\0bcd')
 OTHERWISE = 'use another config'
 
 
@@ -18,6 +19,7 @@ OTHERWISE = 'use another config'
         (needs.real_values, [POINTS, NUMBERS], [IMAGES, TEXTS]),
         (needs.images, [IMAGES], [POINTS, TEXTS]),
         (needs.axes, [IMAGES, POINTS], [NUMBERS]),
+        (needs.items, [ITEMS], [IMAGES, TEXTS]),
     ],
 )
 def test_only_other_data_are_refused(complaint, need, fits, others):
@@ -32,4 +34,5 @@ def test_only_other_data_are_refused(complaint, need, fits, others):
 
 def test_a_model_of_texts_takes_no_images(complaint):
     needs.text(common.common_config(), TEXTS)
+    needs.text(common.common_config(), ITEMS)
     assert 'digits is not a text' in complaint(needs.text, common.common_config(), IMAGES)

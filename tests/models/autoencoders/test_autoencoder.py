@@ -19,8 +19,6 @@ from models.autoencoders.autoencoder import AutoencoderParts, autoencoder, contr
 from models.autoencoders.networks import Pair, TiedMLP
 from models.nets import mlp
 
-pytestmark = pytest.mark.usefixtures('quick_compilation')
-
 LATENT, DIMS = 2, 5
 REAL = Spec((DIMS,), None, None, mean=(1.0, 0.0, -2.0, 0.5, 0.0), std=(2.0, 1.0, 0.5, 1.0, 3.0))
 HYPERS = {'corruption': jnp.float32(0.3), 'contraction': jnp.float32(0.7)}
@@ -78,6 +76,7 @@ def test_with_pca_components_the_error_is_that_of_pca(data_and_pca):
     np.testing.assert_allclose(values['squared_error'], pca_error, rtol=1e-3, atol=1e-4)
 
 
+@pytest.mark.slow
 def test_training_reaches_the_error_of_pca(data_and_pca):
     """Baldi and Hornik (1989): PCA is the only minimum; all other critical points are saddles."""
     x, _, pca_error = data_and_pca
@@ -96,7 +95,7 @@ def test_training_reaches_the_error_of_pca(data_and_pca):
     (params, _), _ = jax.jit(lambda c: jax.lax.scan(step, c, None, 3000))(
         (start.params, rule.init(start.params))
     )
-    values = family.metrics(start._replace(params=params), {'x': x}, rng_of(len(x)))
+    values = jax.jit(family.metrics)(start._replace(params=params), {'x': x}, rng_of(len(x)))
     error = np.mean(values['squared_error'])
     assert pca_error.mean() - 1e-4 < error < pca_error.mean() * 1.001
     assert pca_error.mean() > 0.1
@@ -129,7 +128,7 @@ def test_the_loss_is_the_mean_of_its_terms():
         np.testing.assert_allclose(
             value, np.mean(report[loss] + HYPERS['contraction'] * report['contraction']), rtol=1e-5
         )
-        values = family.metrics(weights, batch, rng_of(6))
+        values = jax.jit(family.metrics)(weights, batch, rng_of(6))
         jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-5), values, report)
 
 
@@ -167,7 +166,7 @@ def test_corruption_strength_is_the_hyper_in_training_and_the_setting_in_evaluat
     batch = {'x': jnp.ones((n, DIMS))}
     family = autoencoder(AutoencoderParts(Identity(), REAL, 'squared_error', gaussian, 0.5))
     _, report = loss_of(family, NOTHING, batch, rng_of(n))
-    values = family.metrics(NOTHING, batch, rng_of(n))
+    values = jax.jit(family.metrics)(NOTHING, batch, rng_of(n))
     standard_error = np.sqrt(DIMS / 2 / n)
     error = np.mean(report['denoising_squared_error'])
     assert abs(error / HYPERS['corruption'] ** 2 - DIMS / 2) < 5 * standard_error
@@ -188,7 +187,7 @@ def test_codes_and_reconstructions_are_those_of_the_clean_image():
 # The penalty
 
 
-@pytest.mark.parametrize('tied', [False, True])
+@pytest.mark.parametrize('tied', [pytest.param(False, marks=pytest.mark.slow), True])
 def test_the_penalty_is_that_of_jacfwd_in_normalized_units(tied):
     parts = parts_of(tied=tied, penalty=models.exact)
     family = autoencoder(parts)
@@ -205,10 +204,11 @@ def test_of_a_linear_encoder_the_penalty_is_the_norm_of_its_matrix():
     x = jax.random.normal(jax.random.PRNGKey(0), (4, DIMS))
     weights = jax.jit(family.init)(jax.random.PRNGKey(1), {'x': x})
     kernel = weights.params['model']['encoder']['Dense_0']['kernel']
-    values = family.metrics(weights, {'x': x}, rng_of(4))
+    values = jax.jit(family.metrics)(weights, {'x': x}, rng_of(4))
     np.testing.assert_allclose(values['contraction'], np.full(4, np.sum(kernel**2)), rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_probes_estimate_the_penalty_without_bias():
     n = 8000
     batch = {'x': jnp.tile(jax.random.normal(jax.random.PRNGKey(0), (1, DIMS)), (n, 1))}
@@ -257,8 +257,14 @@ EVENTS = {
 }
 
 
-@pytest.mark.parametrize('event', EVENTS)
-@pytest.mark.parametrize('tied', [False, True])
+@pytest.mark.parametrize(
+    'event',
+    [
+        event if event in ('image', 'scalar') else pytest.param(event, marks=pytest.mark.slow)
+        for event in EVENTS
+    ],
+)
+@pytest.mark.parametrize('tied', [False, pytest.param(True, marks=pytest.mark.slow)])
 def test_every_ability_works_for_any_event_shape(event, tied):
     spec, n = EVENTS[event], 5
     family = autoencoder(parts_of(spec, tied=tied, corrupt=masking, penalty=models.exact))
@@ -281,6 +287,7 @@ def test_every_ability_works_for_any_event_shape(event, tied):
     assert family.ability(Codes).prior is None
 
 
+@pytest.mark.slow
 def test_abilities_of_a_row_depend_on_its_key_alone():
     rules = dict(corrupt=gaussian, strength=0.5, penalty=models.estimate_with_probes(2))
     family = autoencoder(parts_of(**rules))
@@ -294,7 +301,7 @@ def test_abilities_of_a_row_depend_on_its_key_alone():
     )
 
 
-@pytest.mark.parametrize('tied', [False, True])
+@pytest.mark.parametrize('tied', [False, pytest.param(True, marks=pytest.mark.slow)])
 def test_bfloat16_products_keep_float32_parameters_and_losses(tied):
     def family(**options):
         if tied:

@@ -10,7 +10,7 @@ from atelier.core.randomness import rng_for
 from losses import quantization
 from models.autoencoders import codebook as codebooks
 
-pytestmark = pytest.mark.usefixtures('strict_promotion', 'quick_compilation')
+pytestmark = pytest.mark.usefixtures('strict_promotion')
 RANDOM = np.random.default_rng(0)
 DRAW = rng_for(jax.random.PRNGKey(0), jnp.arange(6), 6)
 UPDATE = jax.jit(codebooks.updated)
@@ -106,6 +106,7 @@ def perplexity_after_training(restart_below, num_steps=150):
     return float(quantization.perplexity(codebooks.count(codes, 12)[None])[0])
 
 
+@pytest.mark.slow
 def test_restarting_dead_codes_covers_all_clusters():
     np.testing.assert_allclose(perplexity_after_training(0.0), 1, rtol=1e-5)
     assert perplexity_after_training(0.1) > 6

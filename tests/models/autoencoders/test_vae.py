@@ -23,7 +23,7 @@ from models.autoencoders.vae_objectives import evidence_bound
 from models.nets import mlp
 from models.shared import observations
 
-pytestmark = pytest.mark.usefixtures('strict_promotion', 'quick_compilation')
+pytestmark = pytest.mark.usefixtures('strict_promotion')
 
 LATENT, DIMS, NOISE = 2, 5, 0.7
 
@@ -117,6 +117,7 @@ def test_elbo_of_a_wrong_posterior_misses_by_its_kl(ppca):
     assert abs(exact[0] - bound.mean() - gap) < 5 * bound.std() / np.sqrt(len(bound))
 
 
+@pytest.mark.slow
 def test_importance_weighted_estimate_converges_from_below(ppca):
     """Mean gap over the examples for growing k, with a biased and too wide posterior."""
     x, exact, encoder, decoder = ppca
@@ -253,6 +254,7 @@ def test_every_ability_works_for_any_event_shape(event):
     assert family.ability(LogProb).description == 'estimate, k = 4'
 
 
+@pytest.mark.slow
 def test_abilities_of_a_row_depend_on_its_key_alone():
     """A slice of a batch gives the same rows: examples share no noise and leak nothing."""
     spec, family = family_for('image')
@@ -271,6 +273,7 @@ def test_abilities_of_a_row_depend_on_its_key_alone():
     assert len(np.unique(samples, axis=0)) == 6
 
 
+@pytest.mark.slow
 def test_bfloat16_products_keep_float32_parameters_and_losses():
     spec = Spec((8,), 2, None)
     network = dict(dtype=jnp.bfloat16)

@@ -19,8 +19,6 @@ from models.autoencoders.vae import VAENetworks, vae
 from models.nets import mlp
 from models.shared.observations import Observation
 
-pytestmark = pytest.mark.usefixtures('quick_compilation')
-
 PLAIN = {'beta': 1.0, 'kl_warmup_steps': 0.0, 'free_nats': 0.0}
 DIMS, LATENT = 3, 2
 ESTIMATORS = (vae_objectives.importance_weighted, vae_objectives.doubly_reparameterized)
@@ -50,7 +48,7 @@ def family_of(objective, latent_dim=LATENT):
 def initial_weights_and_batch(family, n=4):
     """(initial weights, batch of n random examples)."""
     batch = {'x': 2 * jax.random.normal(jax.random.PRNGKey(3), (n, DIMS))}
-    return family.init(jax.random.PRNGKey(0), batch), batch
+    return jax.jit(family.init)(jax.random.PRNGKey(0), batch), batch
 
 
 def perturbed_weights_and_batch(n=4, latent_dim=LATENT, perturbation=0.2):
@@ -77,6 +75,7 @@ def rng_of(n, seed=0):
     return rng_for(jax.random.PRNGKey(seed), jnp.arange(n), n)
 
 
+@functools.partial(jax.jit, static_argnums=0)
 def loss_at(family, weights, batch, hypers=None, step=0, seed=0):
     rng = rng_of(len(batch['x']), seed)
     losses, (_, metrics) = family.turns[0].loss(weights, batch, rng, step, hypers or {})
@@ -120,6 +119,7 @@ def test_free_nats_apply_to_each_dimensions_mean_over_the_batch():
     np.testing.assert_allclose(loss_with(small / 2), loss_with(0.0), rtol=1e-6)
 
 
+@pytest.mark.slow
 def test_below_the_free_nats_the_kl_has_no_gradient():
     """With a decoder that ignores z, the encoder's whole gradient comes from the KL."""
     family = family_of(bound())
@@ -140,7 +140,9 @@ def test_below_the_free_nats_the_kl_has_no_gradient():
 # Several samples
 
 
-@pytest.mark.parametrize('make', ['importance_weighted', 'doubly_reparameterized'])
+@pytest.mark.parametrize(
+    'make', [pytest.param('importance_weighted', marks=pytest.mark.slow), 'doubly_reparameterized']
+)
 def test_one_sample_gives_the_elbo(make):
     """Equal in expectation: the bound uses log q(z | x) of the sample in place of the KL."""
     family = family_of(getattr(vae_objectives, make)(1))
@@ -152,6 +154,7 @@ def test_one_sample_gives_the_elbo(make):
     assert abs(difference.mean()) < 5 * difference.std() / np.sqrt(20_000)
 
 
+@pytest.mark.slow
 def test_the_bound_rises_with_the_samples_and_stays_below_the_likelihood():
     """Means over 20,000 draws for one example; log p(x) is Gaussian."""
     means, errors, n = [], [], 20_000
@@ -245,6 +248,7 @@ def test_the_signal_of_the_encoders_gradient_against_its_noise():
 # Independent dimensions, and classes
 
 
+@pytest.mark.slow
 def test_beta_scales_the_total_correlation_alone():
     family = family_of(vae_objectives.total_correlation_bound())
     loss_with = functools.partial(loss_at, family, *initial_weights_and_batch(family, 16))
@@ -327,10 +331,11 @@ def test_samples_have_the_given_class_or_a_random_one(conditional):
     assert np.mean(np.any(rows(class_samples) != rows(any_class_samples), 1)[~is_same_class]) > 0.9
 
 
+@pytest.mark.slow
 def test_classes_left_out_of_training_are_not_sampled(tmp_path):
     run = assembled(tmp_path, 'cvae', data__without_classes=(0, 9))
-    weights = run.family.init(jax.random.PRNGKey(0), first_batch(run, 1))
-    drawn = run.family.ability(Codes).prior(weights, rng_of(200))[:, 2:]
+    weights = jax.jit(run.family.init)(jax.random.PRNGKey(0), first_batch(run, 1))
+    drawn = jax.jit(run.family.ability(Codes).prior)(weights, rng_of(200))[:, 2:]
     assert set(np.argmax(drawn, 1).tolist()) == set(range(1, 9))
 
 

@@ -26,7 +26,6 @@ from models.autoencoders.vq_vae import (
 from models.nets import mlp
 from models.shared import observations
 
-pytestmark = pytest.mark.usefixtures('quick_compilation')
 N, HYPERS = 8, dict(beta=0.7, codebook_decay=0.9, restart_below=0.1)
 SPEC = Spec((5,), 2, None)
 NETS = VQVAENetworks(
@@ -136,6 +135,7 @@ def test_terms_are_those_of_the_definition(weights):
     np.testing.assert_allclose(values['quantization_error'], expected, rtol=1e-4)
 
 
+@pytest.mark.slow
 def test_perplexity_is_of_the_batch(weights):
     _, (_, report) = FAMILY.turns[0].loss(weights, BATCH, DRAW, 0, HYPERS)
     codes = np.asarray(forward(NETS, weights.params, codebook_of(weights.extra), BATCH['x']).codes)

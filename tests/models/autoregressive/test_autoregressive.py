@@ -31,8 +31,6 @@ from models.autoregressive.raster_scan import raster_scan_parts
 from models.nets.transformer import Transformer
 from models.shared.observations import observation_for
 
-pytestmark = pytest.mark.usefixtures('quick_compilation')
-
 BITS, COLOURS = Spec((3, 3), 2, None), Spec((1, 2, 3), 3, None)
 
 
@@ -113,10 +111,10 @@ def event_probabilities(parts, weights, **more):
 SUMMED = [
     *((name, BITS) for name in ('fvsbn', 'mixture')),
     *(SLOW(name, BITS) for name in ('raster', 'random', *WITH_STEPS)),
-    ('raster', Spec((4,), 5, None)),
+    SLOW('raster', Spec((4,), 5, None)),
     *(SLOW(name, Spec((2, 2), 5, None)) for name in WITH_STEPS),
     SLOW('pixelcnn', COLOURS),
-    ('gated_pixelcnn', COLOURS),
+    SLOW('gated_pixelcnn', COLOURS),
     ('transformer', COLOURS),
 ]
 
@@ -146,7 +144,15 @@ def slopes_of(parts, weights, spread=1.0):
     return np.asarray(jax.jit(lambda: jax.lax.map(slopes, jnp.arange(count)))())
 
 
-@pytest.mark.parametrize('name', {**MADES, **CONVOLUTIONS})
+@pytest.mark.parametrize(
+    'name',
+    [
+        'fvsbn',
+        'mixture',
+        pytest.param('gated_pixelcnn', marks=pytest.mark.slow),
+        *map(SLOW, ['raster', 'random', 'pixelcnn']),
+    ],
+)
 def test_a_dimension_depends_on_earlier_ones_alone(name):
     """The Jacobian is zero except for earlier dimensions, and nonzero for all connected ones."""
     parts = ALL[name](BITS)
@@ -174,7 +180,7 @@ def test_samples_have_their_probabilities(name):
     check_shares(drawn, every_event(parts.spec), event_probabilities(parts, weights))
 
 
-@pytest.mark.parametrize('name', ['raster', *SOME_SLOW])
+@pytest.mark.parametrize('name', [SLOW('raster'), *SOME_SLOW])
 def test_later_dimensions_are_sampled_given_earlier_ones(name):
     parts, n = ALL[name](Spec((2, 2), 2, None)), 20_000
     family, weights = autoregressive(parts), weights_of(parts)
@@ -220,7 +226,10 @@ def stepwise(parts, weights, batch):
 
 
 @pytest.mark.parametrize('spec', KEPT)
-@pytest.mark.parametrize('name', [SLOW('pixelcnn'), 'gated_pixelcnn', 'transformer'])
+@pytest.mark.parametrize(
+    'name',
+    [SLOW('pixelcnn'), pytest.param('gated_pixelcnn', marks=pytest.mark.slow), 'transformer'],
+)
 def test_step_by_step_the_parameters_are_those_of_the_whole(name, spec):
     if name == 'transformer' and spec.levels is None:
         pytest.skip('its tokens are levels')
@@ -256,6 +265,7 @@ def test_in_float64_samples_are_those_of_the_whole_network(name):
 LABELLED = Spec((2, 2), 2, 3)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('name', SOME_SLOW)
 def test_each_label_has_a_distribution_and_bayes_rule_classifies(name):
     parts = WITH_STEPS[name](LABELLED, 3)
@@ -273,6 +283,7 @@ def test_each_label_has_a_distribution_and_bayes_rule_classifies(name):
     np.testing.assert_allclose(np.exp(metrics['log_prob_nats']), likelihoods[:, 1], rtol=1e-4)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('name', SOME_SLOW)
 def test_samples_have_the_given_label(name):
     parts, n = WITH_STEPS[name](LABELLED, 3), 20_000

@@ -13,8 +13,6 @@ from models.autoregressive.autoregressive import autoregressive
 from models.autoregressive.causal_transformer import transformer_parts
 from models.nets.transformer import Transformer
 
-pytestmark = pytest.mark.usefixtures('quick_compilation')
-
 BITS = Spec((3, 3), 2, None)
 
 

@@ -21,8 +21,6 @@ from models.classical import chow_liu_tree, mixture
 from models.classical.components import categorical
 from models.shared.observations import observation_for
 
-pytestmark = pytest.mark.usefixtures('quick_compilation')
-
 SLOW = pytest.mark.slow
 BITS, LEVELS = Spec((3, 3), 2, 3), Spec((2, 2, 1), 5, 3)
 MADES = {  # hidden sizes, orders, observation
@@ -111,6 +109,7 @@ def test_mixtures_of_orders_and_densities_have_no_conditionals(tmp_path):
         assert assembled(tmp_path, name, argument).family.ability(Conditionals) is None
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ('name', 'observation'),
     [

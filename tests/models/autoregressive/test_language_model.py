@@ -24,8 +24,6 @@ from models.autoregressive.language_model import (
 from models.autoregressive.token_sampling import SamplingOptions
 from models.nets.transformer import Transformer
 
-pytestmark = pytest.mark.usefixtures('quick_compilation')
-
 ABC = Spec((4,), 3, None, symbols='abc')
 NETS = {
     'transformer': transformer_parts(Transformer(3, 4, width=8, blocks=2, heads=2), ABC),
@@ -163,6 +161,7 @@ def test_at_temperature_0_each_symbol_is_the_likeliest(name):
     np.testing.assert_array_equal(samples, np.argmax(logits_of(name)(samples), -1))
 
 
+@pytest.mark.slow
 def test_dropout_is_for_training_alone():
     net = Transformer(3, 4, width=8, blocks=1, heads=2, dropout=0.5)
     family, x = (

@@ -4,13 +4,12 @@ test_autoregressive.py tests what all autoregressive models share.
 """
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from support import assembled
 
-from models.autoregressive.made import Orders, degrees_of
-
-pytestmark = pytest.mark.usefixtures('quick_compilation')
+from models.autoregressive.made import MADE, Orders, degrees_of
 
 
 def test_orders_and_masks_differ():
@@ -23,9 +22,24 @@ def test_orders_and_masks_differ():
     assert raster['2'].min() >= raster['1'].min() and raster['2'].max() <= 7
 
 
+def test_without_a_direct_connection_outputs_depend_on_earlier_inputs_through_hidden_units():
+    """The derivatives are strictly triangular, of rank at most the number of hidden units."""
+    dims, network = 6, MADE((2,), 1, activation=jnp.tanh, is_direct=False)
+    key = jax.random.PRNGKey(1)
+    degrees = tuple(of[0] for of in degrees_of(key, dims, (2,), Orders(1, True)).values())
+    x = jax.random.normal(key, (1, dims))
+    variables = network.init(key, x, degrees)
+    assert set(variables['params']) == {'MaskedDense_0', 'last'}
+    assert set(variables['params']['last']) == {'kernel', 'bias'}
+    slopes = jax.jacobian(lambda x: network.apply(variables, x[None], degrees)[0, :, 0])(x[0])
+    np.testing.assert_array_equal(np.triu(slopes), 0)
+    assert 1 <= np.linalg.matrix_rank(slopes) <= 2
+
+
 @pytest.mark.parametrize(
     ('change', 'message'),
     [
+        (dict(model__is_direct=False, model__hidden_sizes=()), 'needs config.model.hidden_sizes'),
         (dict(model__num_orders=0), 'config.model.num_orders=0'),
         (dict(model__order='spiral'), 'config.model.order'),
         (dict(model__hidden_sizes=(0,)), 'config.model.hidden_sizes=0'),

@@ -11,7 +11,7 @@ import pytest
 from support import assembled
 
 import train_lib
-from atelier.core.abilities import Sample
+from atelier.core.abilities import LogProb, Sample
 from atelier.core.randomness import rng_for
 from atelier.data import text
 from atelier.data.dataset import Spec
@@ -22,8 +22,6 @@ from atelier.run import restore
 from models.autoregressive import ngram as markov_lib
 from models.autoregressive.ngram import count_ngrams, markov
 from models.autoregressive.token_sampling import SamplingOptions
-
-pytestmark = pytest.mark.usefixtures('quick_compilation')
 
 REAL = pathlib.Path(__file__).resolve().parents[4] / 'shared/data/text/tinyshakespeare.txt'
 SYMBOLS = 4
@@ -62,7 +60,9 @@ def tables_of(train, order, num_pieces=7, context=8):
     return jax.jit(count_ngrams, static_argnums=(2, 3))(x, is_counted, order, SYMBOLS)
 
 
-@pytest.mark.parametrize('order', [0, 1, 3])
+@pytest.mark.parametrize(
+    'order', [pytest.param(0, marks=pytest.mark.slow), 1, pytest.param(3, marks=pytest.mark.slow)]
+)
 def test_counts_in_plain_python_agree(order):
     train, held_out = random_text(), random_text(40, seed=1)
     tables = tables_of(train, order)
@@ -85,7 +85,46 @@ def test_any_context_has_probabilities_that_sum_to_one():
     assert p.min() > 0
 
 
-@pytest.mark.parametrize('num_pieces', [1, 300])
+@pytest.mark.parametrize(
+    'order', [pytest.param(0, marks=pytest.mark.slow), 1, pytest.param(3, marks=pytest.mark.slow)]
+)
+def test_items_have_the_counts_of_plain_python(order):
+    """Each item begins after one end token; counts of other items' tokens are no context."""
+    rng = np.random.default_rng(3)
+    items = [rng.integers(1, SYMBOLS, rng.integers(1, 6)).tolist() for _ in range(40)]
+    row = np.array([token for item in items for token in (*item, 0)])
+    x, num_dims = jnp.asarray(np.stack([row, np.zeros_like(row)])), 6
+    spec = Spec((num_dims,), SYMBOLS, None, symbols='\0abc')
+    family = markov(spec, order, SamplingOptions())
+    weights = jax.jit(family.init)(jax.random.PRNGKey(0), {'x': x})
+    by_value = jax.jit(family.ability(LogProb).by_value)
+
+    def prob(context, symbol):
+        """The recursion over all places of all items; an item's own history has one end before."""
+        counts = collections.Counter()
+        for item in items:
+            history = [0, *item, 0]
+            for i in range(1, len(history)):
+                begin = i - len(context)
+                if begin >= 0 and history[begin:i] == context:
+                    counts[history[i]] += 1
+        lower = 1 / SYMBOLS if not context else prob(context[1:], symbol)
+        total, kinds = sum(counts.values()), len(counts)
+        return (counts[symbol] + kinds * lower) / (total + kinds) if counts else lower
+
+    for item in ([1, 2, 3], [3, 3, 3, 3, 3], [2]):
+        history = [0, *item, 0]
+        contexts = [history[max(0, i - order) : i] for i in range(1, len(history))]
+        expected = [prob(c, s) for c, s in zip(contexts, history[1:], strict=True)]
+        expected[0] /= 1 - prob(contexts[0], 0)  # an item is not empty
+        if len(item) == num_dims - 1:
+            expected[-1] = 1
+        event = jnp.asarray([history[1:] + [0] * (num_dims - len(history) + 1)], jnp.float32)
+        log_probs_of_item = by_value(weights, {'x': event}, None)[0, : len(expected)]
+        np.testing.assert_allclose(np.exp(log_probs_of_item), expected, rtol=1e-5)
+
+
+@pytest.mark.parametrize('num_pieces', [pytest.param(1, marks=pytest.mark.slow), 300])
 def test_how_the_text_is_cut_makes_no_difference(num_pieces):
     tables, recut_tables = tables_of(random_text(), 2), tables_of(random_text(), 2, num_pieces)
     for table, recut_table in zip(tables, recut_tables, strict=True):
@@ -110,6 +149,7 @@ def test_stepwise_log_probs_are_those_of_the_whole_text():
     np.testing.assert_allclose(jnp.moveaxis(stepwise_log_probs, 0, 1), expected, rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_samples_have_the_frequencies_of_the_model():
     spec = Spec((8,), SYMBOLS, None, symbols='abcd')
     family = markov(spec, 2, SamplingOptions())

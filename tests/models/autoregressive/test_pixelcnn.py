@@ -20,8 +20,6 @@ from models.autoregressive.pixelcnn import PixelCNN, pixelcnn
 from models.autoregressive.raster_scan import raster_scan_parts
 from models.shared.observations import observation_for
 
-pytestmark = pytest.mark.usefixtures('quick_compilation')
-
 SIDE, LAYERS, REACH = 7, 2, 3  # each of three layers adds one pixel
 
 
@@ -76,6 +74,7 @@ def test_plain_pixelcnn_has_a_blind_spot_above_to_the_right():
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('network', [plain, pytest.param(gated, marks=pytest.mark.slow)])
 def test_colours_of_a_pixel_come_one_after_the_other(network):
     slopes = slopes_of(network, (2, 2, 3)) > 0

@@ -3,7 +3,6 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -30,9 +29,6 @@ logits_of = st.lists(
 def softmax(logits):
     p = np.exp(np.float64(logits) - np.max(logits))
     return p / p.sum()
-
-
-pytestmark = pytest.mark.usefixtures('quick_compilation')
 
 
 @given(logits_of, st.integers(1, SYMBOLS))

@@ -16,8 +16,6 @@ from configs import chow_liu as config_lib
 from models.classical import chow_liu_tree as tree_lib
 from models.classical.chow_liu_tree import ChowLiuParts, chow_liu
 
-pytestmark = pytest.mark.usefixtures('quick_compilation')
-
 
 @pytest.fixture(autouse=True)
 def float64():
@@ -70,7 +68,7 @@ def test_unseen_levels_keep_log_prob_finite():
     np.testing.assert_allclose(np.exp(nats).sum(), 1.0, rtol=1e-12)
 
 
-@pytest.mark.parametrize('levels', [2, 4])
+@pytest.mark.parametrize('levels', [2, pytest.param(4, marks=pytest.mark.slow)])
 def test_tree_is_the_likeliest_of_all(levels):
     """The tree has the highest likelihood of all 125 trees on five dimensions."""
     x = chains(levels)

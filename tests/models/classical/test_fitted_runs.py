@@ -10,12 +10,13 @@ from atelier.core.family import is_class_conditional
 from atelier.evaluation import evaluate
 from atelier.run import config_values, restore, run_folder
 
-pytestmark = pytest.mark.usefixtures('quick_compilation', 'one_device')
+pytestmark = pytest.mark.usefixtures('one_device')
 
 
 DIAGONAL = dict(data__dequantize='uniform', model__covariance='diagonal')
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ('name', 'change'),
     [

@@ -9,6 +9,8 @@ from atelier.core.abilities import Classify, LabelPrior
 from atelier.core.family import is_class_conditional
 from atelier.evaluation.examples.anomaly_score import scorer
 
+pytestmark = pytest.mark.slow  # trains twice
+
 SHARES = np.array([0.9, 0.05, 0.05])
 
 

@@ -18,12 +18,11 @@ from atelier.core.abilities import Classify, Inpaint, LogProb, Sample
 from atelier.core.randomness import identity, rng_for
 from atelier.data.dataset import Spec
 from configs import naive_bayes
+from models.classical import components
 from models.classical.components import categorical
 from models.classical.gaussian_components import Prior, diagonal_gaussian, full_gaussian
 from models.classical.kmeans import distances, k_means_plus_plus, nearest_of
 from models.classical.mixture import MixtureParts, mixture
-
-pytestmark = pytest.mark.usefixtures('quick_compilation')
 
 BITS = Spec((3, 3), 2, None)
 PLANE = Spec((2,), None, None)
@@ -84,7 +83,7 @@ def all_images():
     return np.array([*itertools.product((0.0, 1.0), repeat=9)]).reshape(-1, 3, 3)
 
 
-@pytest.mark.parametrize('levels', [2, 3])
+@pytest.mark.parametrize('levels', [2, pytest.param(3, marks=pytest.mark.slow)])
 def test_probabilities_sum_to_one(levels):
     spec = Spec((2, 2), levels, None)
     batch = {'x': jnp.asarray(np.random.default_rng(0).integers(0, levels, (50, 2, 2)), float)}
@@ -95,7 +94,10 @@ def test_probabilities_sum_to_one(levels):
     np.testing.assert_allclose(np.exp(nats).sum(), 1.0, rtol=1e-12)
 
 
-@pytest.mark.parametrize('kind', GAUSSIANS)
+@pytest.mark.parametrize(
+    'kind',
+    [kind if kind == 'full' else pytest.param(kind, marks=pytest.mark.slow) for kind in GAUSSIANS],
+)
 def test_em_is_that_of_scikit_learn(kind):
     """Equal likelihood from the same start after the same number of iterations."""
     x, iterations = points(), 7
@@ -127,7 +129,9 @@ def test_em_is_that_of_scikit_learn(kind):
     ('components', 'spec', 'data'),
     [
         (categorical(2, 0.0), BITS, images),
-        (full_gaussian(Prior(0.0, 1.0, 0.3)), PLANE, points),  # the variance floor is active
+        pytest.param(
+            full_gaussian(Prior(0.0, 1.0, 0.3)), PLANE, points, marks=pytest.mark.slow
+        ),  # the variance floor is active
         pytest.param(diagonal_gaussian(LOOSE), PLANE, points, marks=pytest.mark.slow),
         pytest.param(full_gaussian(LOOSE, is_tied=True), PLANE, points, marks=pytest.mark.slow),
     ],
@@ -142,6 +146,7 @@ def test_em_never_decreases_the_likelihood(components, spec, data):
     assert nats[-1] - nats[0] > 1e-3
 
 
+@pytest.mark.slow
 def test_a_component_on_one_point_keeps_its_variance():
     """Without a floor the likelihood of a mixture of Gaussians has no maximum."""
     x = np.concatenate([points(30), np.full((5, 2), 9.0)])
@@ -152,7 +157,14 @@ def test_a_component_on_one_point_keeps_its_variance():
     assert int(states[-1].step) == 20  # all were finite
 
 
-@pytest.mark.parametrize('kind', ['full', 'tied', 'diag'])
+@pytest.mark.parametrize(
+    'kind',
+    [
+        'full',
+        pytest.param('tied', marks=pytest.mark.slow),
+        pytest.param('diag', marks=pytest.mark.slow),
+    ],
+)
 def test_unknown_dimensions_are_marginalized(kind):
     """p(known) equals scipy's marginals, and is 1 if nothing is known."""
     x = np.random.default_rng(1).normal(size=(6, 4))
@@ -299,6 +311,7 @@ def test_naive_bayes_is_that_of_scikit_learn(tmp_path):
     np.testing.assert_allclose(logits, expected + log_prior_difference, rtol=1e-9)
 
 
+@pytest.mark.slow
 def test_cross_entropy_is_over_classes_with_training_examples():
     """Class 0 has none; far from the data its component would otherwise be the most probable."""
     spec, rng = Spec((64,), 2, 3, left_out=(0,)), np.random.default_rng(0)
@@ -317,7 +330,7 @@ def test_cross_entropy_is_over_classes_with_training_examples():
     np.testing.assert_allclose(metrics['cross_entropy_nats'], expected, rtol=1e-6, atol=1e-12)
 
 
-@pytest.mark.parametrize('levels', [2, 4])
+@pytest.mark.parametrize('levels', [2, pytest.param(4, marks=pytest.mark.slow)])
 def test_gradients_in_levels_are_differences_of_neighbours(levels):
     components = categorical(levels, 0.5)
     x = jnp.asarray(np.random.default_rng(0).integers(0, levels, (60, 3)), float)
@@ -348,7 +361,14 @@ def test_gaussian_naive_bayes_is_that_of_scikit_learn():
     np.testing.assert_allclose(log_probs, expected[np.arange(400), label], rtol=1e-9)
 
 
-@pytest.mark.parametrize('kind', ['full', 'diag', 'tied'])
+@pytest.mark.parametrize(
+    'kind',
+    [
+        pytest.param('full', marks=pytest.mark.slow),
+        'diag',
+        pytest.param('tied', marks=pytest.mark.slow),
+    ],
+)
 def test_minibatches_of_an_epoch_are_the_whole(kind):
     """With forgetting 1, pooled moments of the parts equal the moments of the whole."""
     components, x = GAUSSIANS[kind], jnp.asarray(points())
@@ -380,6 +400,7 @@ def test_clusters_are_the_nearest():
     assert (np.argmin(distances(x, centres), -1) == members.argmax(-1)).all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ('name', 'change'),
     [
@@ -429,3 +450,24 @@ def test_bad_settings_end_in_one_line(tmp_path, complaint, name, change, message
 
 def test_naive_bayes_needs_labels(complaint):
     assert 'configs/mixture.py' in complaint(naive_bayes.build, naive_bayes.get_config(), BITS)
+
+
+@pytest.mark.parametrize('size', [1, 4, 5])
+def test_blocks_of_dimensions_change_nothing(size, monkeypatch):
+    """Statistics, likelihoods and their slopes, with blocks that do and do not divide 9 dims."""
+    kind, rng = categorical(5, 0.5), np.random.default_rng(0)
+    x = jnp.asarray(rng.integers(0, 5, (7, 9)), jnp.float64)
+    known = jnp.asarray(rng.random((7, 9)) < 0.6)
+    weights = jnp.asarray(rng.random((7, 3)))
+
+    def results():
+        stats = kind.statistics(x, weights)
+        params = kind.maximize(stats)
+        total = lambda x: kind.log_prob(params, x).sum()
+        whole, part = kind.log_prob(params, x), kind.log_prob(params, x, known)
+        return stats, whole, part, jax.grad(total)(x)
+
+    expected = results()
+    monkeypatch.setattr(components, 'MAX_ONE_HOT', size * 7 * 4)
+    assert components.block_size(x, 5) == size
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-12), results(), expected)

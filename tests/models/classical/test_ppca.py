@@ -12,9 +12,8 @@ from atelier.core import optimizers, train_step
 from atelier.core.abilities import Codes, Inpaint, LogProb, Sample
 from atelier.core.randomness import identity, rng_for
 from atelier.data.dataset import Spec
+from atelier.errors import UserError
 from models.classical.ppca import PPCAParts, ppca
-
-pytestmark = pytest.mark.usefixtures('quick_compilation')
 
 DIMS, LATENT = 5, 2
 SPEC = Spec((DIMS,), None, None, mean=(1.0, -2.0, 0.0, 3.0, 0.5), std=(2.0, 1.0, 0.5, 1.0, 3.0))
@@ -49,6 +48,15 @@ def fitted(x, num_batches=1):
     for part in parts:
         state, _ = step(state, [part], jnp.arange(n))
     return family, state.weights
+
+
+def test_a_covariance_that_takes_too_long_is_refused_with_a_size():
+    make = lambda *shape: ppca(PPCAParts(LATENT, Spec(shape, None, None), 1e-6, 1.0))
+    with pytest.raises(UserError, match=r'12288 dimensions are more than 4096.*images of 36x36x3'):
+        make(64, 64, 3)
+    with pytest.raises(UserError, match='4097 dimensions'):
+        make(4097)
+    make(4096), make(36, 36, 3)
 
 
 @pytest.mark.parametrize('num_batches', [1, 3])

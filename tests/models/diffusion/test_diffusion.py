@@ -39,7 +39,6 @@ from models.diffusion.process import (
 from models.diffusion.sampling import Sampling
 
 slow = lambda *values: [pytest.param(value, marks=pytest.mark.slow) for value in values]
-pytestmark = pytest.mark.usefixtures('quick_compilation')
 
 STD, CENTRE, DIMS = 0.6, 0.7, 2  # two classes N(-CENTRE, STD^2) and N(CENTRE, STD^2) on each axis
 
@@ -158,7 +157,7 @@ UNITS = {
     ('name', 'kind'),
     [
         ('standardised', 'bound'),
-        ('dequantised', 'ode'),
+        pytest.param('dequantised', 'ode', marks=pytest.mark.slow),
         pytest.param('standardised', 'ode', marks=pytest.mark.slow),
         pytest.param('dequantised', 'bound', marks=pytest.mark.slow),
     ],
@@ -224,6 +223,7 @@ def test_guidance_is_the_tilted_score(guidance):
     np.testing.assert_allclose(ours, score, rtol=1e-3, atol=1e-4)
 
 
+@pytest.mark.slow
 def test_the_mean_stays_within_the_interval_of_the_data():
     """Clips the guided mean, which would leave the interval, if the interval is known."""
     label, weights = jnp.arange(30) % 2, {'unused': jnp.zeros(())}
@@ -273,6 +273,7 @@ def test_a_trajectory_ends_in_the_sample():
     assert np.abs(x_t[:, -1] - x[:, -1]).max() < 0.1 < np.abs(x_t[:, 0] - x[:, 0]).max()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('spec', [Spec((DIMS,), None, 2), *slow(Spec((DIMS,), None, 2, 16))])
 def test_in_one_step_it_denoises_to_the_mean(spec):
     """The mean shrinks to the centre by STD^2 / (STD^2 + s^2) in data units, with s per row."""
@@ -293,6 +294,7 @@ def test_in_one_step_it_denoises_to_the_mean(spec):
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('sampler', [samplers.ddim, *slow(samplers.dpm_solver_pp_2m)])
 def test_in_many_steps_it_draws_from_the_posterior(sampler):
     """N(0, STD^2) with noise 0.5, in 200 ancestral steps whatever the configured sampler."""
@@ -308,6 +310,7 @@ def test_in_many_steps_it_draws_from_the_posterior(sampler):
     np.testing.assert_allclose(samples.std(), gain**0.5 * s, rtol=0.05)
 
 
+@pytest.mark.slow
 def test_codes_decode_to_x():
     """Codes are normal quantiles, (x - centre) / STD for a Gaussian, then the one-hot class."""
     ours, weights = conditional_family()
@@ -330,6 +333,7 @@ def test_codes_decode_to_x():
 # The learned schedule
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('seed', range(2))
 def test_a_learned_schedule_keeps_its_ends_and_falls(seed):
     """Holds for any weights."""
@@ -371,6 +375,7 @@ def test_the_schedules_player_descends_the_squared_error(tmp_path):
 # Weightings
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('name', [*slow('cosine'), 'straight'])
 def test_the_bound_does_not_depend_on_where_its_times_lie(name):
     """Quadrature in t and in log-SNR agree for an error that depends only on the noise level."""
@@ -384,6 +389,7 @@ def test_the_bound_does_not_depend_on_where_its_times_lie(name):
     np.testing.assert_allclose(np.mean(np.float64(weight * error(by_level))), first, rtol=1e-2)
 
 
+@pytest.mark.slow
 def test_the_bound_of_many_steps_is_that_of_continuous_time():
     steps = schedules.discrete(1000)
     error = lambda t: 1.0 / (1.0 + weightings.snr(steps, t)) ** 2

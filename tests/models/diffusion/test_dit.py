@@ -9,8 +9,6 @@ from support import assembled, scattered
 from models.diffusion.dit import Block, DiT
 from models.nets.patches import to_patches
 
-pytestmark = pytest.mark.usefixtures('quick_compilation')  # Flax's norms are not strict
-
 LEVELS = jnp.asarray([-2.0, 0.0, 3.0])
 
 

@@ -21,7 +21,6 @@ from models.diffusion.super_resolution import super_resolution
 from models.supervised.super_resolution_regressor import RegressorParts, Residual, regressor
 
 slow = lambda *values: [pytest.param(value, marks=pytest.mark.slow) for value in values]
-pytestmark = pytest.mark.usefixtures('quick_compilation')
 
 STD = 0.6  # of each of four independent pixels; their mean is given
 BOTH = ('super_resolution', 'super_resolution_regressor')
@@ -75,6 +74,7 @@ def test_samples_are_of_the_conditional_gaussian():
     np.testing.assert_allclose(deviations.mean(0), 0, atol=4 * STD / n**0.5 + 0.005)
 
 
+@pytest.mark.slow
 def test_the_best_network_has_the_smallest_loss():
     """The posterior variance of three free pixels of four, by quadrature over the times."""
     n, ours = 4096, exact_family()
@@ -110,6 +110,7 @@ def smooth_images(n):
     return np.float32(sum(noise[:, i : i + 8, j : j + 6] for i in range(3) for j in range(3)) / 3)
 
 
+@pytest.mark.slow
 def test_least_squares_minimizes_the_regressors_loss():
     """A regressor without hidden layers is bicubic plus a 3x3 filter and a constant."""
     x, spec = smooth_images(40), Spec((8, 6, 1), None, None, mean=0.5, std=2.0)

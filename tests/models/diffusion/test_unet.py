@@ -13,8 +13,6 @@ from models.diffusion.noise_embedding import LEVEL_WAVELENGTHS, ConditionedMLP, 
 from models.diffusion.unet import ResidualBlock, UNet, UNetOptions
 from models.nets.patches import from_patches, to_patches
 
-pytestmark = pytest.mark.usefixtures('quick_compilation')  # Flax's norms are not strict
-
 LEVELS = jnp.asarray([-2.0, 0.0, 3.0])
 SLOW = functools.partial(pytest.param, marks=pytest.mark.slow)
 
@@ -57,6 +55,7 @@ def test_any_shape_and_each_row_alone(name, event):
     assert np.abs(changed[:2] - whole[:2]).max() > 1e-3
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('name', [SLOW('unet'), SLOW('mlp'), 'dit'])
 def test_noise_level_and_label_matter(name):
     x = jnp.broadcast_to(jax.random.normal(jax.random.PRNGKey(2), (1, 8, 8)), (3, 8, 8))
@@ -124,6 +123,7 @@ def test_patches_are_positions_of_the_u_net():
     )
 
 
+@pytest.mark.slow
 def test_the_middle_attends_where_the_coarsest_resolution_does():
     def attends(attention):
         net, x = UNet((8, 8), 1, attention), jnp.zeros((3, 8, 8))

@@ -17,8 +17,6 @@ from models.diffusion import variational_bound
 from models.diffusion.denoiser import DenoiserNetworks, data_std, to_process
 from models.diffusion.process import predictions, schedules
 
-pytestmark = pytest.mark.usefixtures('quick_compilation')
-
 LEVELS = Spec((1,), 3, None)
 N = 1000  # draws for each level
 
@@ -47,7 +45,7 @@ def bounds(is_exact, schedule):
     return np.asarray(jax.jit(bound_terms)(keys)['elbo_nats']).reshape(3, N).mean(1)
 
 
-@pytest.mark.parametrize('name', ['log_linear', 'discrete'])
+@pytest.mark.parametrize('name', ['log_linear', pytest.param('discrete', marks=pytest.mark.slow)])
 def test_the_bound_of_the_best_denoiser_is_nearly_log_p(name):
     schedule = getattr(schedules, name)()
     best, worse = bounds(True, schedule), bounds(False, schedule)
@@ -63,7 +61,7 @@ class MeanOfNormal(nn.Module):
         return jnp.sqrt(jax.nn.sigmoid(2 * half_log_snr))[:, None] * x_t
 
 
-@pytest.mark.parametrize('name', ['cosine', 'log_linear'])
+@pytest.mark.parametrize('name', [pytest.param('cosine', marks=pytest.mark.slow), 'log_linear'])
 def test_the_diffusion_term_by_time_is_that_of_a_gaussian(name):
     """Between two times it is half the change of log(1 + SNR), because x ~ N(0, 1) has the error
     1 / (1 + SNR); its mean over all times is the term of the bound.

@@ -34,8 +34,6 @@ from models.flows.data_bijectors import Logit, Standardized
 from models.flows.invertible_1x1_conv import InvertibleLinear, rotation_factors
 from models.flows.masked_autoregressive import MaskedAutoregressive
 
-pytestmark = pytest.mark.usefixtures('quick_compilation')
-
 TABLE = Spec((3,), None, None, mean=(1.0, -2.0, 0.0), std=(2.0, 0.5, 3.0))
 SIGNAL = Spec((2, 2, 1), None, None, mean=0.7, std=2.5)
 MLP = functools.partial(Perceptron, hidden_sizes=(6,))
@@ -82,7 +80,7 @@ BIJECTORS = {  # (constructor, event shape)
 }
 LONG = (
     *('repeated', 'iaf, repeated', 'scales', 'maf', 'affine, alternating'),
-    *('maf of splines', 'linear of a vector', 'affine, channels'),
+    *('maf of splines', 'linear of a vector', 'affine, channels', 'affine, checkerboard'),
 )
 
 

@@ -10,7 +10,7 @@ from hypothesis.extra.numpy import arrays
 
 from models.flows import rational_quadratic_spline as rq
 
-pytestmark = pytest.mark.usefixtures('strict_promotion', 'quick_compilation')
+pytestmark = pytest.mark.usefixtures('strict_promotion')
 
 BINS, BOUND, N = 5, 3.0, 16
 

@@ -20,10 +20,7 @@ from losses import adversarial
 from models.gans import networks
 from models.gans import players as gan_players
 
-pytestmark = pytest.mark.usefixtures('quick_compilation')
-
-
-QUICK = ('minimax', 'hinge')
+QUICK = ('minimax',)
 
 
 def make(folder, name='gan', **changes):
@@ -135,6 +132,7 @@ def test_the_first_layer_keeps_a_pattern_common_to_the_batch(tmp_path):
     assert abs(loss(batch['x']) - loss(batch['x'] + pattern)) > 1e-3
 
 
+@pytest.mark.slow
 def test_convolutions_before_a_batch_norm_have_no_bias(tmp_path):
     """Convolutions have no bias, except last layers and the discriminator's first (no norm)."""
     run = make(tmp_path, 'dcgan', model__penalty='none', model__discriminator_norm='batch')
@@ -223,6 +221,7 @@ def test_neighbours_become_channels():
     assert networks.pack(x, 1) is x
 
 
+@pytest.mark.slow
 def test_a_pack_is_judged_at_once(tmp_path):
     """A discriminator with packing 2 takes two images and gives one verdict per pair."""
     run = make(tmp_path, model__packing=2, train__batch_size=48)
@@ -234,6 +233,7 @@ def test_a_pack_is_judged_at_once(tmp_path):
 # Labels and samples
 
 
+@pytest.mark.slow
 def test_samples_have_the_given_class(tmp_path):
     """With the same key, samples change exactly where their labels do, even without training."""
     run = make(tmp_path, model__conditioning='embedding')
@@ -342,6 +342,7 @@ def test_a_critic_has_a_difference_and_no_verdict():
     assert {name: value.tolist() for name, value in metrics.items()} == {'critic_difference': [2.0]}
 
 
+@pytest.mark.slow
 def test_a_path_leads_from_class_to_class(tmp_path):
     """The ends are the classes' samples; the midpoint averages both codes and class vectors."""
     run = make(tmp_path, model__conditioning='projection')

@@ -14,7 +14,6 @@ from atelier.run import restore
 from models.gans import networks, players, vae_gan
 from models.nets import mlp
 
-pytestmark = pytest.mark.usefixtures('quick_compilation')
 N = 16
 HYPERS = dict(gamma=0.3, beta=0.7)
 

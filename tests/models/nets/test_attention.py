@@ -10,13 +10,16 @@ from jax.nn import dot_product_attention
 
 from models.nets import attention
 
-pytestmark = pytest.mark.usefixtures('quick_compilation')
-
 MASKS = {
     'all keys': {},
     'causal': dict(is_causal=True),
     'padding': dict(num_visible=jnp.asarray([5, 1, 3])),
     'causal and padding': dict(is_causal=True, num_visible=jnp.asarray([5, 1, 3])),
+}
+SEGMENTS = jnp.asarray([[1, 1, 2, 2, 2], [1, 2, 3, 4, 5], [1, 1, 1, 1, 1]])
+SEGMENTED = {
+    'segments': dict(segments=SEGMENTS),
+    'causal and segments': dict(is_causal=True, segments=SEGMENTS),
 }
 
 
@@ -26,15 +29,17 @@ def heads(dtype=jnp.float32):
     return [2 * jax.random.normal(key, (3, 5, 2, 8), dtype) for key in keys]
 
 
-def plain(queries, keys, values, is_causal=False, num_visible=None):
+def plain(queries, keys, values, is_causal=False, num_visible=None, segments=None):
     """The definition, one query at a time, in NumPy."""
     mixed = np.zeros(queries.shape)
     for b, q, h in np.ndindex(queries.shape[:3]):
         count = keys.shape[1] if num_visible is None else int(num_visible[b])
         count = min(count, q + 1) if is_causal else count
-        scores = keys[b, :count, h] @ queries[b, q, h] / np.sqrt(queries.shape[-1])
+        read = np.arange(count)
+        read = read if segments is None else read[np.asarray(segments[b, :count] == segments[b, q])]
+        scores = keys[b, read, h] @ queries[b, q, h] / np.sqrt(queries.shape[-1])
         weights = np.exp(scores - scores.max())
-        mixed[b, q, h] = weights / weights.sum() @ values[b, :count, h]
+        mixed[b, q, h] = weights / weights.sum() @ values[b, read, h]
     return mixed
 
 
@@ -52,12 +57,20 @@ def on_a_card(monkeypatch):
     return asked
 
 
-@pytest.mark.parametrize('mask', MASKS)
+@pytest.mark.parametrize('mask', MASKS | SEGMENTED)
 def test_attention_is_its_definition(mask):
-    inputs = heads()
-    expected = plain(*(np.asarray(x, np.float64) for x in inputs), **MASKS[mask])
-    actual = jax.jit(functools.partial(attention.attention, **MASKS[mask]))(*inputs)
+    inputs, options = heads(), (MASKS | SEGMENTED)[mask]
+    expected = plain(*(np.asarray(x, np.float64) for x in inputs), **options)
+    actual = jax.jit(functools.partial(attention.attention, **options))(*inputs)
     np.testing.assert_allclose(actual, expected, rtol=1e-5, atol=1e-5)
+
+
+def test_cudnn_is_not_asked_for_segments(on_a_card):
+    low = heads(jnp.bfloat16)
+    mixed = attention.attention(*low, is_causal=True, segments=SEGMENTS)
+    stored = attention.attention(*(x.astype(jnp.float32) for x in low), True, segments=SEGMENTS)
+    assert not on_a_card
+    np.testing.assert_allclose(mixed.astype(jnp.float32), stored, rtol=0.05, atol=0.05)
 
 
 @pytest.mark.parametrize('mask', MASKS)

@@ -14,7 +14,6 @@ from atelier.data.spec import Spec
 from atelier.run import restore
 from models.nets.class_conditioning import requested_class, requested_label
 
-pytestmark = pytest.mark.usefixtures('quick_compilation')
 N = 32
 
 
@@ -45,8 +44,8 @@ def test_requested_classes_are_taken_and_a_prior_is_followed():
 @pytest.mark.parametrize(
     ('name', 'changes'),
     [
-        ('cvae', {}),
-        ('cgan', {}),
+        pytest.param('cvae', {}, marks=pytest.mark.slow),
+        pytest.param('cgan', {}, marks=pytest.mark.slow),
         ('naive_bayes', {}),
         pytest.param('diffusion', {}, marks=pytest.mark.slow),
         pytest.param('gated_pixelcnn', dict(model__is_conditional=True), marks=pytest.mark.slow),

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from models.nets import conv
 
-pytestmark = pytest.mark.usefixtures('strict_promotion', 'quick_compilation')
+pytestmark = pytest.mark.usefixtures('strict_promotion')
 
 FORMS = ('matmul', 'lax')
 LAYERS = {'Conv': (conv.Conv, nn.Conv), 'ConvTranspose': (conv.ConvTranspose, nn.ConvTranspose)}
@@ -145,7 +145,7 @@ class Net(nn.Module):
         return self.library.ConvTranspose(3, (2, 3), strides=(2, 2), **self.more)(x)
 
 
-@pytest.mark.parametrize('use_bias', [True, False])
+@pytest.mark.parametrize('use_bias', [True, pytest.param(False, marks=pytest.mark.slow)])
 def test_parameters_are_those_of_flax_in_name_shape_and_value(use_bias):
     x, key = normal(0, 2, 5, 4, 6), jax.random.PRNGKey(3)
     ours, flax = (Net(library, {'use_bias': use_bias}).init(key, x) for library in (conv, nn))
@@ -178,6 +178,33 @@ def test_a_sweep_over_kernels_stays_a_product():
     single = jax.jit(jax.value_and_grad(loss_of('lax')))
     each = [single(jax.tree.map(lambda p, i=i: p[i], params), x) for i in range(3)]
     assert_close(jax.jit(sweep('matmul'))(params, x), jax.tree.map(lambda *t: jnp.stack(t), *each))
+
+
+def concatenations(jaxpr):
+    """The (axis, number of axes) of every concatenation in a program."""
+    for equation in jaxpr.eqns:
+        if equation.primitive.name == 'concatenate':
+            yield equation.params['dimension'], equation.outvars[0].aval.ndim
+        for value in equation.params.values():
+            if hasattr(value, 'jaxpr'):
+                yield from concatenations(value.jaxpr)
+
+
+@pytest.mark.slow
+@both_layers
+@pytest.mark.parametrize(
+    'features', [pytest.param(1, marks=pytest.mark.slow), 8]
+)  # on both sides of `_adding_is_smaller`
+def test_windows_are_not_joined_along_the_channels(name, features):
+    """On CPU, this would take several times as long, because each part is copied by itself."""
+    layer = LAYERS[name][0](features, (4, 4), 2, form='matmul')
+    x = normal(0, 2, 6, 6, 3)
+    params = layer.init(jax.random.PRNGKey(0), x)
+    loss = lambda params, x: jnp.sum(jnp.sin(layer.apply(params, x)))
+    program = jax.make_jaxpr(jax.value_and_grad(loss, (0, 1)))(params, x)
+    axes = list(concatenations(program.jaxpr))
+    assert axes
+    assert all(axis < count - 1 for axis, count in axes)
 
 
 @pytest.mark.slow
@@ -230,6 +257,7 @@ def test_the_matrix_form_sums_bfloat16_in_float32(name):
     assert np.max(layer.apply(params, jnp.ones((1, 2, 1)))) == 257
 
 
+@pytest.mark.slow
 @both_layers
 @both_forms
 def test_masked_elements_count_for_nothing_and_get_no_gradient(name, form):
@@ -315,6 +343,7 @@ def test_a_batch_may_be_empty(name, form, features):
     assert y.shape == (0, *((4, 4) if name == 'Conv' else (16, 16)), features)
 
 
+@pytest.mark.slow
 @both_layers
 def test_no_strides_and_no_dilation_are_one(name):
     ours, theirs = (layer(2, (3, 3), strides=None, kernel_dilation=None) for layer in LAYERS[name])

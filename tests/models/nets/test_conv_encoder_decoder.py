@@ -7,7 +7,7 @@ import pytest
 
 from models.nets.conv_encoder_decoder import ConvDecoder, ConvEncoder, stage_shapes
 
-pytestmark = pytest.mark.usefixtures('strict_promotion', 'quick_compilation')
+pytestmark = pytest.mark.usefixtures('strict_promotion')
 
 CHANNELS = (3, 4, 5)
 EVENTS = [(8, 8, 1), (13, 9, 3), (7, 10), (21,), (5, 1, 2)]

@@ -12,7 +12,7 @@ from atelier.core import devices as device_lib
 from atelier.core.randomness import identity
 from models.nets.norms import BatchNorm, GroupNorm, spectral_normalize, spectral_vectors
 
-pytestmark = pytest.mark.usefixtures('strict_promotion', 'quick_compilation')
+pytestmark = pytest.mark.usefixtures('strict_promotion')
 
 
 def normal(seed, *shape):

@@ -9,7 +9,7 @@ import pytest
 from models.nets.conv_encoder_decoder import ConvDecoder, ConvEncoder
 from models.nets.pooling_encoder_decoder import PoolingDecoder, PoolingEncoder, max_pool, repeat
 
-pytestmark = pytest.mark.usefixtures('strict_promotion', 'quick_compilation')
+pytestmark = pytest.mark.usefixtures('strict_promotion')
 
 PAIRS = {
     'pooling': (PoolingEncoder, PoolingDecoder),

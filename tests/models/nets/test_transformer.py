@@ -7,9 +7,8 @@ import pytest
 from support import scattered
 
 from atelier.core.randomness import rng_for
+from models.nets.packed_rows import bounds
 from models.nets.transformer import Transformer, empty_cache
-
-pytestmark = pytest.mark.usefixtures('quick_compilation')
 
 SIZES = dict(vocab_size=5, length=7, width=8, blocks=2, heads=2)
 KINDS = {
@@ -70,7 +69,14 @@ def test_a_shorter_cache_is_of_a_shorter_sequence():
     )
 
 
-@pytest.mark.parametrize('kind', ['plain', 'label', 'rotary'])
+@pytest.mark.parametrize(
+    'kind',
+    [
+        'plain',
+        pytest.param('label', marks=pytest.mark.slow),
+        pytest.param('rotary', marks=pytest.mark.slow),
+    ],
+)
 def test_a_token_changes_later_logits_alone(kind):
     """Logits up to the token's own position stay bitwise equal; all later ones change."""
     net, params, tokens, label = network_and_inputs(**KINDS[kind])
@@ -82,6 +88,7 @@ def test_a_token_changes_later_logits_alone(kind):
         assert is_changed[:, index + 1 :].any(-1).all()
 
 
+@pytest.mark.slow
 def test_the_slopes_in_embedded_tokens_are_zero_before_them():
     """Each position has its own token, so that a row of the table belongs to one position."""
     net = Transformer(vocab_size=6, length=6, width=8, blocks=2, heads=2)
@@ -94,6 +101,21 @@ def test_the_slopes_in_embedded_tokens_are_zero_before_them():
     slopes = np.abs(np.asarray(jax.jit(jax.jacobian(logits))(params['tokens']))).max((1, 3))
     is_before = np.tri(6, k=-1, dtype=bool)
     assert (slopes[~is_before] == 0).all() and (slopes[is_before] > 0).all()
+
+
+@pytest.mark.parametrize('kind', ['plain', pytest.param('rotary', marks=pytest.mark.slow)])
+def test_sequences_of_a_packed_row_have_the_logits_that_they_have_alone(kind):
+    """The row is longer than the net's length; each sequence begins with the start vector."""
+    net, params, _, _ = network_and_inputs(**KINDS[kind])
+    sequences = [[3, 1, 0], [2, 0], [4, 4, 1, 3, 2, 1, 0]]
+    row = jnp.asarray([sum(sequences, []) + [0, 0]])
+    apply = jax.jit(net.apply)
+    packed = apply({'params': params}, row, bounds=bounds(row))[0]
+    end = 0
+    for sequence in sequences:
+        alone = apply({'params': params}, jnp.asarray([sequence]))[0]
+        start, end = end, end + len(sequence)
+        np.testing.assert_allclose(packed[start:end], alone, rtol=1e-5, atol=1e-5)
 
 
 def test_the_label_moves_every_logit():
@@ -115,6 +137,7 @@ def test_dropout_belongs_to_the_example_and_to_training():
     assert np.abs(apply(tokens, keys(seed=1)) - train).max() > 1e-2
 
 
+@pytest.mark.slow
 def test_residual_kernels_start_small():
     """Residual kernels start smaller by a factor sqrt(2 * blocks)."""
     net = Transformer(vocab_size=5, length=7, width=64, blocks=2, heads=2)
@@ -124,6 +147,7 @@ def test_residual_kernels_start_small():
         assert np.std(block['attention']['kernel']) == pytest.approx(0.125, rel=0.05)
 
 
+@pytest.mark.slow
 def test_low_precision_is_of_the_products_alone():
     net, params, tokens, _ = network_and_inputs()
     low = Transformer(**SIZES, dtype=jnp.bfloat16)

@@ -9,7 +9,7 @@ from atelier.data.dataset import Spec
 from atelier.errors import UserError
 from models.shared import observations
 
-pytestmark = pytest.mark.usefixtures('strict_promotion', 'quick_compilation')
+pytestmark = pytest.mark.usefixtures('strict_promotion')
 
 LEVELS = 6
 DISCRETE = {
@@ -27,7 +27,15 @@ def keys(n):
     return jax.vmap(jax.random.fold_in, (None, 0))(jax.random.PRNGKey(0), jnp.arange(n))
 
 
-@pytest.mark.parametrize('name', DISCRETE)
+@pytest.mark.parametrize(
+    'name',
+    [
+        name
+        if name in ('bernoulli', 'binomial', 'categorical')
+        else pytest.param(name, marks=pytest.mark.slow)
+        for name in DISCRETE
+    ],
+)
 def test_sample_frequencies_match_log_prob(name):
     """Level frequencies match within five standard errors; probabilities sum to one."""
     levels, make = DISCRETE[name]
@@ -43,7 +51,15 @@ def test_sample_frequencies_match_log_prob(name):
     assert np.all(np.abs(counts - n * probabilities) < 5 * error + 1)
 
 
-@pytest.mark.parametrize('logit', [-9.0, -1.3, 0.0, 4.0])
+@pytest.mark.parametrize(
+    'logit',
+    [
+        -9.0,
+        pytest.param(-1.3, marks=pytest.mark.slow),
+        pytest.param(0.0, marks=pytest.mark.slow),
+        4.0,
+    ],
+)
 def test_samples_of_many_trials_have_their_moments(logit):
     """Drawn one by one, 65,535 trials of many pixels would fill the memory."""
     model, n = observations.binomial(Spec((1,), 2**16, None)), 2000
@@ -60,7 +76,15 @@ def test_too_many_levels_for_a_binomial_are_refused(complaint):
     assert 'at most 65,536 levels, but the data have 65,537' in line
 
 
-@pytest.mark.parametrize('name', DISCRETE)
+@pytest.mark.parametrize(
+    'name',
+    [
+        name
+        if name in ('bernoulli', 'binomial', 'categorical')
+        else pytest.param(name, marks=pytest.mark.slow)
+        for name in DISCRETE
+    ],
+)
 def test_level_log_probs_sum_to_log_prob(name):
     """Each dimension's levels sum to one; an example's own levels multiply to its probability."""
     levels, make = DISCRETE[name]

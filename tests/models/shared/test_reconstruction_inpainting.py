@@ -11,11 +11,9 @@ from atelier.core.abilities import Inpaint
 from atelier.core.randomness import rng_for, standard_normal
 from atelier.core.types import Weights
 from atelier.data.dataset import Spec
-from atelier.evaluation.per_example.over_examples import over_examples
 from atelier.run import restore
+from atelier.run.over_examples import over_examples
 from models.shared.reconstruction_inpainting import by_reconstruction
-
-pytestmark = pytest.mark.usefixtures('quick_compilation')
 
 DIMS, LATENT, NOISE, ROWS = 4, 2, 0.5, 4000
 KNOWN, VALUES = np.array([True, True, False, False]), np.array([4.0, -3.0])
@@ -91,6 +89,7 @@ def test_hidden_values_are_never_read_and_rows_have_their_own_noise():
 slow = lambda *names: [pytest.param(name, marks=pytest.mark.slow) for name in names]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     'name',
     ['autoencoder']
@@ -99,7 +98,7 @@ slow = lambda *names: [pytest.param(name, marks=pytest.mark.slow) for name in na
 def test_every_family_keeps_known_values_and_never_reads_hidden_ones(tmp_path, name):
     run = assembled(tmp_path, name)
     batch, keys = first_batch(run, 6), jax.random.PRNGKey(1)
-    weights = run.family.init(jax.random.PRNGKey(0), first_batch(run, 96))
+    weights = jax.jit(run.family.init)(jax.random.PRNGKey(0), first_batch(run, 96))
     x, known = batch['x'], jnp.zeros(batch['x'].shape, bool).at[:, :3].set(True)
     fill = jax.jit(run.family.ability(Inpaint).fill)
 

@@ -14,8 +14,6 @@ from atelier.evaluation import evaluate
 from models.nets.dropout import dropout
 from models.supervised import classifier
 
-pytestmark = pytest.mark.usefixtures('quick_compilation')
-
 
 def keys(n, seed=0):
     return rng_for(jax.random.PRNGKey(seed), jnp.arange(n), n).keys
@@ -63,7 +61,7 @@ def test_dropping_keeps_the_mean():
 def test_evaluation_drops_and_moves_nothing(tmp_path):
     """Evaluation gives the same values for any noise, while training losses differ."""
     run = make(tmp_path, model__dropout=0.5)
-    weights = run.family.init(jax.random.PRNGKey(0), batch := first_batch(run, 10))
+    weights = jax.jit(run.family.init)(jax.random.PRNGKey(0), batch := first_batch(run, 10))
     metrics = [
         run.family.metrics(weights, batch, rng_for(key, jnp.arange(10), 10))
         for key in jax.random.split(jax.random.PRNGKey(1), 2)
@@ -82,16 +80,18 @@ def test_evaluation_drops_and_moves_nothing(tmp_path):
 def test_metrics_are_those_of_the_logits(tmp_path):
     run = make(tmp_path)
     batch = first_batch(run, 30)
-    weights = run.family.init(jax.random.PRNGKey(0), batch)
+    weights = jax.jit(run.family.init)(jax.random.PRNGKey(0), batch)
     rng = rng_for(jax.random.PRNGKey(1), jnp.arange(30), 30)
-    logits = np.asarray(run.family.ability(Classify).logits(weights, batch, rng), np.float64)
+    logits_of = jax.jit(run.family.ability(Classify).logits)
+    logits = np.asarray(logits_of(weights, batch, rng), np.float64)
     label = np.asarray(batch['label'])
-    metrics = run.family.metrics(weights, batch, rng)
+    metrics = jax.jit(run.family.metrics)(weights, batch, rng)
     probabilities = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
     expected = -np.log(probabilities[np.arange(30), label])
     np.testing.assert_allclose(metrics['cross_entropy_nats'], expected, rtol=1e-5)
     np.testing.assert_array_equal(metrics['accuracy'], logits.argmax(1) == label)
-    assert run.family.ability(Codes).encode(weights, batch, rng).shape == (30, 16)
+    encoded = jax.eval_shape(run.family.ability(Codes).encode, weights, batch, rng)
+    assert encoded.shape == (30, 16)
 
 
 @pytest.mark.slow
@@ -99,7 +99,7 @@ def test_feature_maps_and_their_logits_are_those_of_the_whole_network(tmp_path):
     """The maps are the last convolution's output: nonnegative, 2x2 after two strides of 2."""
     run = make(tmp_path, model__channels=(4, 5))
     batch = first_batch(run, 6)
-    weights = run.family.init(jax.random.PRNGKey(0), batch)
+    weights = jax.jit(run.family.init)(jax.random.PRNGKey(0), batch)
     rng = rng_for(jax.random.PRNGKey(1), jnp.arange(6), 6)
     maps = run.family.ability(Classify).feature_maps.maps(weights, batch, rng)
     assert maps.shape == (6, 2, 2, 5)
@@ -117,7 +117,7 @@ def test_feature_maps_and_their_logits_are_those_of_the_whole_network(tmp_path):
 def test_the_names_of_its_parameters_stay(tmp_path):
     """Checkpoints rely on these names; values recorded in evaluation are no weights."""
     run = make(tmp_path, model__channels=(4, 4))
-    weights = run.family.init(jax.random.PRNGKey(0), first_batch(run, 6))
+    weights = jax.jit(run.family.init)(jax.random.PRNGKey(0), first_batch(run, 6))
     assert set(weights.extra['model']) == {'batch_stats'}
     assert set(weights.params['model']) == {'Dense_0', 'body'}
     assert set(weights.params['model']['body']) == {'BatchNorm_0', 'Conv_0', 'Conv_1', 'MLP_0'}
@@ -149,7 +149,7 @@ def test_bad_settings_end_in_one_line(tmp_path, complaint, argument, changes, me
 def test_points_are_classified_without_convolutions(tmp_path):
     run = make(tmp_path, 'ring,debug', model__channels=(), model__shift=0)
     batch = first_batch(run, 5)
-    weights = run.family.init(jax.random.PRNGKey(0), batch)
+    weights = jax.jit(run.family.init)(jax.random.PRNGKey(0), batch)
     rng = rng_for(jax.random.PRNGKey(1), jnp.arange(5), 5)
     assert run.family.ability(Classify).logits(weights, batch, rng).shape == (5, 8)
     assert run.family.ability(Classify).feature_maps is None

@@ -15,7 +15,7 @@ from atelier.evaluation.latents.diagnostics import latent_diagnostics
 from atelier.evaluation.latents.report import show_latents
 from atelier.run import restore
 
-pytestmark = pytest.mark.usefixtures('quick_compilation', 'untrained')
+pytestmark = pytest.mark.usefixtures('untrained')
 ONE = jax.devices()[:1]
 Z, CLASSES = 3, 10
 
@@ -33,7 +33,8 @@ def conditional(vae):
         x = jnp.zeros((len(codes), 64)).at[:, 2 : 2 + Z].set(z)
         return x.at[:, -1].set(label).reshape(-1, 8, 8, 1)
 
-    return with_abilities(vae, Codes(encode=encode, decode=decode, dims=(Z,)), Sample(None, True))
+    codes = Codes(encode=encode, decode=decode, dims=(Z,), has_class=True)
+    return with_abilities(vae, codes, Sample(None, True))
 
 
 def coded(run):
@@ -90,6 +91,7 @@ def test_codebook_indices_are_counted_and_cost_their_logarithm(tmp_path, caplog)
     assert arrays['token_error'] == pytest.approx(arrays['code_error_unrounded'][-1], rel=1e-3)
 
 
+@pytest.mark.slow
 def test_continuity_and_compression_do_not_change_the_class(conditional):
     """The decoder keeps z: an image moves as far as z does, and three components lose nothing."""
     state, codes = coded(conditional)
@@ -118,6 +120,7 @@ def test_a_latent_map_is_decoded_for_the_given_class(conditional, vae, complaint
     assert 'this model is not class-conditional' in complaint(latent_map.apply, vae, label=1)
 
 
+@pytest.mark.slow
 def test_paths_between_classes_are_straight_and_attributes_keep_the_class(conditional):
     arrays = interpolate.apply(conditional, num_pairs=2, num_points=3)
     straight, arc = arrays['codes'][:, 0, 1], arrays['codes'][:, 1, 1]

@@ -7,11 +7,14 @@ import pytest
 from support import with_abilities
 
 from atelier.core.abilities import Codes
+from atelier.core.code_space import code_space
+from atelier.core.randomness import Stream, key_for
+from atelier.core.stages import merged_state
 from atelier.evaluation.codes import prior_draws
 from atelier.evaluation.codes.encoding import codes_from_prior
 from atelier.run import restore
+from atelier.run.experiment import Parent
 
-pytestmark = pytest.mark.usefixtures('quick_compilation')
 ONE = jax.devices()[:1]
 KEY = jax.random.PRNGKey(5)
 
@@ -62,6 +65,31 @@ def test_a_code_draw_depends_on_key_and_index_alone(vae):
     np.testing.assert_allclose(on_eight(KEY, 40), many, rtol=1e-4, atol=1e-3)
     assert not np.any(draws(jax.random.PRNGKey(6), 40) == many)
     assert len(np.unique(many[:, 0])) == 40
+
+
+def of_codes(parent):
+    """A run of codes of `parent` as it is used, but for its family; and a State of both."""
+    state = restore.initial_state(parent)
+    space = code_space(parent.family, 'means', 'the parent') if has_encoder(parent) else None
+    run = parent._replace(child=parent, parent=Parent(parent, '', 0, space))
+    return run, merged_state(state.replace(params={}, extra={}, ema={}), state)
+
+
+def has_encoder(run):
+    return run.family.ability(Codes).encode is not None
+
+
+def test_the_parent_of_a_run_of_codes_samples_from_one_gaussian(vae):
+    """As the parent itself does; a parent with a prior has samples of its own."""
+    parent = coder(vae)
+    run, state = of_codes(parent)
+    run = run._replace(family=with_abilities(vae).family)  # that of the composition is not used
+    key = key_for(state.key, Stream.SAMPLE)
+    own, _ = prior_draws.decoded_draws(parent, restore.initial_state(parent), key, 7, ONE)
+    np.testing.assert_array_equal(prior_draws.one_gaussian_samples(run, state, 7, ONE), own)
+    for other in (with_abilities(vae, Codes(prior=len, decode=len)), vae):
+        assert prior_draws.one_gaussian_samples(of_codes(other)[0], state, 7, ONE) is None
+    assert prior_draws.one_gaussian_samples(parent, state, 7, ONE) is None  # no run of codes
 
 
 def test_a_gaussian_is_fitted_to_few_codes():

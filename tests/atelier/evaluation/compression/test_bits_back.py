@@ -13,8 +13,6 @@ from atelier.data.dataset import Spec
 from atelier.evaluation.compression import bits_back, latent_bins, range_coder
 from atelier.run import restore
 
-pytestmark = pytest.mark.usefixtures('quick_compilation')
-
 
 def stack_of(num_words, seed=0):
     words = np.random.RandomState(seed).randint(1, 2**32, num_words, np.uint32)
@@ -193,6 +191,7 @@ def test_bits_equal_the_negative_elbo(vae):
         assert expected == pytest.approx(bound / np.log(2), abs=2e-3)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures('untrained')
 def test_examples_that_cost_nothing_have_a_bit_each(vae):
     """At every time, so that a decoder knows from the stack that the words have not run out."""

@@ -17,8 +17,6 @@ from atelier.evaluation.examples.anomaly_score import chosen_score, description_
 from atelier.run import restore
 from configs.shared import common
 
-pytestmark = pytest.mark.usefixtures('quick_compilation')
-
 CENTRES = np.linspace(0, 8, 10)  # means of x, by class
 flat = lambda x: x.reshape(len(x), -1)
 

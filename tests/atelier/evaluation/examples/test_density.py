@@ -15,7 +15,7 @@ from atelier.evaluation.examples import density
 from atelier.report.views.view import DATA
 from atelier.run import restore
 
-pytestmark = pytest.mark.usefixtures('quick_compilation', 'one_device')
+pytestmark = pytest.mark.usefixtures('one_device')
 
 
 def trained(run):
@@ -41,6 +41,7 @@ def test_a_gaussian_of_numbers_is_the_known_one(tmp_path):
     np.testing.assert_allclose(found.p, stats.norm.pdf(axis, x.mean(), x.std()), rtol=1e-3)
 
 
+@pytest.mark.slow
 def test_the_components_of_a_mixture_sum_to_its_density(tmp_path):
     run = assembled(tmp_path, 'mixture', 'eight_gaussians,debug', model__num_components=4)
     model = trained(run)
@@ -125,6 +126,7 @@ def test_a_quicker_estimate_is_drawn_if_its_error_is_small(tmp_path):
         np.testing.assert_allclose(found.p, stats.norm.pdf(found.axes[0]), rtol=0.1)
 
 
+@pytest.mark.slow
 def test_the_quicker_density_of_a_vae_integrates_to_one(tmp_path, monkeypatch):
     """With a tenth of the importance samples of the evaluation."""
     run = assembled(tmp_path, 'vae', 'moons,debug', eval__num_importance_samples=1000)

@@ -17,7 +17,7 @@ from atelier.evaluation.samples.sampling import preprocessed
 from atelier.run import restore
 
 ERROR = {'half_squared_error', 'label'}
-pytestmark = pytest.mark.usefixtures('quick_compilation', 'untrained')
+pytestmark = pytest.mark.usefixtures('untrained')
 
 
 def table_of(run, name):
@@ -54,7 +54,14 @@ def test_scores_carry_the_file_and_the_row(vae, mine):
     np.testing.assert_array_equal(again['log_prob_nats'], arrays['log_prob_nats'])
 
 
-@pytest.mark.parametrize('options', [{'split': 'train'}, {'split': 'valid'}, {'data': 'mine'}])
+@pytest.mark.parametrize(
+    'options',
+    [
+        {'split': 'train'},
+        pytest.param({'split': 'valid'}, marks=pytest.mark.slow),
+        {'data': 'mine'},
+    ],
+)
 def test_codes_are_not_fitted_on_what_they_classify(vae, mine, tmp_path, options):
     """Random labels are not predicted from the very examples that have them."""
     few = {
@@ -74,15 +81,17 @@ def test_codes_are_not_fitted_on_what_they_classify(vae, mine, tmp_path, options
     assert ('neighbours_of_codes' in arrays) == (options != {'split': 'train'})
 
 
-def test_messages_say_which_examples_they_are_about(vae, mine, complaint):
-    line = complaint(perform, interpolate.APPLICATION, vae, num_pairs=4, data=str(mine[0]))
-    assert line.startswith('mine.npz has 6 examples, fewer than 8')
+def test_messages_say_which_examples_they_are_about(vae, mine, tmp_path, complaint):
+    np.savez(tmp_path / 'one.npz', x=mine[1][:1])
+    line = complaint(perform, interpolate.APPLICATION, vae, data=str(tmp_path / 'one.npz'))
+    assert line.startswith('one.npz has 1 example, fewer than 2')
     few = vae.data.splits | {'valid': {n: a[:6] for n, a in vae.data.splits['valid'].items()}}
     run = vae._replace(data=vae.data._replace(splits=few))
     line = complaint(perform, interpolate.APPLICATION, run, num_pairs=4, split='valid')
     assert line.startswith('the valid split of digits has 6 examples')
 
 
+@pytest.mark.slow
 def test_the_table_of_a_classifier_names_its_split_and_its_classes(tmp_path, caplog):
     run = assembled(tmp_path, 'classifier')
     names = tuple(f'class {i}' for i in range(10))
@@ -176,14 +185,16 @@ def test_any_split_can_be_asked_for(vae):
     [
         ('reconstruct', {}),
         ('interpolate', {'num_pairs': 2, 'num_points': 2}),
-        ('denoise', {'levels': '0.1'}),
-        ('anomaly', {}),
-        ('embed', {'num_codes': 50}),
-        ('latent_map', {'num_points': 2}),
-        ('traverse', {'num_points': 2}),
-        ('bound', {}),
-        ('concept', {'num_images': 2, 'num_codes': 60, 'num_steps': 2}),
-        ('inpaint', {'num_completions': 1}),
+        pytest.param('denoise', {'levels': '0.1'}, marks=pytest.mark.slow),
+        pytest.param('anomaly', {}, marks=pytest.mark.slow),
+        pytest.param('embed', {'num_codes': 50}, marks=pytest.mark.slow),
+        pytest.param('latent_map', {'num_points': 2}, marks=pytest.mark.slow),
+        pytest.param('traverse', {'num_points': 2}, marks=pytest.mark.slow),
+        pytest.param('bound', {}, marks=pytest.mark.slow),
+        pytest.param(
+            'concept', {'num_images': 2, 'num_codes': 60, 'num_steps': 2}, marks=pytest.mark.slow
+        ),
+        pytest.param('inpaint', {'num_completions': 1}, marks=pytest.mark.slow),
     ],
 )
 def test_applications_use_the_given_examples(vae, mine, mode, options):
@@ -288,6 +299,7 @@ def test_given_folders_are_read_as_those_of_training(vae, tmp_path, caplog):
         given.read(vae, str(root))
 
 
+@pytest.mark.slow
 def test_classes_are_predicted_without_labels(tmp_path, mine):
     run = assembled(tmp_path, 'classifier')
     np.savez(tmp_path / 'unlabelled.npz', x=mine[1])
@@ -308,9 +320,12 @@ def test_a_conditional_model_needs_labels_where_it_reads_them(tmp_path, mine):
     assert np.isfinite(scores['log_prob_nats']).all()
 
 
+@pytest.mark.slow
 def test_a_text_is_scored_window_by_window(tmp_path):
-    run = assembled(tmp_path, 'markov', 'text,debug')
     (tmp_path / 'mine.txt').write_text('the same line\n' * 200)
+    (tmp_path / 'train.txt').write_text('the same line\n' * 400)
+    data = dict(data__path=str(tmp_path / 'train.txt'), data__split_by='order')
+    run = assembled(tmp_path, 'markov', 'text,debug', **data)
     arrays = perform(applications.load('score'), run, data=str(tmp_path / 'mine.txt'))
     assert {'nats_per_character', 'bits_per_character'} < set(arrays)
     assert arrays['file'][0] == 'mine.txt'

@@ -14,7 +14,6 @@ from atelier.evaluation.examples.known_classes import are_of, is_known, of_known
 from atelier.evaluation.samples.sampling import order_of_known
 from atelier.run import restore
 
-pytestmark = pytest.mark.usefixtures('quick_compilation')
 SMALL = dict(model__channels=(), model__hidden_sizes=(8,), model__shift=0)
 
 
@@ -35,7 +34,9 @@ def folder(tmp_path_factory):
     return folder
 
 
-@pytest.fixture(scope='module', params=['classifier', 'naive_bayes'])
+@pytest.fixture(
+    scope='module', params=[pytest.param('classifier', marks=pytest.mark.slow), 'naive_bayes']
+)
 def trained(request, folder):
     changes = dict(SMALL if request.param == 'classifier' else {})
     changes |= dict(data__path=str(folder / 'from1.npz'))

@@ -11,7 +11,7 @@ from atelier.evaluation.examples.anomaly_score import scorer
 from atelier.evaluation.examples.score_maps import score_maps
 from atelier.run import restore
 
-pytestmark = pytest.mark.usefixtures('quick_compilation', 'untrained')
+pytestmark = pytest.mark.usefixtures('untrained')
 
 INDEX = np.array([11, 3, 7])
 
@@ -25,7 +25,15 @@ def sums_and_scores(run, score):
     return maps, maps.terms.reshape(3, -1).sum(1), every[INDEX]
 
 
-@pytest.mark.parametrize('name', ['chow_liu', 'naive_bayes', 'made', 'fvsbn'])
+@pytest.mark.parametrize(
+    'name',
+    [
+        'chow_liu',
+        pytest.param('naive_bayes', marks=pytest.mark.slow),
+        pytest.param('made', marks=pytest.mark.slow),
+        'fvsbn',
+    ],
+)
 def test_the_terms_of_the_chain_rule_sum_to_the_nll(name, tmp_path):
     """Naive Bayes is class-conditional, so its nll is that of the mean of p(x | y) under p(y)."""
     run = few_of_test(assembled(tmp_path, name), 12)
@@ -35,6 +43,7 @@ def test_the_terms_of_the_chain_rule_sum_to_the_nll(name, tmp_path):
     assert maps.terms.shape == maps.x.shape == (3, *run.data.spec.event_shape)
 
 
+@pytest.mark.slow
 def test_random_binarisation_is_that_of_the_score(tmp_path):
     """The map of an example is of the very x that its score is of."""
     changes = dict(data__binarize='stochastic', model__observation='bernoulli')

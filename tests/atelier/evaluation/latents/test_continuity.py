@@ -12,7 +12,6 @@ from atelier.evaluation.latents import continuity as measures
 from atelier.evaluation.samples.features import FeatureFunction, FeatureOutput
 from atelier.run import restore
 
-pytestmark = pytest.mark.usefixtures('quick_compilation')
 ONE = jax.devices()[:1]
 pixels = lambda weights, batch, rng: batch['x'].reshape(-1, 64)
 as_image = lambda weights, codes: codes.reshape(-1, 8, 8, 1)
@@ -97,6 +96,7 @@ def test_codes_that_decode_to_black_images_are_rejected(vae):
     assert result['accepted'] == pytest.approx(0.475, abs=0.04)
 
 
+@pytest.mark.slow
 def test_without_a_prior_the_codes_are_of_the_gaussian_of_training_codes(vae):
     """Decoded codes in pixel space are mostly bright enough; all-black codes never are."""
     result = completeness(vae, encode=pixels, decode=as_image)

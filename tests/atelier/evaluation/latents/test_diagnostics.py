@@ -16,7 +16,6 @@ from atelier.evaluation.latents.report import show_latents
 from atelier.evaluation.samples import features, sample_quality
 from atelier.run import restore
 
-pytestmark = pytest.mark.usefixtures('quick_compilation')
 ONE = jax.devices()[:1]
 pixels = lambda weights, batch, rng: batch['x'].reshape(len(batch['x']), -1)
 OF_POSTERIORS = {
@@ -94,6 +93,7 @@ def test_units_are_counted_over_test_examples(vae):
     assert diagnostics['kl_nats_by_dimension'] == pytest.approx(0.5 * np.mean(x**2, 0), rel=1e-5)
 
 
+@pytest.mark.slow
 def test_data_with_factors_have_a_mutual_information_gap(tmp_path, caplog):
     run = assembled(tmp_path, 'vae', 'shapes,debug')
     factors = lambda weights, batch, rng: batch['factors'].astype(jnp.float32)

@@ -227,6 +227,7 @@ def test_a_strangers_texts_stay_texts(tmp_path):
     assert 'Left out: reconstruct-seed-1' in text_of(page)
 
 
+@pytest.mark.slow
 def test_a_huge_run_has_a_page_of_two_megabytes(tmp_path):
     """Many metrics, long names, many pictures: what does not fit is left out, and said."""
     run = reported_run(tmp_path / 'run')

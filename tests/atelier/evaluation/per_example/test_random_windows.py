@@ -15,7 +15,6 @@ from atelier.evaluation.per_example import random_windows
 from atelier.evaluation.per_example.random_windows import METRIC, random_window_nats, text_of
 from atelier.run import restore
 
-pytestmark = pytest.mark.usefixtures('quick_compilation')
 TEXT = ''.join(
     np.random.default_rng(0).choice(list('abc d\n'), 4000, p=[0.4, 0.2, 0.1, 0.1, 0.1, 0.1])
 )
@@ -34,12 +33,17 @@ def estimate(run, state, devices=1):
     return random_window_nats(run, state, 'test', jax.devices()[:devices])[METRIC]
 
 
+def by_value_of(run):
+    return jax.jit(run.family.ability(LogProb).by_value)
+
+
 def test_the_text_of_a_split_is_that_of_the_file(run):
     symbols = np.array(list(run.data.spec.symbols))
     test = text_of(run.data.splits['test'])
     assert ''.join(symbols[test]) == TEXT[int(0.9 * len(TEXT)) :]
 
 
+@pytest.mark.slow
 def test_it_is_the_mean_loss_of_each_position_given_those_before_it(run, monkeypatch):
     """The windows are those of the keyed draw; each position is computed from its own prefix."""
     state = restore.initial_state(run)
@@ -50,7 +54,7 @@ def test_it_is_the_mean_loss_of_each_position_given_those_before_it(run, monkeyp
     )
     values = estimate(run, state)
     (starts,) = drawn
-    test, log_prob = text_of(run.data.splits['test']), run.family.ability(LogProb)
+    test, by_value = text_of(run.data.splits['test']), by_value_of(run)
     assert values.shape == starts.shape == (70,)
     assert starts.min() >= 0 and starts.max() <= len(test) - LENGTH
     for value, start in zip(values[:3], np.asarray(starts), strict=False):
@@ -58,13 +62,12 @@ def test_it_is_the_mean_loss_of_each_position_given_those_before_it(run, monkeyp
         total = 0.0
         for i in range(1, LENGTH):  # later characters cannot matter: they are replaced by zeros
             x = np.where(np.arange(LENGTH) <= i, window, 0)[None]
-            nats = log_prob.by_value(
-                state.averaged_weights, {'x': jnp.asarray(x, jnp.float32)}, None
-            )
+            nats = by_value(state.averaged_weights, {'x': jnp.asarray(x, jnp.float32)}, None)
             total -= float(nats[0, i])
         assert value == pytest.approx(total / (LENGTH - 1), rel=1e-4)
 
 
+@pytest.mark.slow
 def test_the_windows_are_those_of_all_seeds_devices_and_batch_sizes(run):
     state = restore.initial_state(run)
     usual = estimate(run, state)
@@ -83,10 +86,10 @@ def test_they_cover_the_text(run):
     many = run._replace(config=config)
     state = restore.initial_state(run)
     mean = evaluate.summary(estimate(many, state))
-    test, log_prob = text_of(run.data.splits['test']), run.family.ability(LogProb)
+    test, by_value = text_of(run.data.splits['test']), by_value_of(run)
     windows = np.lib.stride_tricks.sliding_window_view(test, LENGTH)
     every = -np.asarray(
-        log_prob.by_value(state.averaged_weights, {'x': jnp.asarray(windows, jnp.float32)}, None)
+        by_value(state.averaged_weights, {'x': jnp.asarray(windows, jnp.float32)}, None)
     )[:, 1:]
     assert abs(mean['mean'] - every.mean()) < 4 * mean['standard_error']
     assert mean['standard_error'] < 4 * every.mean(1).std() / math.sqrt(2000)

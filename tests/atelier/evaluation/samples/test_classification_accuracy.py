@@ -14,7 +14,6 @@ from atelier.evaluation.samples.classification_accuracy import (
 )
 from atelier.run import restore, run_folder
 
-pytestmark = pytest.mark.usefixtures('quick_compilation')
 ONE = jax.devices()[:1]
 
 

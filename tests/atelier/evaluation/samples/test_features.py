@@ -11,7 +11,6 @@ from atelier.evaluation.samples import features
 from atelier.evaluation.samples.sample_quality import chosen_features, sample_quality
 from atelier.run import restore, run_folder
 
-pytestmark = pytest.mark.usefixtures('quick_compilation')
 ONE = jax.devices()[:1]
 
 
@@ -20,6 +19,7 @@ def quality_of(run, state, devices, features=None):
     return sample_quality(run, state, devices, features or chosen_features(run, devices))
 
 
+@pytest.mark.slow
 def test_points_have_their_normalized_coordinates_as_features(tmp_path):
     run = assembled(tmp_path, 'gan', 'moons,debug')
     function = features.feature_function(run, ONE)
@@ -118,6 +118,7 @@ def test_a_classifier_that_was_trained_on_test_examples_is_reported(tmp_path, un
     assert f'of the {run.data.size("test")} test examples of this run' in caplog.text
 
 
+@pytest.mark.slow
 def test_a_classifier_gets_examples_in_its_own_units(tmp_path, untrained):
     """Both runs standardize by other moments; the classifier's features are of the raw values."""
     random = np.random.RandomState(0)

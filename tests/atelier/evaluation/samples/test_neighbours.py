@@ -100,7 +100,15 @@ def lattice(seed, n):
     return np.random.RandomState(seed).randint(0, 4, size=(n, 3))
 
 
-@pytest.mark.parametrize('shift, scale', [(0.0, 1.0), (0.1, 1 / 3), (-17.3, 0.7), (1e3, 1.1)])
+@pytest.mark.parametrize(
+    'shift, scale',
+    [
+        pytest.param(0.0, 1.0, marks=pytest.mark.slow),
+        pytest.param(0.1, 1 / 3, marks=pytest.mark.slow),
+        (-17.3, 0.7),
+        pytest.param(1e3, 1.1, marks=pytest.mark.slow),
+    ],
+)
 def test_equal_distances_are_equal_after_rounding(shift, scale):
     """Whole numbers have exact distances; standardized numbers keep the order of the distances."""
     real, fake = lattice(0, 300), lattice(1, 200)
@@ -109,14 +117,22 @@ def test_equal_distances_are_equal_after_rounding(shift, scale):
     np.testing.assert_allclose(found, expected)
 
 
-@pytest.mark.parametrize('shift, scale', [(0.0, 1.0), (0.0, 0.1), (0.1, 1 / 3), (-17.3, 0.7)])
+@pytest.mark.parametrize(
+    'shift, scale',
+    [
+        pytest.param(0.0, 1.0, marks=pytest.mark.slow),
+        pytest.param(0.0, 0.1, marks=pytest.mark.slow),
+        (0.1, 1 / 3),
+        pytest.param(-17.3, 0.7, marks=pytest.mark.slow),
+    ],
+)
 def test_equal_distances_of_float32_features_are_equal(shift, scale):
     real, fake = lattice(0, 300), lattice(1, 200)
     of_floats = [(shift + scale * x).astype(np.float32) for x in (real, fake)]
     np.testing.assert_allclose(overlap_metrics(*of_floats, 5), naive_manifolds(real, fake, 5))
 
 
-@pytest.mark.parametrize('step', [1.0, 0.1])
+@pytest.mark.parametrize('step', [pytest.param(1.0, marks=pytest.mark.slow), 0.1])
 def test_equal_distances_of_normalized_coordinates_are_equal(step):
     """Columns have one standard deviation, so that normalization keeps the order of distances."""
     tables = [lattice(0, 300), lattice(1, 200)]

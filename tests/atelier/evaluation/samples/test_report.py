@@ -2,7 +2,14 @@
 
 import pytest
 
-from atelier.evaluation.samples.report import memorisation_warning, show_samples, texts_of
+from atelier.evaluation.samples.report import (
+    columns_of,
+    heading_of,
+    memorisation_warning,
+    reasons_of,
+    show_samples,
+    texts_of,
+)
 
 
 def judged(samples, floor, n=500):
@@ -51,3 +58,42 @@ def test_standard_errors_stand_beside_their_values(caplog):
         show_samples({'num_samples': 4, 'features': None, 'values': values})
     assert '4 samples, compared with as many real examples' in caplog.text
     assert 'standard_error' not in caplog.text
+
+
+def test_one_gaussian_is_a_third_column(caplog):
+    values = {
+        'coverage': {'samples': 0.75, 'floor': 1.0, 'one_gaussian': 0.5},
+        'memorisation_rate': {'samples': 0.01, 'floor': 0.01},
+    }
+    assert columns_of({}) == ('samples', 'floor')
+    assert columns_of(values) == ('samples', 'floor', 'one_gaussian')
+    assert texts_of(values) == {
+        'coverage': ('0.7500', '1.000', '0.5000'),
+        'memorisation_rate': ('0.01000', '0.01000', '-'),
+    }
+    with caplog.at_level('INFO', logger='atelier'):
+        show_samples({'num_samples': 4, 'features': None, 'values': values})
+    assert caplog.messages[1].split()[-5:] == ['real:', '1.000', 'one', 'Gaussian:', '0.5000']
+    assert caplog.messages[2].split()[-2:] == ['real:', '0.01000']
+
+
+def test_what_was_not_measured_has_a_reason_and_no_number(caplog):
+    values = {
+        'unique': {'samples': 0.5, 'floor': 1.0},
+        'valid': {'samples': None, 'floor': None, 'not measured': 'RDKit is not installed'},
+    }
+    assert texts_of(values)['valid'] == ('not measured', 'not measured')
+    assert reasons_of(values) == ['valid: not measured: RDKit is not installed']
+    samples = {'num_samples': 4, 'features': None, 'compared_by': 'string', 'values': values}
+    with caplog.at_level('INFO', logger='atelier'):
+        show_samples(samples)
+    assert '4 samples, compared with as many real examples; items compared by string' in caplog.text
+    assert caplog.messages[-1].strip() == 'valid: not measured: RDKit is not installed'
+    assert sum('valid' in message for message in caplog.messages) == 1
+
+
+def test_the_heading_says_what_judged_the_samples_and_shortens_what_a_file_claims():
+    judged = {'num_samples': 4, 'compared_by': 'string', 'validity': 'own.py:f', 'values': {}}
+    assert heading_of(judged).endswith('; items compared by string; valid by own.py:f')
+    assert len(heading_of({**judged, 'compared_by': 'x' * 10_000, 'validity': ['y'] * 999})) < 400
+    assert heading_of({'num_samples': None, 'features': 'f'}).endswith('examples, in features of f')

@@ -8,6 +8,7 @@ from support import assembled, replaced, trained_classifier, with_unknown_class
 from atelier import files
 from atelier.core.abilities import Sample
 from atelier.evaluation import evaluate, printed
+from atelier.evaluation.samples import sample_quality as sample_quality_module
 from atelier.evaluation.samples.features import FeatureFunction, FeatureOutput
 from atelier.evaluation.samples.report import memorisation_warning
 from atelier.evaluation.samples.sample_quality import (
@@ -18,8 +19,6 @@ from atelier.evaluation.samples.sample_quality import (
 )
 from atelier.evaluation.samples.sampling import labels_like, split_examples
 from atelier.run import restore
-
-pytestmark = pytest.mark.usefixtures('quick_compilation')
 
 
 def quality_of(run, state, devices, features=None, image_path=None):
@@ -74,6 +73,20 @@ def test_sample_quality_of_real_data_is_near_the_floor_and_of_noise_far_above(tm
     assert value(good, 'memorisation_rate', 'floor') < 0.05
 
 
+def test_one_gaussian_stands_beside_the_samples(tmp_path, monkeypatch):
+    """Its samples are compared with the same real half; here they are as good as that half."""
+    run, devices = assembled(tmp_path, 'gan'), jax.devices()[:1]
+    honest, state = untrained(run, of_training_data(run))
+    flat = lambda x: FeatureOutput(np.asarray(x, np.float32).reshape(len(x), -1)[:, 18:22], None)
+    real = split_examples(run, state, devices, 'test', 446)[:223]
+    monkeypatch.setattr(sample_quality_module, 'one_gaussian_samples', lambda *_: real)
+    values = compare_with_data(honest, state, devices, FeatureFunction('flat', flat))['values']
+    found = {name: value.get('one_gaussian') for name, value in values.items()}
+    assert abs(found['frechet_distance']) < 1e-3 < values['frechet_distance']['samples']
+    assert found['coverage'] == 1 and found['memorisation_rate'] is None
+
+
+@pytest.mark.slow
 def test_class_agreement_is_one_for_the_given_class_and_zero_for_others(tmp_path):
     """The classifier rounds the mean of an image to its class."""
     run, devices = assembled(tmp_path, 'cgan'), jax.devices()[:1]
@@ -101,6 +114,7 @@ def test_class_agreement_is_one_for_the_given_class_and_zero_for_others(tmp_path
     assert right['floor'] == wrong['floor'] == np.mean(is_right[223:])
 
 
+@pytest.mark.slow
 def test_the_picture_shows_samples_above_their_nearest_training_examples(
     tmp_path, classifier, monkeypatch
 ):
@@ -183,6 +197,7 @@ def test_the_evaluation_contains_sample_quality(tmp_path, classifier, caplog):
     assert 'FID' not in caplog.text
 
 
+@pytest.mark.slow
 def test_runs_that_do_not_classify_these_data_are_refused(tmp_path, classifier, complaint):
     import train_lib
 

@@ -109,8 +109,19 @@ def test_data_come_first_and_a_run_may_have_its_name(tmp_path):
     np.testing.assert_array_equal(sets[DATA], data[: side_by_side.NUM_IMAGES])
 
 
-@pytest.mark.parametrize('shape', [(2,), (3,), (1,), (4,), (12,), (40, 1), (8, 8, 1)])
-@pytest.mark.parametrize('num_runs', [2, 9])
+@pytest.mark.parametrize(
+    'shape',
+    [
+        (2,),
+        pytest.param((3,), marks=pytest.mark.slow),
+        pytest.param((1,), marks=pytest.mark.slow),
+        pytest.param((4,), marks=pytest.mark.slow),
+        pytest.param((12,), marks=pytest.mark.slow),
+        pytest.param((40, 1), marks=pytest.mark.slow),
+        (8, 8, 1),
+    ],
+)
+@pytest.mark.parametrize('num_runs', [pytest.param(2, marks=pytest.mark.slow), 9])
 def test_every_kind_of_data_has_its_picture(tmp_path, shape, num_runs):
     """`legible_figures` checks that no text is cut or overlaps another."""
     run = make_run(tmp_path / 'a')

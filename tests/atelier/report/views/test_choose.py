@@ -24,8 +24,9 @@ SPECS = {
     'signal of channels': Spec((64, 3), None, None),
     'signal of many channels': Spec((200, 12), None, None),
     'image': Spec((4, 4, 1), 17, 2),
+    'item': Spec((12,), 5, 2, symbols='\0abcd'),
 }
-PLAIN = ('value', 'point', 'row', 'image')
+PLAIN = ('point', 'image')
 each_kind = pytest.mark.parametrize(
     'name',
     [name if name in PLAIN else pytest.param(name, marks=pytest.mark.slow) for name in SPECS],
@@ -64,7 +65,7 @@ def check(picture, name):
     assert picture.shape[1] <= MAX_WIDTH, f'{name}: {picture.shape[1]} pixels wide'
 
 
-@pytest.mark.parametrize('name', SPECS)
+@each_kind
 def test_samples_stand_beside_data(name):
     spec = SPECS[name]
     sets = {DATA: events(spec, 60), 'samples': events(spec, 40, seed=1)}
@@ -73,7 +74,7 @@ def test_samples_stand_beside_data(name):
 
 
 @each_kind
-@pytest.mark.parametrize('n', [1, 20])
+@pytest.mark.parametrize('n', [1, pytest.param(20, marks=pytest.mark.slow)])
 def test_samples_may_be_alone(name, n):
     spec = SPECS[name]
     check(view_of(spec).samples({'samples': events(spec, n)}, spec, 'Samples'), name)
@@ -94,7 +95,7 @@ def test_all_other_pictures(name):
 
 
 @each_kind
-@pytest.mark.parametrize('n', [1, 10])
+@pytest.mark.parametrize('n', [1, pytest.param(3, marks=pytest.mark.slow)])
 def test_constant_data_and_values_that_are_not_finite(name, n, drawn):
     """Every picture is drawn, and its title says how many events are not finite."""
     spec = SPECS[name]

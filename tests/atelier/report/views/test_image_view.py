@@ -49,7 +49,9 @@ def test_columns_have_the_names_of_their_classes(drawn):
     assert [label.get_text() for label in axes.get_xticklabels()] == ['dog', 'cow', 'dog', 'cow']
 
 
-@pytest.mark.parametrize(('n', 'has_names'), [(60, True), (100, False)])
+@pytest.mark.parametrize(
+    ('n', 'has_names'), [pytest.param(60, True, marks=pytest.mark.slow), (100, False)]
+)
 def test_many_classes_make_no_strip(n, has_names):
     """Of fifty classes, each image has its name, or there are no names and the grid is square."""
     spec = Spec((8, 8, 1), 17, 50, class_names=tuple(f'class number {i}' for i in range(50)))

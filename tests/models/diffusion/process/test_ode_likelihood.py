@@ -10,8 +10,6 @@ import pytest
 from models.diffusion.process import schedules
 from models.diffusion.process.ode_likelihood import ode_log_prob
 
-pytestmark = pytest.mark.usefixtures('quick_compilation')
-
 MEANS, WEIGHTS, STD = (
     np.array([[-1.0, 0.5], [1.0, 0.0], [0.0, -1.5]]),
     np.array([0.5, 0.3, 0.2]),
@@ -84,6 +82,7 @@ SHIPPED = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     'name', [n if n == 'cosine' else pytest.param(n, marks=pytest.mark.slow) for n in SHIPPED]
 )

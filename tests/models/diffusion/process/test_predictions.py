@@ -9,8 +9,6 @@ from hypothesis import strategies as st
 
 from models.diffusion.process.predictions import PREDICTIONS, preconditioned
 
-pytestmark = pytest.mark.usefixtures('quick_compilation')
-
 KINDS = {**PREDICTIONS, 'edm': preconditioned(0.5)}
 angles = st.floats(0.02, 1.55)  # alpha = cos, sigma = sin
 values = st.floats(-10, 10)

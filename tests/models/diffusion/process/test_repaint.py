@@ -10,8 +10,6 @@ import pytest
 from models.diffusion.process import schedules, time_grids
 from models.diffusion.process.repaint import repaint
 
-pytestmark = pytest.mark.usefixtures('quick_compilation')
-
 MEAN = np.array([0.5, -0.3, 0.2])
 COVARIANCE = 0.5 * np.array([[1.0, 0.8, 0.3], [0.8, 1.0, 0.6], [0.3, 0.6, 1.0]])
 KNOWN, VALUE = np.array([True, False, False]), 1.5
@@ -138,6 +136,7 @@ def test_hidden_values_are_never_read():
     np.testing.assert_array_equal(filled[2], filled[0])
 
 
+@pytest.mark.slow
 def test_a_row_depends_on_its_key_alone():
     many, few = (filled_in(COSINE, 6, 4, rows=rows) for rows in (9, 4))
     np.testing.assert_allclose(many[:4], few, rtol=1e-12)

@@ -11,8 +11,6 @@ from atelier.data import toy
 from atelier.evaluation.samples import modes
 from models.diffusion.process import samplers, schedules, time_grids
 
-pytestmark = pytest.mark.usefixtures('quick_compilation')
-
 MEAN, STD, ROWS = 1.5, 0.5, 2000
 
 
@@ -51,7 +49,7 @@ def noise(n=ROWS, dims=1):
 @pytest.mark.parametrize(
     ('name', 'order', 'error'),
     [
-        ('ddim', 1, 7.71e-3),
+        pytest.param('ddim', 1, 7.71e-3, marks=pytest.mark.slow),
         ('euler', 1, 2.65e-3),
         pytest.param('dpm_solver_2', 2, 1.17e-4, marks=pytest.mark.slow),
         ('dpm_solver_pp_2m', 2, 1.17e-4),
@@ -73,7 +71,16 @@ def test_the_error_falls_with_the_samplers_order(name, order, error):
     assert error / 1.5 < errors[2] < 1.5 * error
 
 
-@pytest.mark.parametrize('name', ['ancestral', 'ddim', 'dpm_solver_2', 'dpm_solver_pp_2m', 'heun'])
+@pytest.mark.parametrize(
+    'name',
+    [
+        pytest.param('ancestral', marks=pytest.mark.slow),
+        pytest.param('ddim', marks=pytest.mark.slow),
+        pytest.param('dpm_solver_2', marks=pytest.mark.slow),
+        'dpm_solver_pp_2m',
+        'heun',
+    ],
+)
 def test_equal_times_leave_x_unchanged(name):
     """If the last time equals the first, all times of the grid coincide and x stays."""
     schedule = schedules.linear()
@@ -83,6 +90,7 @@ def test_equal_times_leave_x_unchanged(name):
     np.testing.assert_allclose(x, noise(5), rtol=1e-9)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('name', [pytest.param('ancestral', marks=pytest.mark.slow), 'churned'])
 def test_stochastic_samplers_end_in_the_data(name):
     """Mean and standard deviation within four standard errors plus discretization error."""
@@ -107,7 +115,13 @@ SCHEDULES = {
 }
 
 
-@pytest.mark.parametrize('name', SCHEDULES)
+@pytest.mark.parametrize(
+    'name',
+    [
+        name if name == 'log_linear' else pytest.param(name, marks=pytest.mark.slow)
+        for name in SCHEDULES
+    ],
+)
 def test_the_forward_process_has_its_moments(name):
     """alpha, sigma and their rates are consistent, and `time` inverts the half log-SNR."""
     schedule = SCHEDULES[name]
@@ -161,7 +175,13 @@ def test_noise_is_that_of_the_papers_differential_equations():
     np.testing.assert_allclose(variance_rate, beta * schedule.alpha(t) ** 2, rtol=1e-9)
 
 
-@pytest.mark.parametrize('name', SCHEDULES)
+@pytest.mark.parametrize(
+    'name',
+    [
+        name if name == 'log_linear' else pytest.param(name, marks=pytest.mark.slow)
+        for name in SCHEDULES
+    ],
+)
 def test_noise_added_in_two_steps_is_that_added_in_one(name):
     """Drawing x_s, then x_t given x_s, gives the moments of x_t given x."""
     schedule, n = SCHEDULES[name], 100_000

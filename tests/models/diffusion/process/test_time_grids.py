@@ -6,8 +6,6 @@ import pytest
 
 from models.diffusion.process import schedules, time_grids
 
-pytestmark = pytest.mark.usefixtures('quick_compilation')
-
 
 def test_karras_steps():
     """Karras et al. (2022), equation 5, in sigma / alpha."""

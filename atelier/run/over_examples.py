@@ -1,6 +1,5 @@
 """Applies a function of a family to every example, on all devices."""
 
-import math
 from collections.abc import Callable, Sequence
 
 import jax
@@ -15,6 +14,7 @@ from atelier.data.dataset import Dataset
 from atelier.multihost import processes
 
 PATIENCE = 5.0  # seconds until a progress bar appears, for example for a many-step sampler
+MAX_VALUES = 2**19  # values of x in a batch on one device: 668 images of 28x28, 42 of 64x64x3
 
 
 def over_examples(
@@ -27,8 +27,11 @@ def over_examples(
     (key, i) alone, so neither the batch size nor the number of devices changes the result. With an
     `index` [m] into the n rows, the result is [m, ...], that of these rows among all. The last
     batch is padded with copies of the last example, which are dropped. Weights are
-    `state.averaged_weights`.
+    `state.averaged_weights`. A batch has at most `batch_size` examples and, on each device,
+    `MAX_VALUES` values, because most memory is proportional to them.
     """
+    most = max(1, MAX_VALUES // max(1, dataset.spec.num_dims))
+    batch_size = min(batch_size, most * len(devices))
     local_devices = device_lib.local_indices(devices)
     data_key = key_for(jax.random.PRNGKey(0), Stream.PREPROCESS)
 
@@ -67,20 +70,3 @@ def over_examples(
         return jax.tree.map(lambda *batches: np.concatenate(batches)[:n], *outputs)
 
     return apply
-
-
-def per_dimension(
-    dataset: Dataset, split: str, nll_nats: np.ndarray | float
-) -> dict[str, np.ndarray | float]:
-    """Returns bits per dimension, or nats and bits per character of text; {} for a density.
-
-    `nll_nats` has one value per example [n], or is their mean. It is divided by the average number
-    of scored dimensions per example of the split. The mean over the split thus equals total nats /
-    total scored dimensions, not the mean of per-example ratios.
-    """
-    if not dataset.spec.has_bits_per_dim:  # bits are meaningless for a density
-        return {}
-    if dataset.spec.symbols is None:
-        return {'bits_per_dim': dataset.spec.bits_per_dim(nll_nats)}
-    nats = nll_nats / dataset.scored_dims(split)
-    return {'nats_per_character': nats, 'bits_per_character': nats / math.log(2)}

@@ -7,10 +7,9 @@ import pytest
 from support import make_run
 
 from atelier.core.randomness import rng_for
-from atelier.evaluation.per_example.over_examples import over_examples
+from atelier.run import over_examples as module
 from atelier.run import restore
-
-pytestmark = pytest.mark.usefixtures('quick_compilation')
+from atelier.run.over_examples import over_examples
 
 
 def identify(weights, batch, rng):
@@ -18,7 +17,10 @@ def identify(weights, batch, rng):
     return {'x': batch['x'], 'row': rng.rows, 'noise': jax.vmap(jax.random.normal)(rng.keys)}
 
 
-@pytest.mark.parametrize(('batch_size', 'num_devices'), [(1, 1), (100, 1), (447, 2), (64, 8)])
+@pytest.mark.parametrize(
+    ('batch_size', 'num_devices'),
+    [pytest.param(1, 1, marks=pytest.mark.slow), (100, 1), (447, 2), (64, 8)],
+)
 def test_every_test_example_counts_once(vae, batch_size, num_devices):
     """447 examples do not fill batches of 100 or 64; each row keeps its noise."""
     split, n = vae.data.splits['test'], vae.data.size('test')
@@ -59,3 +61,18 @@ def test_the_fixed_draw_of_an_evaluation_is_the_same_for_every_seed(tmp_path):
     sets = [apply(state, jax.random.PRNGKey(seed), split, 447) for seed in (0, 1)]
     np.testing.assert_array_equal(sets[0]['x'], sets[1]['x'])
     assert not np.array_equal(sets[0]['noise'], sets[1]['noise'])
+
+
+def test_batches_of_large_examples_are_smaller(vae, monkeypatch):
+    """With room for 20 digits on a device, 40 are computed at a time on two, with equal results."""
+    split, state = vae.data.splits['test'], restore.initial_state(vae)
+    sizes = []
+    identify_and_count = lambda *arguments: (
+        sizes.append(len(arguments[2].rows)) or identify(*arguments)
+    )
+    monkeypatch.setattr(module, 'MAX_VALUES', 20 * 64)
+    apply = over_examples(identify_and_count, vae.data, 500, jax.devices()[:2])
+    outputs = apply(state, state.key, split, 90)
+    assert set(sizes) == {20}
+    np.testing.assert_array_equal(outputs['row'], np.arange(90))
+    np.testing.assert_array_equal(outputs['x'], split['x'][:90])

@@ -1,0 +1,30 @@
+"""GAN for few pictures: an adaptive augmentation of what the discriminator sees (Karras et al.
+2020), around the networks of `configs/dcgan.py`.
+
+    python main.py --config=configs/ada_dcgan.py --config.eval.classifier=runs/classifier-digits
+
+Result on the digits, seed 0 (the value for real data in brackets), in the features of a run of
+`configs/classifier.py`: Frechet distance 12.2 (6.8), kernel distance 0.125 +- 0.067 (-0.004),
+coverage 0.70 (0.97), memorisation rate 0.009 (0.013). The probability of the transformations
+reaches 0.17 and stays near 0 afterwards. Took 6 minutes on two CPU cores with other work on them.
+"""
+
+from ml_collections import ConfigDict
+
+from atelier.core.family import Family
+from atelier.data.dataset import Spec
+from configs import dcgan
+from configs.shared import adaptive_augmentation
+
+
+def get_config(argument: str | None = None) -> ConfigDict:
+    """Returns the `DATA[,debug]` config; DATA is any source of pictures."""
+    config = dcgan.get_config(argument)
+    with config.unlocked():
+        adaptive_augmentation.add_fields(config)
+    return config
+
+
+def build(config: ConfigDict, spec: Spec) -> Family:
+    """Builds the GAN of `config` for data described by `spec`."""
+    return dcgan.build(config, spec, adaptive_augmentation.adaptive_of(config, spec))
