@@ -11,10 +11,8 @@ without what the program needs before it. --pictures=0, --npz_gb=0 or --text_mb=
 import contextlib
 import functools
 import json
-import os
 import pathlib
 import struct
-import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
@@ -22,8 +20,7 @@ from collections.abc import Callable, Iterator
 import numpy as np
 from absl import flags
 
-from atelier import checkout
-from benchmarks import outcome, page_rows
+from benchmarks import child_process, outcome, page_rows
 
 flags.DEFINE_list('pictures', ['60000', '1000000'], 'numbers of pictures in a folder; 0: none')
 flags.DEFINE_float('npz_gb', 2.0, 'size of the npz of pictures in 10^9 bytes; 0: none')
@@ -31,6 +28,7 @@ flags.DEFINE_float('text_mb', 100.0, 'size of the text in 10^6 bytes; 0: none')
 flags.DEFINE_string('folder', '', "folder for the data, which are deleted; '': the system's")
 
 COMMAND = 'python -m benchmarks.data_start'
+Timeout = Callable[[], float | None]  # seconds that are left; None: without a limit
 PER_FOLDER = 1000  # pictures
 SIDE = 8  # pixels
 LOAD = """
@@ -83,38 +81,36 @@ def write_text(path: pathlib.Path, num_bytes: int) -> None:
     path.write_bytes(symbols[index].tobytes())
 
 
-def loaded(cache: pathlib.Path, **settings) -> dict[str, float]:
+def loaded(cache: pathlib.Path, timeout: float | None = None, **settings) -> dict[str, float]:
     """Loads data with these fields of `config.data` in a new process.
 
     Returns:
       Seconds of 'load' and of 'check' (the checksums of all splits), and bytes of 'memory'.
 
-    Raises:
-      RuntimeError: the data cannot be loaded.
+    Raises as `child_process.run`.
     """
     command = [sys.executable, '-c', LOAD, json.dumps(settings)]
-    environment = {**os.environ, 'XDG_CACHE_HOME': str(cache)}
-    process = subprocess.run(
-        command, cwd=checkout.ROOT, env=environment, capture_output=True, text=True
-    )
-    if process.returncode:
-        raise RuntimeError(process.stderr[-2000:])
-    return json.loads(process.stdout.splitlines()[-1])
+    printed = child_process.run(command, {'XDG_CACHE_HOME': str(cache)}, timeout)
+    return json.loads(printed.splitlines()[-1])
 
 
-def start(folder: pathlib.Path, count: int) -> str:
-    """Describes the first and the second start with `count` pictures."""
+def start(folder: pathlib.Path, count: int, timeout: Timeout = lambda: None) -> str:
+    """Describes the first and the second start with `count` pictures; raises as `loaded`."""
     write_pictures(folder / 'pictures', count)
     seconds = []
     for _ in range(2):
-        result = loaded(folder / 'cache', name='folder', path=str(folder / 'pictures'))
+        path = str(folder / 'pictures')
+        result = loaded(folder / 'cache', timeout(), name='folder', path=path)
         seconds.append(result['load'] + result['check'])
     return f'{seconds[0]:,.1f} s at the first start, {seconds[1]:,.1f} s at the second'
 
 
-def memory(folder: pathlib.Path, path: pathlib.Path, **settings) -> str:
-    """Describes the memory that loading a file takes."""
-    result, size = loaded(folder / 'cache', path=str(path), **settings), path.stat().st_size
+def memory(
+    folder: pathlib.Path, path: pathlib.Path, timeout: Timeout = lambda: None, **settings
+) -> str:
+    """Describes the memory that loading a file takes; raises as `loaded`."""
+    result = loaded(folder / 'cache', timeout(), path=str(path), **settings)
+    size = path.stat().st_size
     seconds = result['load'] + result['check']
     return f'{result["memory"] / size:.2f} times the size of the file, {seconds:,.1f} s'
 
@@ -123,20 +119,27 @@ def main(_) -> None:
     """Prints a line for each part, and writes the rows of the page."""
     values, rows = flags.FLAGS, {}
     result = outcome.Outcome.of_flags('data_start')
-    for name, part in parts(values).items():
-        if not result.left():
+    for name, part in parts(values, result.timeout).items():
+        began = result.used()
+        try:
+            cells = part() if result.left() else []
+        except TimeoutError:
+            cells = []
+        if not cells:
             print(f'{name}: time was up')
             continue
-        began = result.used()
-        rows[name] = part()
+        rows[name] = cells
         result.add_arm(f'{name}, with making the data', [1e3 * (result.used() - began)])
         print(f'{name}: {rows[name][0]}', flush=True)
     result.write()
     page_rows.write_rows('data', rows)
 
 
-def parts(values: flags.FlagValues) -> dict[str, Callable[[], list[str]]]:
-    """Returns functions that measure and return the cells of a row, by the row's first cell."""
+def parts(values: flags.FlagValues, timeout: Timeout) -> dict[str, Callable[[], list[str]]]:
+    """Returns functions that measure and return the cells of a row, by the row's first cell.
+
+    They raise TimeoutError if a process takes longer than `timeout` returns.
+    """
     off, made = '--pictures=0 --npz_gb=0 --text_mb=0', {}
 
     def command(before: str, after: str) -> str:
@@ -144,18 +147,18 @@ def parts(values: flags.FlagValues) -> dict[str, Callable[[], list[str]]]:
 
     def pictures(count: int) -> list[str]:
         with _temporary() as folder:
-            return [start(folder, count), command('pictures=0', f'pictures={count}')]
+            return [start(folder, count, timeout), command('pictures=0', f'pictures={count}')]
 
     def npz() -> list[str]:
         with _temporary() as folder:
             write_npz(folder / 'a.npz', int(1e9 * values.npz_gb))
-            text = memory(folder, folder / 'a.npz', name='arrays')
+            text = memory(folder, folder / 'a.npz', timeout, name='arrays')
             return [text, command('npz_gb=0', f'npz_gb={values.npz_gb:g}')]
 
     def text() -> list[str]:
         with _temporary() as folder:
             write_text(folder / 'a.txt', int(1e6 * values.text_mb))
-            described = memory(folder, folder / 'a.txt', name='text', context=256)
+            described = memory(folder, folder / 'a.txt', timeout, name='text', context=256)
             return [described, command('text_mb=0', f'text_mb={values.text_mb:g}')]
 
     for count in filter(None, map(int, values.pictures)):

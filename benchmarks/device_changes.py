@@ -5,7 +5,8 @@
 A try trains a small VAE on some simulated devices, kills it at a random change of a file or a
 moment later, and runs the same command on another number of devices. All its metrics must agree
 with those of an undisturbed run on one device, to float32's rounding in sums of another order.
-Otherwise the exit status is 1. With --page, the counts become rows of the table of that page.
+Otherwise the exit status is 1. With --page, the counts of all pairs whose tries were made become
+rows of the table of that page. No try begins after --seconds.
 """
 
 import itertools
@@ -19,9 +20,9 @@ import tempfile
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from absl import app, flags
+from absl import flags
 
-from benchmarks import fault_injection, page_rows
+from benchmarks import fault_injection, outcome, page_rows
 from benchmarks.fault_injection import Fault, ProcessResult
 from benchmarks.small_training import MOMENT, PATIENCE, TRAIN, VAE
 
@@ -100,31 +101,54 @@ def row(results: list[Result]) -> list[str]:
     return [f'{good} of {len(results)}', f'{largest:.1e}', command]
 
 
-def main(_) -> None:
-    """Prints a line per pair; exits with status 1 if a try ended differently."""
-    rng = random.Random(flags.FLAGS.device_seed)
+def chosen_pairs(rng: random.Random) -> list[tuple[int, int]]:
+    """Returns as many pairs of numbers of devices as --pairs asks for."""
     pairs = list(itertools.permutations(COUNTS, 2))
     rng.shuffle(pairs)
-    bad, rows = 0, {}
+    return sorted(pairs[: flags.FLAGS.pairs])
+
+
+def attempts(
+    folder: pathlib.Path, result: outcome.Outcome
+) -> Iterator[tuple[tuple[int, int], list[Result]]]:
+    """Yields each pair with its tries, until the time is up; a pair of which none was made not."""
+    rng = random.Random(flags.FLAGS.device_seed)
+    pairs = chosen_pairs(rng)
+    if not result.left():
+        return
+    changes, expected = trained(folder, 1, None).changes, metrics(folder)
+    kills = faults(changes, rng)
+    for pair in pairs:
+        results = []
+        for fault in itertools.islice(kills, flags.FLAGS.tries_per_pair):
+            if not result.left():
+                break
+            results.append(attempt(folder, *pair, fault, expected))
+        if results:
+            yield pair, results
+
+
+def main(_) -> None:
+    """Prints a line per pair; exits with status 1 if a try ended differently."""
+    bad, total, rows = 0, 0, {}
+    result = outcome.Outcome.of_flags('device_changes')
     with tempfile.TemporaryDirectory(prefix='devices-') as name:
-        folder = pathlib.Path(name).resolve()
-        changes, expected = trained(folder, 1, None).changes, metrics(folder)
-        kills = faults(changes, rng)
-        for first, second in sorted(pairs[: flags.FLAGS.pairs]):
-            results = [
-                attempt(folder, first, second, fault, expected)
-                for fault in itertools.islice(kills, flags.FLAGS.tries_per_pair)
-            ]
-            bad += sum(bool(result.problem) for result in results)
-            rows[f'{first} to {second}'] = row(results)
+        for (first, second), results in attempts(pathlib.Path(name).resolve(), result):
+            problems = [each.problem for each in results if each.problem]
+            bad, total = bad + len(problems), total + len(results)
+            if len(results) == flags.FLAGS.tries_per_pair:
+                rows[f'{first} to {second}'] = row(results)
+            result.add_arm(f'{first} to {second}', [len(results)], 'tries')
+            result.add_arm(f'{first} to {second}', [len(problems)], 'tries that ended differently')
             print(f'{first} to {second} devices: {", ".join(row(results)[:2])}', flush=True)
-            for result in results:
-                if result.problem:
-                    print(f'    {result.problem}')
+            print(*(f'    {problem}\n' for problem in problems), sep='', end='')
+    if not result.left():
+        print('time was up')
+    result.write()
     page_rows.write_rows('device changes', rows)
-    print(f'{bad} of {len(rows) * flags.FLAGS.tries_per_pair} tries ended differently')
+    print(f'{bad} of {total} tries ended differently')
     sys.exit(bool(bad))
 
 
 if __name__ == '__main__':
-    app.run(main)
+    outcome.run(main)

@@ -69,6 +69,7 @@ def main(_):
         for length in map(int, values.lengths):
             if not result.left():
                 print('  time was up')
+                result.write()
                 return
             planned, peak = planned_mb(run, length)
             sizes = ', '.join(f'{kind} {size:.3f}' for kind, size in planned.items())

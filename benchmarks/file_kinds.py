@@ -20,7 +20,7 @@ from atelier import cli, files
 from atelier.data import arrays, folder, text, tfds_images
 from atelier.log import log
 from atelier.report import metrics_log
-from benchmarks import original_kinds
+from benchmarks import item_kinds, original_kinds
 from benchmarks.mutating import damaged, misshapen, not_regular, of_other_run, swapped
 from benchmarks.tfds_files import IMAGE, LABEL, pictures, write_set
 
@@ -90,6 +90,7 @@ def make_files(workspace: pathlib.Path) -> None:
     examples = [{**example, 'label': i % 3} for i, example in enumerate(pictures(24))]
     write_set(workspace / 'tfds', 'tiny', {'train': examples}, {'image': IMAGE, 'label': LABEL})
     (workspace / 'text.txt').write_text('All work and no play makes a dull text.\n' * 100)
+    item_kinds.make(workspace)
     original_kinds.make(workspace)
 
 
@@ -221,4 +222,8 @@ KINDS = {
 KINDS |= {
     name: Kind(files, original_kinds.reader(name, _splits), guarded=guarded)
     for name, (files, _, guarded) in original_kinds.FILES.items()
+}
+KINDS |= {
+    name: Kind(file, item_kinds.reader(name, _splits), guarded=guarded)
+    for name, (file, guarded) in item_kinds.FILES.items()
 }

@@ -5,8 +5,9 @@
 
 The commands stand in docs/gallery/README.md, in its order; a run that is finished is not trained
 again. docs/gallery/pictures.json says which file of a run each picture is; `*` stands for a
-checksum. Sections whose data are not there are left out, which is said. A copy has at most 256
-colours, and is no wider than `MAX_WIDTH`.
+checksum. Sections whose data are not there are left out, which is said. So are those that were not
+made within --seconds; the same command continues their runs. A copy has at most 256 colours, and is
+no wider than `MAX_WIDTH`.
 """
 
 import json
@@ -16,11 +17,13 @@ import re
 import shlex
 import subprocess
 import sys
+from collections.abc import Callable
 
 from absl import app, flags
 from PIL import Image
 
 from atelier import checkout, files
+from benchmarks import outcome
 
 flags.DEFINE_list('sections', [], 'headings of the page; all by default')
 flags.DEFINE_string('runs_in', '.', 'folder in which the commands make runs/')
@@ -65,13 +68,29 @@ def copy(source: pathlib.Path, target: pathlib.Path) -> None:
         image.save(file, 'PNG', optimize=True)
 
 
-def make(text: str, sources: dict[str, str], folder: pathlib.Path) -> str:
-    """Makes the pictures of a section; returns why it failed, or ''."""
+def make(
+    text: str,
+    sources: dict[str, str],
+    folder: pathlib.Path,
+    timeout: Callable[[], float | None] = lambda: None,
+) -> str:
+    """Makes the pictures of a section; returns why it failed, or ''.
+
+    Raises:
+      subprocess.TimeoutExpired: a command took longer than the seconds that `timeout` returns.
+    """
     environment = {**os.environ, 'PYTHONPATH': str(checkout.ROOT)}
     for arguments in commands(text):
         main = [str(checkout.ROOT / 'main.py')] if arguments[0] == 'main.py' else arguments[:1]
         command = [sys.executable, *main, *arguments[1:]]
-        done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
+        done = subprocess.run(
+            command,
+            cwd=folder,
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=timeout(),
+        )
         if done.returncode:
             return f'{shlex.join(arguments)}: {done.stderr.strip().splitlines()[-1]}'
     for name in pictures(text):
@@ -92,13 +111,20 @@ def main(argv: list[str]) -> None:
         raise app.UsageError(f'--sections={",".join(unknown)}: the page has {", ".join(parts)}')
     sources = json.loads((GALLERY / 'pictures.json').read_text())
     folder = pathlib.Path(flags.FLAGS.runs_in).resolve()
-    num_failed = 0
+    result, num_failed = outcome.Outcome.of_flags('gallery'), 0
     for heading in chosen or parts:
-        reason = make(parts[heading], sources, folder)
+        try:
+            reason = make(parts[heading], sources, folder, result.timeout)
+        except subprocess.TimeoutExpired:
+            result.add_arm(heading, [])
+            print(f'{heading}: time was up')
+            continue
         num_failed += bool(reason)
+        result.add_arm(heading, [] if reason else [1], 'made', failure=reason)
         print(f'{heading}: {reason or "made"}', flush=True)
+    result.write()
     sys.exit(min(num_failed, 1))
 
 
 if __name__ == '__main__':
-    app.run(main)
+    outcome.run(main)

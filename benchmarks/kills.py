@@ -5,9 +5,11 @@
 A try runs a command. At the n-th change of a file, the command is killed at once or a moment later,
 or its disk becomes full. Then the same command runs undisturbed. It must end with the same files,
 bit for bit, as an undisturbed command, and leave no temporary file. Otherwise the exit status is 1.
-With --page=docs/reliability.md, the counts become rows of the table of that page.
+With --page=docs/reliability.md, the counts become rows of the table of that page. No try begins
+after --seconds.
 """
 
+import math
 import os
 import pathlib
 import random
@@ -15,13 +17,14 @@ import shutil
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
-from absl import app, flags
+from absl import flags
 from PIL import Image
 
-from benchmarks import fault_injection, file_digests, page_rows
+from benchmarks import fault_injection, file_digests, outcome, page_rows
 from benchmarks.fault_injection import Fault, ProcessResult
 from benchmarks.small_training import MOMENT, PATIENCE, TRAIN, VAE
 
@@ -66,8 +69,13 @@ class Result(NamedTuple):
 class Workspace:
     """The folders of the tries of one command; each try begins with a copy of `start`."""
 
-    def __init__(self, folder: pathlib.Path, name: str):
-        self.scenario, self.name = SCENARIOS[name], name
+    def __init__(self, folder: pathlib.Path, name: str, left: Callable[[], float]):
+        """Runs the command undisturbed; no command takes longer than the seconds of `left`.
+
+        Raises:
+          RuntimeError: it failed, or the time was up.
+        """
+        self.scenario, self.name, self._left = SCENARIOS[name], name, left
         self._folder = folder / name
         self._work, self._start = self._folder / 'work', self._folder / 'start'
         for part in ('temporary', 'cache'):
@@ -99,7 +107,8 @@ class Workspace:
         # given to Python too: it would look for a writable folder with a file of its own
         os.environ['TMPDIR'] = tempfile.tempdir = f'{self._work}/temporary'
         try:
-            return fault_injection.run(arguments, [self._folder, self._work], fault, PATIENCE)
+            limit = min(PATIENCE, self._left())
+            return fault_injection.run(arguments, [self._folder, self._work], fault, limit)
         finally:
             del os.environ['TMPDIR']
             tempfile.tempdir = None
@@ -141,14 +150,32 @@ def faults(changes: int, tries: int, rng: random.Random) -> list[tuple[str, Faul
 
 
 def attempts(
-    name: str, folder: pathlib.Path, tries: int, seed: int, end: float
+    name: str,
+    folder: pathlib.Path,
+    tries: int,
+    seed: int,
+    end: float,
+    left: Callable[[], float] = lambda: math.inf,
 ) -> tuple[int, list[Result]]:
-    """Tries one command until the time is over; returns its number of changes and the results."""
-    workspace, results = Workspace(folder, name), []
+    """Tries one command until the time is over; returns its number of changes and the results.
+
+    It has at least one try before `end` (monotonic) counts. A try for which the seconds of `left`
+    were not enough does not count.
+    """
+    results = []
+    try:
+        workspace = Workspace(folder, name, left)
+    except RuntimeError:
+        if left():
+            raise
+        return 0, []
     for way, fault in faults(workspace.changes, tries, random.Random(f'{seed} {name}')):
         if results and time.monotonic() > end:
             break
-        results.append(workspace.attempt(way, fault))
+        result = workspace.attempt(way, fault)
+        if not left():
+            break
+        results.append(result)
         for problem in results[-1].problems:
             print(f'    {name}, {way} at change {fault.n}: {problem}', flush=True)
     line = ''.join(f'   {way} {count}' for way, count in counts(results).items())
@@ -169,20 +196,29 @@ def main(_) -> None:
     """Prints a line per command; exits with status 1 if a try ended differently."""
     names = [name for name in flags.FLAGS.commands.split(',') if name] or list(SCENARIOS)
     start, bad, total, rows = time.monotonic(), 0, 0, {}
+    result = outcome.Outcome.of_flags('kills')
     with tempfile.TemporaryDirectory(prefix='kills-') as folder:
         for i, name in enumerate(names, 1):
             end = start + 60 * flags.FLAGS.minutes * i / len(names)
-            seed = flags.FLAGS.kill_seed
-            changes, results = attempts(name, pathlib.Path(folder), flags.FLAGS.tries, seed, end)
+            seed, results = flags.FLAGS.kill_seed, []
+            if result.left():
+                settings = flags.FLAGS.tries, seed, end, result.left
+                changes, results = attempts(name, pathlib.Path(folder), *settings)
+            if not results:
+                print(f'{name}: time was up')
+                continue
             command = f'--commands={name} --tries={len(results)} --kill_seed={seed}'
             rows[name] = [str(changes), *counts(results).values()]
             rows[name].append(f'`python -m benchmarks.kills {command}`')
-            bad += sum(bool(result.problems) for result in results)
-            total += len(results)
+            wrong = sum(bool(each.problems) for each in results)
+            result.add_arm(name, [len(results)], 'tries')
+            result.add_arm(name, [wrong], 'tries that ended differently')
+            bad, total = bad + wrong, total + len(results)
+    result.write()
     page_rows.write_rows('kills', rows)
     print(f'{bad} of {total} tries ended differently')
     sys.exit(bool(bad))
 
 
 if __name__ == '__main__':
-    app.run(main)
+    outcome.run(main)

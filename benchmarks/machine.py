@@ -26,12 +26,17 @@ def described() -> dict[str, str | int]:
     )
 
 
-def processor() -> str:
-    """Returns the name of the processor, as Linux gives it, or the architecture."""
-    cpuinfo = pathlib.Path('/proc/cpuinfo')
-    lines = cpuinfo.read_text().splitlines() if cpuinfo.exists() else []
-    names = [line.split(':', 1)[1].strip() for line in lines if line.startswith('model name')]
-    return names[0] if names else platform.machine()
+def processor(cpuinfo: pathlib.Path = pathlib.Path('/proc/cpuinfo')) -> str:
+    """Returns the processor's name, family and model, as Linux gives them, or the architecture.
+
+    The name alone is not enough: virtual machines leave out the number of the product.
+    """
+    lines = cpuinfo.read_text().split('\n\n')[0].splitlines() if cpuinfo.exists() else []
+    fields = {name.strip(): value.strip() for name, _, value in (x.partition(':') for x in lines)}
+    if not fields.get('model name'):
+        return platform.machine()
+    numbers = (('family', fields.get('cpu family')), ('model', fields.get('model')))
+    return ', '.join([fields['model name'], *(f'{name} {n}' for name, n in numbers if n)])
 
 
 def _versions() -> dict[str, str]:

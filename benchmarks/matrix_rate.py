@@ -60,6 +60,7 @@ def main(_):
         summary = ', '.join(f'{name} {spread(rate, 0)}' for name, rate in rates.items())
         print(f'{text}: GFLOP/s {summary}; bfloat16 is {np.median(ratios):.2f} times as fast')
         result.write()
+    result.write()  # also if the time was up before the first
 
 
 if __name__ == '__main__':

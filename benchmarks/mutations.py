@@ -13,12 +13,14 @@ unnoticed  the file has a checksum, but the result differs without a warning: ba
 lines (an error of several lines), traceback, hang, memory, crash: bad
 
 The exit status is 1 if an outcome is bad. With --page=docs/reliability.md, the counts become rows
-of the table of that page.
+of the table of that page. No file is damaged after --seconds. One reading has at most
+--reading_seconds; an earlier version called this limit --seconds.
 """
 
 import collections
 import contextlib
 import json
+import math
 import pathlib
 import random
 import selectors
@@ -26,23 +28,25 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Callable
 from typing import Any
 
-from absl import app, flags
+from absl import flags
 
 from atelier import checkout
-from benchmarks import page_rows
+from benchmarks import outcome, page_rows
 from benchmarks.file_kinds import KINDS, Kind
 
 flags.DEFINE_integer('tries', 300, 'damaged files of each kind')
 flags.DEFINE_integer('mutation_seed', 0, 'seed of the damage')
 flags.DEFINE_string('kinds', '', 'which kinds, separated by ";"; all by default')
-flags.DEFINE_float('seconds', 60.0, 'time limit of one reading')
+flags.DEFINE_float('reading_seconds', 60.0, 'time limit of one reading')
 flags.DEFINE_float('gigabytes', 4.0, 'GiB of memory that reading may add')
 flags.DEFINE_string('keep', '', 'folder in which files with a bad outcome are kept')
 
 GOOD = ('refused', 'same', 'warned', 'other')
 BAD = ('unnoticed', 'lines', 'traceback', 'hang', 'memory', 'crash')
+PATIENCE = 600.0  # seconds that making all files may take
 
 
 class Worker:
@@ -54,11 +58,11 @@ class Worker:
         self._seconds = seconds
         self._process = None
 
-    def start(self) -> None:
+    def start(self, seconds: float = PATIENCE) -> None:
         """Starts the process, which makes the files if there are none.
 
         Raises:
-          RuntimeError: it does not start.
+          RuntimeError: it does not start within these seconds.
         """
         self._process = subprocess.Popen(
             self._command,
@@ -68,7 +72,7 @@ class Worker:
             stderr=subprocess.DEVNULL,
             text=True,
         )
-        if not self._reply(600.0):
+        if not self._reply(seconds):
             self.close()
             raise RuntimeError(f'{" ".join(self._command)} does not start')
 
@@ -104,9 +108,17 @@ class Worker:
 
 
 def try_kind(
-    name: str, worker: Worker, workspace: pathlib.Path, tries: int, seed: int
+    name: str,
+    worker: Worker,
+    workspace: pathlib.Path,
+    tries: int,
+    seed: int,
+    left: Callable[[], float] = lambda: math.inf,
 ) -> list[tuple[str, str, bytes]]:
-    """Returns (outcome, 'FILE: TEXT of the reply', damaged content) of each try."""
+    """Returns (outcome, 'FILE: TEXT of the reply', damaged content) of each try.
+
+    There are fewer than `tries` if no seconds are left.
+    """
     kind, rng, results = KINDS[name], random.Random(f'{seed} {name}'), []
     clean = worker.read(name)
     put_back(workspace)
@@ -114,6 +126,8 @@ def try_kind(
         raise RuntimeError(f'{name}: the undamaged file is not read: {clean}')
     files = kind.paths(workspace)
     for _ in range(tries):
+        if not left():
+            break
         path = rng.choice(files)
         bad = _changed(kind, path, rng)
         reply = worker.read(name)
@@ -154,20 +168,23 @@ def _pristine(workspace: pathlib.Path) -> pathlib.Path:
     return workspace.with_name('pristine')
 
 
-def table(names: list[str], tries: int, seed: int, keep: str = '') -> dict[str, dict[str, int]]:
+def table(
+    names: list[str], tries: int, seed: int, result: outcome.Outcome, keep: str = ''
+) -> dict[str, collections.Counter]:
     """Prints a row per kind and returns {kind: {outcome: count}}; says what was bad."""
-    counts = {}
-    print(f'{"kind":34}' + ''.join(f'{outcome:>10}' for outcome in (*GOOD, *BAD)))
+    counts: dict[str, collections.Counter] = {}
+    print(f'{"kind":34}' + ''.join(f'{how:>10}' for how in (*GOOD, *BAD)))
     with tempfile.TemporaryDirectory(prefix='mutations-') as folder:
         workspace = pathlib.Path(folder) / 'files'
-        worker = Worker(workspace, flags.FLAGS.seconds, flags.FLAGS.gigabytes)
+        worker = Worker(workspace, flags.FLAGS.reading_seconds, flags.FLAGS.gigabytes)
         try:
-            worker.start()  # makes the files
-            shutil.copytree(workspace, _pristine(workspace))
-            for name in names:
-                results = try_kind(name, worker, workspace, tries, seed)
-                counts[name] = collections.Counter(outcome for outcome, _, _ in results)
-                row = ''.join(f'{counts[name][outcome]:10}' for outcome in (*GOOD, *BAD))
+            is_ready = _makes_files(worker, workspace, result)
+            for name in names if is_ready else ():
+                if not result.left():
+                    break
+                results = try_kind(name, worker, workspace, tries, seed, result.left)
+                counts[name] = collections.Counter(how for how, _, _ in results)
+                row = ''.join(f'{counts[name][how]:10}' for how in (*GOOD, *BAD))
                 print(f'{name:34}{row}', flush=True)
                 _explain(name, results, keep)
         finally:
@@ -175,11 +192,29 @@ def table(names: list[str], tries: int, seed: int, keep: str = '') -> dict[str, 
     return counts
 
 
+def _makes_files(worker: Worker, workspace: pathlib.Path, result: outcome.Outcome) -> bool:
+    """Starts the process, which makes the files, and copies them; False if time was up before.
+
+    Raises:
+      RuntimeError: it does not start, although time is left.
+    """
+    if not result.left():
+        return False
+    try:
+        worker.start(min(PATIENCE, result.left()))
+    except RuntimeError:
+        if result.left():
+            raise
+        return False
+    shutil.copytree(workspace, _pristine(workspace))
+    return True
+
+
 def page_table(counts: dict[str, dict[str, int]]) -> dict[str, list[str]]:
     """Returns the rows of the page: {kind: counts, all bad outcomes as one, and the command}."""
     rows = {}
     for name, row in counts.items():
-        cells = [row[outcome] for outcome in GOOD] + [sum(row[outcome] for outcome in BAD)]
+        cells = [row[how] for how in GOOD] + [sum(row[how] for how in BAD)]
         command = f'python -m benchmarks.mutations --kinds="{name}" --tries={sum(cells)}'
         rows[name] = [*map(str, cells), f'`{command}`']
     return rows
@@ -188,12 +223,12 @@ def page_table(counts: dict[str, dict[str, int]]) -> dict[str, list[str]]:
 def _explain(name: str, results: list[tuple[str, str, bytes]], keep: str) -> None:
     """Prints the last line of each different bad outcome, and keeps the files."""
     said = set()
-    for i, (outcome, text, content) in enumerate(results):
+    for i, (how, text, content) in enumerate(results):
         last = text.strip().splitlines()[-1] if text.strip() else ''
-        if outcome not in BAD or (outcome, last) in said:
+        if how not in BAD or (how, last) in said:
             continue
-        said.add((outcome, last))
-        print(f'    {outcome}, try {i}: {last[:300]}')
+        said.add((how, last))
+        print(f'    {how}, try {i}: {last[:300]}')
         if keep:
             folder = pathlib.Path(keep)
             folder.mkdir(parents=True, exist_ok=True)
@@ -205,12 +240,20 @@ def _explain(name: str, results: list[tuple[str, str, bytes]], keep: str) -> Non
 def main(_) -> None:
     """Prints the table; exits with status 1 if an outcome is bad."""
     names = [name.strip() for name in flags.FLAGS.kinds.split(';') if name.strip()] or list(KINDS)
-    counts = table(names, flags.FLAGS.tries, flags.FLAGS.mutation_seed, flags.FLAGS.keep)
+    result = outcome.Outcome.of_flags('mutations')
+    settings = flags.FLAGS.tries, flags.FLAGS.mutation_seed, result, flags.FLAGS.keep
+    counts = {name: row for name, row in table(names, *settings).items() if row.total()}
+    if not result.left():
+        print('time was up')
+    for name, row in counts.items():
+        for text, count in row.items():
+            result.add_arm(name, [count], text)
+    result.write()
     page_rows.write_rows('mutations', page_table(counts))
-    bad = sum(row[outcome] for row in counts.values() for outcome in BAD)
+    bad = sum(row[how] for row in counts.values() for how in BAD)
     print(f'{bad} bad outcomes of {sum(sum(row.values()) for row in counts.values())}')
     sys.exit(bool(bad))
 
 
 if __name__ == '__main__':
-    app.run(main)
+    outcome.run(main)

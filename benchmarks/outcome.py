@@ -19,6 +19,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from absl import app, flags
 
+import benchmarks
 from atelier import files
 from benchmarks import machine
 from benchmarks.timing import median_and_range
@@ -47,12 +48,19 @@ class Outcome:
 
     @classmethod
     def of_flags(cls, benchmark: str) -> 'Outcome':
-        """Returns that of a program that `run` started."""
-        return cls(benchmark, flags.FLAGS.seconds, flags.FLAGS.json)
+        """Returns that of a program that `run` started: what it imported counts as time."""
+        outcome = cls(benchmark, flags.FLAGS.seconds, flags.FLAGS.json)
+        outcome.began = benchmarks.BEGAN
+        return outcome
 
     def left(self, share: float = 1.0) -> float:
         """Returns a share of the seconds that are left, at least 0; infinity without a limit."""
         return max(0.0, self.seconds - self.used()) * share
+
+    def timeout(self) -> float | None:
+        """Returns the seconds that are left as `subprocess` takes them: None without a limit."""
+        left = self.left()
+        return None if left == math.inf else left
 
     def used(self) -> float:
         """Returns the seconds since the start."""

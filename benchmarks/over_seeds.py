@@ -26,24 +26,35 @@ def main(arguments):
     """Prints a table."""
     results, result = [], outcome.Outcome.of_flags('over_seeds')
     for seed in range(flags.FLAGS.seeds):
-        if results and result.left() < result.used() / len(results):
-            print(f'time is up before seed {seed}')
+        if result.left() < result.used() / max(len(results), 1):
+            print(f'time was up before seed {seed}')
             break
         folder = pathlib.Path(flags.FLAGS.folder) / f'seed-{seed}'
         command = [sys.executable, str(checkout.ROOT / 'main.py')]
         command += [f'--config={flags.FLAGS.config}', f'--workdir={folder}']
-        subprocess.run([*command, f'--config.seed={seed}', *arguments[1:]], check=True)
+        command += [f'--config.seed={seed}', *arguments[1:]]
+        try:
+            subprocess.run(command, check=True, timeout=result.timeout())
+        except subprocess.TimeoutExpired:
+            print(f'time was up in seed {seed}')
+            break
         results.append(files.read_json(folder / 'evaluation.json'))
+    if results:
+        report(results, result)
+    result.write()
+
+
+def report(results: list[dict], result: outcome.Outcome) -> None:
+    """Prints the evaluations of all seeds, and adds them to `result`."""
     print(f'{flags.FLAGS.config}, {len(results)} seeds, {results[0]["data"]}')
     print(f'  log_prob: {results[0]["log_prob"]}; seed 0: {results[0]["weights"]}')
     metrics = {name: [r['values'][name]['mean'] for r in results] for name in results[0]['values']}
     print_metrics(metrics)
     for name, values in metrics.items():
         result.add_arm(name, values, 'value')
-    result.write()
-    latents = [headlines(result['latents']) for result in results]
+    latents = [headlines(each['latents']) for each in results]
     print_metrics({name: [each[name] for each in latents] for name in latents[0]})
-    samples = [result['samples'] for result in results]
+    samples = [each['samples'] for each in results]
     if not samples[0]:
         return
     print(f'  {samples[0]["num_samples"]} samples; features: {samples[0]["features"]}; (real data)')

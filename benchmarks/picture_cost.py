@@ -62,11 +62,12 @@ def main(_):
     with contextlib.ExitStack() as stack:
         arms = {name: functools.partial(arm, name) for name in processor}
         seconds = alternate(arms, values.repeats, result.left())
+    if len(seconds) < len(arms):
+        print(f'{values.config}: time was up')
+        result.write()
+        return
     print(f'{values.config}: a training of {max(counts)} pictures')
     print(f'median (range) of {values.repeats} repeats, in seconds, and in those of the processor')
-    if len(seconds) < len(arms):
-        print('  time was up')
-        return
     count = len(seconds['without'])
     table = {name: (seconds[name], np.array(processor[name][1 : count + 1])) for name in arms}
     table['cost'] = np.subtract(table['with pictures'], table['without'])

@@ -45,6 +45,8 @@ def main(_):
         }
         seconds = alternate(arms, values.repeats, result.left())
     print(f'{values.config}: steps per second, median (range) of {values.repeats} repeats')
+    if not seconds:
+        print('  time was up')
     for name, times in seconds.items():
         ratios = seconds['device'] / times if 'device' in seconds else []
         result.add_arm(name, 1e3 * times / steps)

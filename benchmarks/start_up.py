@@ -21,7 +21,7 @@ import numpy as np
 from absl import flags
 
 from atelier import checkout, files
-from benchmarks import outcome
+from benchmarks import child_process, outcome
 from benchmarks.start_up_phases import PHASES
 from benchmarks.timing import spread
 
@@ -37,9 +37,9 @@ def phases_of(arguments: list[str], cache: str, limit: float) -> dict[str, float
 
     Raises:
       TimeoutError: there is no dispatch after `limit` seconds.
-      RuntimeError: the run ended before.
+      RuntimeError: the run ended before; the message has the last line that it printed.
     """
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as folder, tempfile.TemporaryFile() as errors:
         workdir, phases = pathlib.Path(folder) / 'run', pathlib.Path(folder) / 'phases.json'
         start = time.time()
         command = [sys.executable, '-m', 'benchmarks.start_up_phases', str(phases), str(start)]
@@ -48,12 +48,14 @@ def phases_of(arguments: list[str], cache: str, limit: float) -> dict[str, float
             cwd=checkout.ROOT,
             env={**os.environ, 'JAX_COMPILATION_CACHE_DIR': cache},
             stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
+            stderr=errors,
         )
         try:
             while not phases.exists():
                 if process.poll() is not None:
-                    raise RuntimeError('main.py ended before its first dispatch')
+                    errors.seek(0)
+                    reason = child_process.last_line(errors.read())
+                    raise RuntimeError(f'main.py ended before its first dispatch: {reason}')
                 if time.time() - start > limit:
                     raise TimeoutError(f'no first dispatch within {limit:.0f} s')
                 time.sleep(0.01)

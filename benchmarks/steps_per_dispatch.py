@@ -50,6 +50,8 @@ def main(_):
         seconds = alternate(arms, values.repeats, result.left())
     rates = {name: steps[name] / times for name, times in seconds.items()}
     print(f'{values.config}: steps per second, median (range) of {values.repeats} repeats')
+    if not rates:
+        print('  time was up')
     first = next(iter(rates.values()), None)
     for name, rate in rates.items():
         result.add_arm(f'{name} a dispatch', 1e3 / rate)

@@ -16,10 +16,7 @@ a warm compilation cache, and the seconds that a sweep spends in its dispatches.
 
 import contextlib
 import importlib.util
-import math
-import os
 import pathlib
-import subprocess
 import sys
 import tempfile
 import time
@@ -31,11 +28,10 @@ from absl import flags
 import train_lib
 from atelier import checkout, files
 from atelier.core import devices as device_lib
-from atelier.errors import UserError
 from atelier.run.config_values import flatten
 from atelier.sweep import group, sweep
 from atelier.sweep.axes import parse, settings
-from benchmarks import comparison, outcome, workers
+from benchmarks import child_process, comparison, outcome, workers
 from benchmarks.agreement import differences, disagreement, inequality
 from benchmarks.sweep_arms import FORMS, ONE_BY_ONE, changed, members
 
@@ -45,6 +41,7 @@ TOLERANCE = 0.02  # of the mean loss in PyTorch, relative
 TOGETHER = 'side by side, {}'
 TORCH = 'PyTorch eager, one by one'
 WHOLE = (ONE_BY_ONE, 'sweep')
+STEADY = 0.6  # share of the time that steady state may take if whole processes follow
 TIMES = 'dispatches.json'  # in the folder of a child
 
 flags.DEFINE_string('config', 'configs/vae.py', 'config file')
@@ -128,32 +125,20 @@ def timed_dispatches() -> Iterator[list[float]]:
 
 
 def seconds_of(
-    arm: str, arguments: list[str], cache: str, limit: float
+    arm: str, arguments: list[str], cache: str, timeout: float | None
 ) -> tuple[float, list[float]]:
     """Returns the seconds of an arm in its own process, and those of a sweep's dispatches.
 
-    Raises:
-      UserError: the process failed.
-      subprocess.TimeoutExpired: it takes longer than `limit` seconds.
+    Raises as `child_process.run`.
     """
     with tempfile.TemporaryDirectory() as folder:
         command = [sys.executable, '-m', 'benchmarks.sweep_speed', f'--child={arm}']
         command += [f'--folder={folder}/runs', f'--config={flags.FLAGS.config}']
         command += [f'--axes={axis}' for axis in axes()]
         command += ['--', *arguments]
-        as_used = {'XLA_PYTHON_CLIENT_PREALLOCATE': 'true'}
-        environment = {**os.environ, **as_used, 'JAX_COMPILATION_CACHE_DIR': cache}
+        as_used = {'XLA_PYTHON_CLIENT_PREALLOCATE': 'true', 'JAX_COMPILATION_CACHE_DIR': cache}
         start = time.perf_counter()
-        process = subprocess.run(
-            command,
-            cwd=checkout.ROOT,
-            env=environment,
-            capture_output=True,
-            text=True,
-            timeout=None if limit == math.inf else limit,
-        )
-        if process.returncode:
-            raise UserError(f'{arm}: {process.stderr[-500:]}')
+        child_process.run(command, as_used, timeout)
         seconds, dispatches = time.perf_counter() - start, pathlib.Path(folder) / TIMES
         return seconds, files.read_json(dispatches)['seconds'] if dispatches.exists() else []
 
@@ -167,10 +152,10 @@ def measure_whole(result: outcome.Outcome, arguments: list[str]) -> None:
             for arm in flags.FLAGS.whole_arms:
                 try:
                     times[arm], dispatches = seconds_of(
-                        arm, arguments, f'{root}/{arm}', result.left()
+                        arm, arguments, f'{root}/{arm}', result.timeout()
                     )
-                except subprocess.TimeoutExpired:
-                    print(f'  {cache}, {arm}: time was up')
+                except TimeoutError as error:
+                    print(f'  {cache}, {arm}: time was up, {error}')
                     return
                 result.add_arm(f'whole process, {cache}: {arm}', [1e3 * times[arm]])
                 if dispatches:
@@ -194,7 +179,8 @@ def main(arguments):
     title = f'{values.config}, {num_members()} members'
     result.print_heading(title)
     specs = specs_of(arguments)
-    measured = workers.measure(specs, values.repeats, result.left())
+    seconds = result.left(STEADY if values.whole else 1.0)
+    measured = workers.measure(specs, values.repeats, seconds)
     measured = {name: _per_member(arm, name) for name, arm in measured.items()}
     together = [name for name in specs if name not in (ONE_BY_ONE, TORCH)]
     pairs = [(name, ONE_BY_ONE) for name in together]

@@ -9,6 +9,7 @@ from torch.nn import functional
 from benchmarks.torch_training import Training, as_flax, in_precision
 
 CHANNELS, FEATURES, SIDE = (32, 128), 256, 7
+Loss = Callable[[torch.Tensor], torch.Tensor]
 
 
 def networks(latent_dim: int) -> tuple[nn.Module, nn.Module]:
@@ -40,8 +41,31 @@ def networks(latent_dim: int) -> tuple[nn.Module, nn.Module]:
     return generator, discriminator
 
 
+def losses_of(
+    generator: nn.Module, discriminator: nn.Module, latent_dim: int, precision: str
+) -> tuple[Loss, Loss]:
+    """Returns the losses of discriminator and generator as functions of x, each with new fakes."""
+
+    def fake_like(x: torch.Tensor) -> torch.Tensor:
+        return generator(torch.randn(len(x), latent_dim, device=x.device)).float()
+
+    def discriminator_loss(x: torch.Tensor) -> torch.Tensor:
+        with in_precision(precision):
+            with torch.no_grad():
+                fake = fake_like(x)
+            real_logits, fake_logits = discriminator(x).float(), discriminator(fake).float()
+        return torch.mean(functional.softplus(-real_logits) + functional.softplus(fake_logits))
+
+    def generator_loss(x: torch.Tensor) -> torch.Tensor:
+        with in_precision(precision):
+            logits = discriminator(fake_like(x)).float()
+        return torch.mean(functional.softplus(-logits))
+
+    return discriminator_loss, generator_loss
+
+
 def training_of(latent_dim: int, adam: Callable, transform: Callable, precision: str) -> Training:
-    """Returns a training of both players in the non-saturating game, each with new fakes.
+    """Returns a training of both players in the non-saturating game.
 
     Args:
       latent_dim: dimensions of z.
@@ -56,23 +80,8 @@ def training_of(latent_dim: int, adam: Callable, transform: Callable, precision:
     generator, discriminator = as_flax(*networks(latent_dim))
     generator_optimizer = adam(generator.parameters(), 1e-3)
     discriminator_optimizer = adam(discriminator.parameters(), 1e-3)
-
-    def fake_like(x: torch.Tensor) -> torch.Tensor:
-        return generator(torch.randn(len(x), latent_dim, device=x.device)).float()
-
-    @transform
-    def discriminator_loss(x: torch.Tensor) -> torch.Tensor:
-        with in_precision(precision):
-            with torch.no_grad():
-                fake = fake_like(x)
-            real_logits, fake_logits = discriminator(x).float(), discriminator(fake).float()
-        return torch.mean(functional.softplus(-real_logits) + functional.softplus(fake_logits))
-
-    @transform
-    def generator_loss(x: torch.Tensor) -> torch.Tensor:
-        with in_precision(precision):
-            logits = discriminator(fake_like(x)).float()
-        return torch.mean(functional.softplus(-logits))
+    losses = losses_of(generator, discriminator, latent_dim, precision)
+    discriminator_loss, generator_loss = map(transform, losses)
 
     def step(x: torch.Tensor) -> torch.Tensor:
         discriminator_optimizer.zero_grad(set_to_none=True)

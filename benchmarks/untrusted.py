@@ -5,6 +5,7 @@
 `tests/untrusted_use.py` makes the untrusted folders and performs the commands. A command is good if
 it works as on a clean folder or ends in one line. If code of an untrusted folder runs, or a command
 is not good, the exit status is 1. With --page, the counts become rows of the table of that page.
+When the time of --seconds is up, what was found until then is judged.
 """
 
 import json
@@ -15,14 +16,19 @@ import tempfile
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from absl import app
-
 from atelier.checkout import ROOT
-from benchmarks import page_rows
+from benchmarks import outcome, page_rows
 
 COMMAND = '`python -m benchmarks.untrusted`'
 EXECUTED = 'executed code, pickled classes, programs and libraries of an untrusted folder'
+PLANTED = 'code, pickles and packages in every folder of a run'
 MAY_WORK = ('init_from', 'compare', 'report')  # these work without the config of a run
+KINDS = {  # part of the records: its name, and commands that may work; all others must be refused
+    'pointed': ('a record whose config is a file of the run', MAY_WORK),
+    'data': ('arrays, pictures, TFDS sets and coded files that hold code', ()),
+    'unprepared': ('a record that names a TFDS set to download', MAY_WORK),
+    'handlers': ('a checkpoint that names modules', ('sample',)),
+}
 
 
 class Tries(NamedTuple):
@@ -32,30 +38,36 @@ class Tries(NamedTuple):
     problems: list[str]
 
 
-def records(folder: pathlib.Path) -> dict[str, Any]:
+def records(folder: pathlib.Path, timeout: float | None = None) -> dict[str, Any]:
     """Performs all commands in a process of their own; returns what `untrusted_use.py` prints.
+
+    If it takes longer than `timeout` seconds, only what it has printed by then.
 
     Raises:
       RuntimeError: the process failed.
     """
     program = [sys.executable, str(ROOT / 'tests' / 'untrusted_use.py'), str(folder)]
-    result = subprocess.run(program, cwd=ROOT, capture_output=True, text=True)
+    try:
+        result = subprocess.run(program, cwd=ROOT, capture_output=True, timeout=timeout)
+    except subprocess.TimeoutExpired as error:
+        lines = (error.stdout or b'').split(b'\n')[:-1]  # the last one may not be whole
+        return json.loads(lines[-1]) if lines else {}
     if result.returncode:
-        raise RuntimeError(result.stderr)
+        raise RuntimeError(result.stderr.decode(errors='replace'))
     return json.loads(result.stdout.splitlines()[-1])
 
 
 def judged(found: Mapping[str, Any]) -> dict[str, Tries]:
-    """Returns the tries by kind, from the records of `untrusted_use.py`."""
-    clean, planted = found['clean'], found['planted']
-    changed = [f'{name}: {line}' for name, line in planted.items() if line != clean[name]]
-    return {
-        'code, pickles and packages in every folder of a run': Tries(len(planted), changed),
-        'a record whose config is a file of the run': _refused(found['pointed'], MAY_WORK),
-        'arrays, pictures, TFDS sets and coded files that hold code': _refused(found['data']),
-        'a record that names a TFDS set to download': _refused(found['unprepared'], MAY_WORK),
-        'a checkpoint that names modules': _refused(found['handlers'], ('sample',)),
-    }
+    """Returns the tries by kind, from the records of `untrusted_use.py`, as far as it came."""
+    tries = {}
+    if 'planted' in found:
+        clean, planted = found['clean'], found['planted']
+        changed = [f'{name}: {line}' for name, line in planted.items() if line != clean[name]]
+        tries[PLANTED] = Tries(len(planted), changed)
+    for part, (kind, may_work) in KINDS.items():
+        if part in found:
+            tries[kind] = _refused(found[part], may_work)
+    return tries
 
 
 def _refused(outcomes: Mapping[str, str], may_work: tuple[str, ...] = ()) -> Tries:
@@ -80,17 +92,26 @@ def executed(found: Mapping[str, Any]) -> list[str]:
 
 def main(_) -> None:
     """Prints a line per kind; exits with status 1 if code ran or a command was not good."""
+    result = outcome.Outcome.of_flags('untrusted')
     with tempfile.TemporaryDirectory(prefix='untrusted-') as folder:
-        found = records(pathlib.Path(folder).resolve())
-    tries, ran = judged(found), executed(found)
-    rows = {EXECUTED: [str(len(ran)), COMMAND]}
+        found = records(pathlib.Path(folder).resolve(), result.timeout()) if result.left() else {}
+    tries, rows = judged(found), {}
+    ran = executed(found) if 'code' in found else []
+    if 'code' in found:
+        rows[EXECUTED] = [str(len(ran)), COMMAND]
     for kind, (count, problems) in tries.items():
         rows[kind] = [f'{count - len(problems)} of {count}', COMMAND]
+        result.add_arm(kind, [count], 'commands')
+        result.add_arm(kind, [len(problems)], 'commands that were not good')
         print(f'{kind}: {rows[kind][0]}', *problems, sep='\n    ', flush=True)
+    if 'code' in found:
+        print(f'executed: {len(ran)}', *ran, sep='\n    ')
+    else:
+        print('time was up')
+    result.write()
     page_rows.write_rows('untrusted', rows)
-    print(f'executed: {len(ran)}', *ran, sep='\n    ')
     sys.exit(bool(ran) or any(problems for _, problems in tries.values()))
 
 
 if __name__ == '__main__':
-    app.run(main)
+    outcome.run(main)

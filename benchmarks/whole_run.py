@@ -9,10 +9,7 @@ metrics of both evaluations are compared. More flags `--config.X=Y` may follow a
 """
 
 import contextlib
-import math
-import os
 import pathlib
-import subprocess
 import sys
 import tempfile
 import time
@@ -21,10 +18,10 @@ import jax
 import numpy as np
 from absl import flags
 
-from atelier import checkout, files
+from atelier import files
 from atelier.run.checkpoint import Checkpoints
 from atelier.run.checkpoint_content import leaves_by_name
-from benchmarks import outcome
+from benchmarks import child_process, outcome
 
 ARMS = ('cold compilation cache', 'warm compilation cache')
 
@@ -32,27 +29,10 @@ flags.DEFINE_string('config', 'configs/vae.py', 'config file')
 flags.DEFINE_string('data_dir', '', 'folder of the TFDS data sets')
 
 
-def seconds_of(arguments: list[str], environment: dict[str, str], limit: float) -> float:
-    """Returns the seconds of a whole process of main.py.
-
-    Raises:
-      TimeoutError: it takes longer than `limit` seconds.
-      RuntimeError: it failed; the message is the end of what it printed.
-    """
+def seconds_of(arguments: list[str], environment: dict[str, str], timeout: float | None) -> float:
+    """Returns the seconds of a whole process of main.py; raises as `child_process.run`."""
     start = time.perf_counter()
-    try:
-        process = subprocess.run(
-            [sys.executable, 'main.py', *arguments],
-            cwd=checkout.ROOT,
-            env={**os.environ, **environment},
-            capture_output=True,
-            text=True,
-            timeout=None if limit == math.inf else limit,
-        )
-    except subprocess.TimeoutExpired as error:
-        raise TimeoutError(f'not finished within {limit:.0f} s') from error
-    if process.returncode:
-        raise RuntimeError(process.stderr[-500:])
+    child_process.run([sys.executable, 'main.py', *arguments], environment, timeout)
     return time.perf_counter() - start
 
 
@@ -98,13 +78,13 @@ def measure(result: outcome.Outcome, root: pathlib.Path, arguments: list[str]) -
     runs = [root / str(index) for index in range(len(ARMS))]
     for name, run in zip(ARMS, runs, strict=True):
         command = [f'--config={flags.FLAGS.config}', *arguments, f'--workdir={run}']
-        seconds = seconds_of(command, environment, result.left())
+        seconds = seconds_of(command, environment, result.timeout())
         result.add_arm(name, [seconds], 'seconds')
         print(f'{name}: {seconds:.1f} s from start to end', flush=True)
     ours = values_of(runs[0])
     (runs[0] / 'evaluation.json').unlink()  # so that it is made anew
     on_cpu = {**environment, 'JAX_PLATFORMS': 'cpu'}
-    seconds_of(['--mode=evaluate', f'--workdir={runs[0]}'], on_cpu, result.left())
+    seconds_of(['--mode=evaluate', f'--workdir={runs[0]}'], on_cpu, result.timeout())
     for name, value in values_of(runs[0]).items():
         apart = abs(ours[name] - value)
         result.add_arm(f'evaluation on the CPU: {name}', [apart], 'difference')

@@ -23,12 +23,11 @@ import numpy as np
 from absl import flags
 
 from atelier import checkout
-from benchmarks import outcome
+from benchmarks import child_process, outcome
 from benchmarks.timing import alternate_clocked
 
 JAX = {'XLA_PYTHON_CLIENT_PREALLOCATE': 'false'}
 TORCH = {'JAX_PLATFORMS': 'cpu'}  # if a module imports JAX, it leaves the accelerator alone
-TAIL = 300  # characters of an error
 
 
 def run(main: Callable) -> None:
@@ -106,8 +105,7 @@ class Worker:
     def _last_words(self) -> str:
         self.process.wait()
         self.errors.seek(0)
-        lines = self.errors.read().decode(errors='replace').strip().splitlines()
-        says = lines[-1][:TAIL] if lines else 'it printed nothing'
+        says = child_process.last_line(self.errors.read())
         return f'exit status {self.process.returncode}: {says}'
 
     def close(self) -> None:

@@ -18,6 +18,7 @@ def lines(row: Row, seed: int) -> list[list[str]]:
         return [['python', '-m', f'benchmarks.{row.benchmark}', *row.flags, '--json=OUT']]
     train = ['python', 'main.py', f'--config={row.config}', f'--config.seed={seed}']
     train += [f'--config.{field}={value}' for field, value in row.overrides.items()]
+    train += [f'--config.data.run=RUN({row.parent})'] if row.parent else []
     train += ['--refit'] if row.refit else []
     modes = [['python', 'main.py', '--workdir=RUN', *mode] for mode in row.modes]
     return [[*train, '--workdir=RUN'], *modes]
@@ -39,6 +40,15 @@ def measured_folder(row: Row, seed: int, runs: pathlib.Path) -> pathlib.Path:
     return folder.with_name(folder.name + refit.SUFFIX) if row.refit else folder
 
 
+def seed_of(row: Row, used: Row, seed: int) -> int:
+    """Returns the seed of the run of row `used` that seed `seed` of `row` uses.
+
+    It is the first one, so that all seeds share a classifier. A parent has the same seed as its
+    child, if its row has it.
+    """
+    return seed if used.name == row.parent and seed in used.seeds else used.seeds[0]
+
+
 def real(
     row: Row, seed: int, runs: pathlib.Path, data: pathlib.Path, rows: dict[str, Row]
 ) -> list[list[str]]:
@@ -48,7 +58,7 @@ def real(
     def path(match: re.Match) -> str:
         other, word = match.groups()
         if other:
-            return str(folder_of(rows[other], rows[other].seeds[0], runs))
+            return str(folder_of(rows[other], seed_of(row, rows[other], seed), runs))
         return str({'DATA': data, 'RUN': own, 'OUT': own / OUT}[word])
 
     return [

@@ -12,6 +12,7 @@ import numpy as np
 
 from atelier import checkout
 from atelier.errors import UserError
+from benchmarks import child_process
 from benchmarks.reference import commands, progress
 from benchmarks.reference.rows import Row
 
@@ -122,5 +123,4 @@ class Job:
         progress.save(self._progress, self.row, self.seed, self._runs)
 
     def _last_line(self) -> str:
-        text = self.log.read_bytes()[-4000:].decode(errors='replace').strip()
-        return text.splitlines()[-1][:300] if text else 'it printed nothing'
+        return child_process.last_line(self.log.read_bytes()[-4000:])

@@ -5,6 +5,7 @@ It stands in a file beside the run, so that the next start goes on where this on
 
 import math
 import pathlib
+import time
 from typing import Any, NamedTuple
 
 from atelier import files
@@ -26,11 +27,17 @@ class Progress(NamedTuple):
     errors: dict[str, float | None] = {}  # standard errors over examples
     refused: dict[str, str] = {}  # {value that a benchmark does not give, and is NaN: the reason}
     machine: dict[str, Any] = {}
+    measured: str = ''  # time (`now`) of the values; '': an earlier version measured them
 
     @property
     def is_finished(self) -> bool:
         """Whether all values of the row are known."""
         return bool(self.values)
+
+
+def now() -> str:
+    """Returns the time in UTC, such as '2026-11-28T21:40:05Z'; earlier times sort first."""
+    return time.strftime('%Y-%m-%dT%H:%M:%SZ', time.gmtime())
 
 
 def path_of(row: Row, seed: int, runs: pathlib.Path) -> pathlib.Path:
@@ -69,6 +76,7 @@ def _checked(content: dict[str, Any], row: Row) -> Progress:
         errors={name: stored.number_or_none(error) for name, error in errors.items()},
         refused={name: stored.text(reason) for name, reason in refused.items()},
         machine=stored.machine(content['machine']),
+        measured=stored.timestamp(content.get('measured', '')),
     )
 
 
@@ -100,4 +108,4 @@ def with_values(progress: Progress, row: Row, seed: int, runs: pathlib.Path) -> 
             if not row.benchmark or {*others} <= {NOT_REACHED}:  # the last of none
                 raise
             values[name], errors[name], refused[name] = math.nan, None, NOT_REACHED
-    return progress._replace(values=values, errors=errors, refused=refused)
+    return progress._replace(values=values, errors=errors, refused=refused, measured=now())

@@ -12,6 +12,7 @@ import numpy as np
 
 from atelier import files
 from atelier.errors import UserError
+from atelier.log import log
 from benchmarks.reference import commands, progress, stored
 from benchmarks.reference.rows import KINDS, Row
 
@@ -39,16 +40,21 @@ class Result(NamedTuple):
     machines: tuple[dict[str, Any], ...]
     is_finished: bool  # all seeds of the row have values
     is_stale: bool
+    measured: str = ''  # time of its oldest seed (`progress.now`); '': of an earlier version
 
     def verdict(self, row: Row) -> str:
         """Returns 'inside', 'OUTSIDE', 'partial' or 'stale'; the first two are of the targets.
 
-        If a row has several targets, 'OUTSIDE' names the values that miss theirs.
+        Those are meant that are asked of this kind of machine. If a row has several targets,
+        'OUTSIDE' names the values that miss theirs.
         """
         if self.is_stale:
             return 'stale'
-        targets = row.all_targets.items()
-        outside = [name for name, each in targets if not each.holds(self.values[name].mean)]
+        outside = [
+            name
+            for name, target in row.all_targets.items()
+            if self.kind in target.kinds and not target.holds(self.values[name].mean)
+        ]
         named = f' ({", ".join(outside)})' if row.targets else ''
         text = f'OUTSIDE{named}' if outside else 'inside'
         return text if self.is_finished else f'partial, {text}'
@@ -62,7 +68,8 @@ def path_of(name: str, kind: str, folder: pathlib.Path) -> pathlib.Path:
 def write(row: Row, runs: pathlib.Path, folder: pathlib.Path) -> list[pathlib.Path]:
     """Writes the results of a row's finished seeds, a file for each kind of machine.
 
-    A finished result stays until all seeds are measured again.
+    A finished result stays until all seeds are measured again. It also stays, and a warning says
+    so, if it is newer than the runs, as in a checkout that was updated beside an old folder.
 
     Raises:
       UserError: a file is damaged, or cannot be written.
@@ -73,11 +80,49 @@ def write(row: Row, runs: pathlib.Path, folder: pathlib.Path) -> list[pathlib.Pa
     for kind in KINDS:
         of_kind = {s: state for s, state in done.items() if state.machine['kind'] == kind}
         before = load(row, kind, folder) if of_kind else None
-        is_kept = before is not None and before.is_finished and not before.is_stale
-        if of_kind and not (is_kept and len(of_kind) < len(row.seeds)):
-            written.append(path_of(row.name, kind, folder))
-            files.write_json(written[-1], _content(row, of_kind))
+        is_whole = before is not None and before.is_finished and not before.is_stale
+        if not of_kind or (is_whole and not _replaces(row, of_kind, before, runs)):
+            continue
+        written.append(path_of(row.name, kind, folder))
+        files.write_json(written[-1], _content(row, of_kind))
     return written
+
+
+def _replaces(
+    row: Row, states: Mapping[int, progress.Progress], before: Result, runs: pathlib.Path
+) -> bool:
+    """Whether finished seeds replace a whole result: all are there, and none is older than it."""
+    if len(states) < len(row.seeds):
+        return False
+    measured = _measured(states)
+    if measured and measured >= before.measured:
+        return True
+    if not _is_same(row, states, before):
+        machines = states[row.seeds[0]].machine, before.machines[0]
+        ours, theirs = (machine['commit'][:10] for machine in machines)
+        place = commands.folder_of(row, row.seeds[0], runs).parent
+        log.warning(
+            '%s: its result of %s (commit %s) stays, because the runs in %s are of %s (commit %s): '
+            'remove that folder to measure the row again',
+            *(row.name, before.measured or 'unknown time', theirs),
+            *(place, measured or 'unknown time', ours),
+        )
+    return False
+
+
+def _is_same(row: Row, states: Mapping[int, progress.Progress], before: Result) -> bool:
+    """Whether the finished seeds have the values of a result; NaNs agree."""
+    then, now = [], []
+    for name in row.values:
+        of_seed = dict(zip(before.seeds, before.values[name].each, strict=True))
+        then.append([of_seed[seed] for seed in row.seeds])
+        now.append([states[seed].values[name] for seed in row.seeds])
+    return np.array_equal(then, now, equal_nan=True)
+
+
+def _measured(states: Mapping[int, progress.Progress]) -> str:
+    """Returns the time of the oldest seed; '' if one of them is unknown."""
+    return min(state.measured for state in states.values())
 
 
 def _content(row: Row, states: Mapping[int, progress.Progress]) -> dict[str, Any]:
@@ -95,6 +140,7 @@ def _content(row: Row, states: Mapping[int, progress.Progress]) -> dict[str, Any
         starts=[state.starts for state in states.values()],
         load=round(float(np.mean([np.mean(s.loads) for s in states.values()])), 2),
         machines=machines,
+        measured=_measured(states),
         commands=commands.shown(row),
     )
 
@@ -155,6 +201,7 @@ def _result(row: Row, kind: str, content: dict[str, Any]) -> Result:
         machines=machines,
         is_finished=set(row.seeds) <= set(seeds),
         is_stale=is_stale,
+        measured=stored.timestamp(content.get('measured', '')),
     )
 
 

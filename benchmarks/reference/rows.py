@@ -39,6 +39,7 @@ class Target(NamedTuple):
     value: float
     tolerance: float
     direction: str
+    kinds: tuple[str, ...] = KINDS  # of machines that it is asked of
 
     def holds(self, measured: float) -> bool:
         """Whether a measured value is inside the tolerance."""
@@ -69,6 +70,8 @@ class Row(NamedTuple):
     benchmark: str = ''  # instead of a config: a module of benchmarks/ that has --json
     flags: tuple[str, ...] = ()  # of the benchmark
     needs: tuple[str, ...] = ()  # rows whose runs are used
+    parent: str = ''  # row whose run of the same seed has the codes that are this row's data
+    needed: Mapping[str, str] = {}  # definitions of the rows that it uses, which `load` adds
     data: tuple[str, ...] = ()  # what must lie in the data folder
     targets: Mapping[str, Target] = {}  # of other values, by name
     published: Published | None = None
@@ -85,6 +88,11 @@ class Row(NamedTuple):
         return next(iter(self.values))
 
     @property
+    def uses(self) -> tuple[str, ...]:
+        """The names of all rows whose runs it uses."""
+        return (*filter(None, [self.parent]), *self.needs)
+
+    @property
     def all_targets(self) -> dict[str, Target]:
         """The targets by the names of their values, that of the first value first."""
         return {self.headline: self.target, **self.targets}
@@ -95,6 +103,8 @@ class Row(NamedTuple):
         parts = {name: getattr(self, name) for name in MEASURED}
         if self.refit:
             parts['refit'] = True
+        if self.needed:  # another parent has other codes
+            parts['needed'] = dict(self.needed)
         text = json.dumps(parts, sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:10]
 
@@ -115,13 +125,23 @@ def load(folder: pathlib.Path = FOLDER) -> dict[str, Row]:
             if row.name in rows:
                 raise UserError(f'{path}: there are two rows {row.name}')
             rows[row.name] = row
-    for row in rows.values():
-        for name in row.needs:
-            if name not in rows:
-                raise UserError(f'row {row.name} needs {name}, which is no row')
-            if rows[name].needs:  # also a row that needs itself
-                raise UserError(f'row {row.name} needs {name}, which needs a row itself')
-    return rows
+    return {name: _with_needed(row, rows) for name, row in rows.items()}
+
+
+def _with_needed(row: Row, rows: Mapping[str, Row]) -> Row:
+    """Returns a row with the definitions of what it needs.
+
+    Raises:
+      UserError: it needs what is no row, or not meant for the same machines, or needs a row itself.
+    """
+    for name in row.uses:
+        if name not in rows:
+            raise UserError(f'row {row.name} needs {name}, which is no row')
+        if rows[name].uses:  # also a row that needs itself
+            raise UserError(f'row {row.name} needs {name}, which needs a row itself')
+        if kinds := {*row.minutes} - {*rows[name].minutes}:
+            raise UserError(f'row {row.name} needs {name}, without minutes of a {min(kinds)}')
+    return row._replace(needed={name: rows[name].definition for name in row.uses})
 
 
 def _tables(path: pathlib.Path) -> list[dict[str, Any]]:
@@ -142,8 +162,9 @@ def _row(table: dict[str, Any], path: pathlib.Path) -> Row:
     if not isinstance(name, str) or not NAME.fullmatch(name):
         raise UserError(f'{path}: the row name {shortened(name)} is not of [a-z0-9-]')
     where = f'{path}, row {name}'
-    for field in set(table) - set(Row._fields):
-        raise UserError(f'{where}: there is no field {field}{did_you_mean(field, Row._fields)}')
+    fields = set(Row._fields) - {'needed'}
+    for field in set(table) - fields:
+        raise UserError(f'{where}: there is no field {field}{did_you_mean(field, fields)}')
     missing = set(Row._fields) - set(Row._field_defaults) - set(table)
     if missing:
         raise UserError(f'{where}: it has no {", ".join(sorted(missing))}')
@@ -166,6 +187,10 @@ def _typed(name: str, content: Any, where: str) -> Any:
         raise UserError(f'{where}: {name} = {shortened(content)} is of another type')
     if name == 'modes':
         return tuple(map(tuple, content))
+    return _frozen(content)
+
+
+def _frozen(content: Any) -> Any:
     return tuple(content) if isinstance(content, list) else content
 
 
@@ -175,6 +200,7 @@ def _part(kind: type, content: Any, where: str) -> Any:
         for name in {*content} & {*hints}:
             if not _fits(content[name], hints[name]):
                 raise UserError(f'{where}.{name} = {shortened(content[name])} is of another type')
+        content = {name: _frozen(part) for name, part in content.items()}
     try:
         return kind(**content)
     except TypeError as error:
@@ -200,13 +226,19 @@ def _check(row: Row, where: str) -> None:
         (bool(row.config) == bool(row.benchmark), 'it has either a config or a benchmark'),
         (bool(row.benchmark) and len(row.seeds) > 1, 'a benchmark has no seeds'),
         (row.refit and not row.config, 'a refit has a config'),
+        (row.parent and not row.config, 'a run of codes has a config'),
         (not set(row.targets) <= set([*row.values][1:]), 'targets has names of no further values'),
         (
             any(target.direction not in DIRECTIONS for target in targets),
             f'direction is one of {", ".join(DIRECTIONS)}',
         ),
         (any(target.tolerance < 0 for target in targets), 'the tolerance is below 0'),
-        (not set(row.minutes) <= set(KINDS), f'kinds of machines are {", ".join(KINDS)}'),
+        (
+            not {*row.minutes}.union(*(target.kinds for target in targets)) <= {*KINDS},
+            f'kinds of machines are {", ".join(KINDS)}',
+        ),
+        (row.target.kinds != KINDS, 'only targets of further values have kinds'),
+        (not all(target.kinds for target in targets), 'a target has at least one kind'),
         (row.alone and row.continues, 'what is timed alone cannot be continued'),
         (len({*row.seeds}) != len(row.seeds) or not row.seeds, 'its seeds are not distinct'),
         (row.published is not None and not row.published.source, 'published has no source'),

@@ -4,7 +4,7 @@ import pathlib
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from benchmarks.reference import progress
+from benchmarks.reference import commands, progress
 from benchmarks.reference.results import Result
 from benchmarks.reference.rows import Row
 
@@ -33,9 +33,15 @@ class Setting(NamedTuple):
         """Whether the values of a task are known."""
         return progress.load(self.rows[task.name], task.seed, self.runs).is_finished
 
-    def needed(self, row: Row) -> list[Task]:
-        """Returns the tasks whose runs a row uses."""
-        return [Task(name, self.rows[name].seeds[0]) for name in row.needs]
+    def needed(self, task: Task) -> list[Task]:
+        """Returns the tasks whose runs a task uses."""
+        row = self.rows[task.name]
+        return [Task(name, commands.seed_of(row, self.rows[name], task.seed)) for name in row.uses]
+
+    def has_data(self, row: Row) -> bool:
+        """Whether the data folder has what a row and the rows that it uses read."""
+        rows = row, *(self.rows[name] for name in row.uses)
+        return not any(missing_data(each, self.data) for each in rows)
 
     def may_start(self, row: Row, seconds_left: float) -> bool:
         """Whether a seed ends within the time that is left, or can be continued later."""
@@ -60,17 +66,14 @@ def chosen(
     if names:
         order = [rows[name] for name in names]
     else:
-        order = [
-            row
-            for row in rows.values()
-            if kind in row.minutes and not missing_data(row, setting.data)
-        ]
+        order = [row for row in rows.values() if kind in row.minutes and setting.has_data(row)]
         is_measured = lambda row: _is_measured(results.get(row.name, {}).get(kind))
         # what is timed alone comes first among equals, so that it seldom waits for others to end
         order.sort(key=lambda row: (is_measured(row), -row.priority, not row.alone))
     tasks = []
     for row in order:
-        tasks += [*setting.needed(row), *(Task(row.name, seed) for seed in row.seeds)]
+        own = [Task(row.name, seed) for seed in row.seeds]
+        tasks += [task for each in own for task in (*setting.needed(each), each)]
     return [task for task in dict.fromkeys(tasks) if not setting.is_finished(task)]
 
 

@@ -3,12 +3,14 @@
 All functions return the content, and raise ValueError if it is of another kind.
 """
 
+import re
 import sys
 from typing import Any
 
 from benchmarks.reference.rows import KINDS
 
 MAX_TEXT = 500  # characters
+TIME = re.compile(r'([0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z)?')
 LARGEST = sys.float_info.max
 
 
@@ -35,6 +37,13 @@ def text(content: Any) -> str:
     """Returns a text of one short line, without characters that a terminal would obey."""
     if not isinstance(content, str) or len(content) > MAX_TEXT or not content.isprintable():
         raise ValueError(f'{type(content).__name__} is no short line of text')
+    return content
+
+
+def timestamp(content: Any) -> str:
+    """Returns a time as `progress.now` writes it, or '', which stands for an unknown one."""
+    if not isinstance(content, str) or not TIME.fullmatch(content):
+        raise ValueError(f'{type(content).__name__} is no time')
     return content
 
 

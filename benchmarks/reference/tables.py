@@ -5,13 +5,13 @@ from collections.abc import Mapping, Sequence
 
 from benchmarks.reference import commands
 from benchmarks.reference.results import Result, Value
-from benchmarks.reference.rows import Row, Target
+from benchmarks.reference.rows import KINDS, Row, Target
 from benchmarks.reference.schedule import Task
 
 NOT_MEASURED = 'not measured'
 LARGE = 1e9  # from here on, numbers are shown as powers of ten
 SPECIAL = re.compile(r'[\\`*_\[\]<>|$&{}]')  # what Markdown or HTML would read as more than text
-SIGNS = dict(lower='<=', higher='>=', equal='=')
+SIGNS = dict(lower='<=', higher='>=')
 
 
 def listing(rows: Mapping[str, Row], found: Mapping[str, Mapping[str, Result]]) -> str:
@@ -100,12 +100,13 @@ def section(name: str, rows: Mapping[str, Row], found: Mapping[str, Mapping[str,
     for row in chosen:
         of_note.setdefault(row.note, []).append(f'`{row.name}`')
     notes = [f'- {", ".join(names)}: {note}.' for note, names in of_note.items() if note]
-    shown = [f'    {line}' for row in chosen for line in _commands(row)]
-    return '\n'.join([*lines, '', *notes, *([''] if notes else []), *shown])
+    code_block = [f'    {line}' for row in chosen for line in _commands(row, rows)]
+    return '\n'.join([*lines, '', *notes, *([''] if notes else []), *code_block])
 
 
-def _commands(row: Row) -> list[str]:
-    data = ' --data=DATA' if row.data else ''
+def _commands(row: Row, rows: Mapping[str, Row]) -> list[str]:
+    read = row.data or any(rows[name].data for name in row.uses)
+    data = ' --data=DATA' if read else ''
     return [f'# python -m benchmarks.reference {row.name}{data}', *commands.shown(row)]
 
 
@@ -126,12 +127,13 @@ def _targets(row: Row) -> str:
 
 
 def target(target: Target) -> str:
-    """Returns a target with its tolerance, such as '<= 104 + 0.5'."""
+    """Returns a target with its tolerance, such as '<= 104 + 0.5', or '<= 15 on a gpu'."""
+    where = '' if target.kinds == KINDS else f' on a {" or ".join(target.kinds)}'
     if target.direction == 'equal':
-        return f'{target.value:g} ± {target.tolerance:g}'
+        return f'{target.value:g} ± {target.tolerance:g}{where}'
     sign = '+' if target.direction == 'lower' else '-'
     tolerance = f' {sign} {target.tolerance:g}' if target.tolerance else ''
-    return f'{SIGNS[target.direction]} {target.value:g}{tolerance}'
+    return f'{SIGNS[target.direction]} {target.value:g}{tolerance}{where}'
 
 
 def _unmeasured(row: Row) -> str:

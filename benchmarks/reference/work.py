@@ -91,7 +91,7 @@ class Work:
                 self.waiting.remove(task)
                 self.problems[task] = problem
                 log.info('%s: %s', task, problem)
-            elif all(map(self.setting.is_finished, self.setting.needed(rows[task.name]))):
+            elif all(map(self.setting.is_finished, self.setting.needed(task))):
                 ready.append(task)
         return ready
 
@@ -102,8 +102,8 @@ class Work:
             return f'{self.setting.data} has no {", ".join(missing)}'
         if not self.setting.may_start(row, seconds_left):
             return TOO_LONG
-        if any(each in self.problems for each in self.setting.needed(row)):
-            return f'it needs {", ".join(row.needs)}'
+        if any(each in self.problems for each in self.setting.needed(task)):
+            return f'it needs {", ".join(row.uses)}'
         return ''
 
     def _job(self, task: Task, lock: int) -> Job:

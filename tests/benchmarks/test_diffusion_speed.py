@@ -9,8 +9,6 @@ from models.diffusion.process import samplers, schedules, time_grids
 from models.diffusion.process.predictions import V
 from models.diffusion.unet import UNet
 
-pytestmark = pytest.mark.usefixtures('quick_compilation')
-
 torch = pytest.importorskip('torch')
 from benchmarks import torch_diffusion, torch_unet  # noqa: E402
 

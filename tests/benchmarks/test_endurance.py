@@ -2,13 +2,17 @@
 
 import json
 import os
+import re
+import signal
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import pytest
 
 from atelier.checkout import ROOT
-from benchmarks.endurance import Sample, judged, last_step, resident_bytes
+from benchmarks import endurance
+from benchmarks.endurance import Sample, has_ended, judged, last_step, resident_bytes
 
 
 def metrics_log(folder, steps):
@@ -35,6 +39,34 @@ def test_a_process_and_its_log_are_measured_while_it_trains(tmp_path):
     assert last_step(metrics) == 5000
     metrics.write_text(metrics.read_text() + '{"step": 50')
     assert last_step(metrics) == 5000
+
+
+def test_a_process_whose_time_is_up_is_ended(monkeypatch):
+    """Kindly at first; one that does not listen is killed."""
+    monkeypatch.setattr(endurance, 'GRACE', 0.2)
+    ignores = 'signal.signal(signal.SIGTERM, signal.SIG_IGN)'
+    for code, status in (('pass', -signal.SIGTERM), (ignores, -signal.SIGKILL)):
+        program = f'import signal, time; {code}; print(1, flush=True); time.sleep(60)'
+        command = [sys.executable, '-c', program]
+        with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
+            process.stdout.readline()
+            assert not has_ended(process, 0.0)
+            assert process.returncode == status
+    with subprocess.Popen([sys.executable, '-c', '']) as process:
+        assert has_ended(process, None) and process.returncode == 0
+
+
+@pytest.mark.slow
+def test_a_run_and_a_sweep_that_are_stopped_say_how_far_they_came(tmp_path):
+    values = SimpleNamespace(steps=1_000_000, measure_every=0.1, may_grow=1.0)
+    metrics = tmp_path / 'run' / 'metrics.jsonl'
+    until = SimpleNamespace(left=lambda: float(last_step(metrics) < 200))
+    part = endurance.long_run(tmp_path / 'run', values, until)
+    assert part.is_good and not part.is_whole
+    assert re.match(r'time was up at step [\d,]+: \d+ s, .* ms a step; memory', part.text), part
+    part = endurance.sweep(tmp_path / 'sweep', 200, 3.0)
+    assert part.is_good and not part.is_whole
+    assert part.text.startswith('time was up: ') and 'of 200 members finished' in part.text
 
 
 @pytest.mark.slow

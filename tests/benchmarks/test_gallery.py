@@ -2,6 +2,7 @@
 
 import json
 import re
+import subprocess
 
 import numpy as np
 import pytest
@@ -47,6 +48,13 @@ def test_the_commands_that_train_are_known():
         for arguments in gallery.commands(text):
             if any(each.startswith('--config=') for each in arguments):
                 assert cli.parse(['atelier', *arguments[1:]]).config_file
+
+
+def test_a_command_of_a_section_has_the_seconds_that_are_left(tmp_path):
+    text = '    python -c "import time; time.sleep(60)"\n'
+    with pytest.raises(subprocess.TimeoutExpired):
+        gallery.make(text, {}, tmp_path, lambda: 0.1)
+    assert gallery.make('    python -c "import time"\n', {}, tmp_path, lambda: None) == ''
 
 
 def test_a_copy_has_few_colours_and_fits_the_page(tmp_path):

@@ -3,12 +3,9 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
-import pytest
 
 from atelier.core import optimizers
 from benchmarks import launch_arms, variants
-
-pytestmark = pytest.mark.usefixtures('quick_compilation')
 
 HYPERS = dict(
     learning_rate=0.1,

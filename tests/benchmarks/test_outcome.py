@@ -2,12 +2,29 @@
 
 import json
 import math
+import os
+import re
+import subprocess
+import sys
 
 import numpy as np
 import pytest
 
-from atelier import files
+from atelier import checkout, files
 from benchmarks import outcome
+from benchmarks.reference import rows
+
+MODULES = sorted((checkout.ROOT / 'benchmarks').glob('*.py'))
+STARTED = [path for path in MODULES if "__name__ == '__main__'" in path.read_text()]
+CHILDREN = [
+    path
+    for path in STARTED
+    if path.stem in ('damage_worker', 'start_up_phases')
+    or 'from benchmarks.worker import Arm, main' in path.read_text()
+]
+PROGRAMS = [path for path in STARTED if path not in CHILDREN]
+# the reference reserves their time, so they must keep to it; every sixth, for the seconds they take
+OF_ROWS = sorted({row.benchmark for row in rows.load().values() if row.benchmark})[::6]
 
 
 def test_the_file_holds_arms_ratios_and_the_machine(tmp_path):
@@ -51,5 +68,55 @@ def test_a_group_gets_its_share_of_the_time_left():
     limited.began -= 60
     assert limited.left() == pytest.approx(40, abs=1)
     assert limited.left(0.5) == pytest.approx(20, abs=1)
+    assert limited.timeout() == pytest.approx(40, abs=1)
     limited.began -= 60
-    assert limited.left() == 0
+    assert limited.left() == limited.timeout() == 0
+    assert outcome.Outcome('speed').timeout() is None
+
+
+@pytest.mark.slow
+def test_the_time_of_a_program_begins_before_its_imports():
+    """The reference reserves the seconds of a benchmark for its whole process."""
+    script = (
+        'import time, benchmarks; time.sleep(1); from benchmarks import outcome; '
+        'outcome.run(lambda _: print(outcome.Outcome.of_flags("speed").used()))'
+    )
+    command = [sys.executable, '-c', script, '--seconds=60']
+    result = subprocess.run(command, cwd=checkout.ROOT, capture_output=True, text=True, check=True)
+    assert float(result.stdout) > 1
+
+
+@pytest.mark.parametrize('path', PROGRAMS, ids=lambda path: path.stem)
+def test_every_benchmark_takes_a_time_limit_and_reads_it(path):
+    """No other flag has the name, so that it means the same everywhere."""
+    text = path.read_text()
+    assert re.search(r'^    (outcome|workers)\.run\(main\)$', text, re.MULTILINE)
+    assert '.Outcome.of_flags(' in text and re.search(r'\.(left|timeout)\b', text)
+    assert not re.search(r"DEFINE_\w+\(\s*'(seconds|json)'", text)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('name', OF_ROWS)
+def test_a_benchmark_of_a_row_prints_what_it_has_when_its_time_is_up(name, tmp_path):
+    text = (checkout.ROOT / 'benchmarks' / f'{name}.py').read_text()
+    if re.search(r'^import torch$', text, re.MULTILINE):
+        pytest.importorskip('torch')
+    command = [sys.executable, '-m', f'benchmarks.{name}', '--seconds=1e-9']
+    result = subprocess.run(
+        [*command, f'--json={tmp_path / "a.json"}'],
+        cwd=checkout.ROOT,
+        env={**os.environ, 'XLA_FLAGS': '', 'TFDS_DATA_DIR': ''},
+        capture_output=True,
+        text=True,
+    )
+    assert result.returncode == 0, result.stderr
+    assert 'time was up' in result.stdout
+    content = files.read_json(tmp_path / 'a.json')
+    assert content['benchmark'] == name
+    assert all({*arm} == {'refused'} for arm in content['arms'].values())
+
+
+@pytest.mark.parametrize('path', CHILDREN, ids=lambda path: path.stem)
+def test_every_other_program_is_started_by_a_benchmark(path):
+    name = f'benchmarks.{path.stem}'
+    assert any(re.search(rf"'{name}\b", benchmark.read_text()) for benchmark in PROGRAMS)

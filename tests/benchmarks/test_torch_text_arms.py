@@ -11,8 +11,6 @@ from atelier.core import optimizers
 from benchmarks import text_arms
 from models.nets.transformer import Transformer
 
-pytestmark = pytest.mark.usefixtures('quick_compilation')
-
 torch = pytest.importorskip('torch')
 from benchmarks import torch_text_arms  # noqa: E402
 

@@ -78,6 +78,7 @@ def test_arms_that_are_made_side_by_side_have_one_more_call(arm, tmp_path):
     assert measured['dies'].failure == 'exit status 1: RuntimeError: no memory is left'
 
 
+@pytest.mark.slow
 def test_an_arm_that_does_not_finish_is_ended(arm):
     measured = workers.measure({'slow': arm('s', sleep=600)}, 1, 5.0)
     assert measured['slow'].failure == 'not finished within 5 s'

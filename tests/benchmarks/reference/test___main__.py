@@ -42,6 +42,7 @@ def perform(tmp_path, monkeypatch, capsys):
     return performed
 
 
+@pytest.mark.slow
 def test_a_row_runs_through_to_its_result_and_archive(perform, tmp_path):
     perform.rows.write_text(DEBUG)
     archive = tmp_path / 'all.tar.gz'

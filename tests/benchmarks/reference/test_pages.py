@@ -73,7 +73,7 @@ def test_what_is_wrong_is_shown(row):
 def test_each_value_may_have_its_own_target(row):
     target = rows.Target(8.0, 0.5, 'higher')
     row = row._replace(values={**row.values, 'KL': 'values.kl_nats.mean'}, targets={'KL': target})
-    with_kl = lambda nll, kl: result(nll)._replace(
+    with_kl = lambda nll, kl, kind='cpu': result(nll, kind)._replace(
         values={**result(nll).values, 'KL': Value(kl, None, None, (kl,))}
     )
     text = tables.section('examples', {'row': row}, {'row': {'cpu': with_kl(10.0, 9.0)}})
@@ -82,6 +82,11 @@ def test_each_value_may_have_its_own_target(row):
     assert with_kl(12.0, 7.4)._replace(is_finished=False).verdict(row) == (
         'partial, OUTSIDE (NLL, KL)'
     )
+    row = row._replace(targets={'KL': target._replace(kinds=('gpu', 'tpu'))})
+    assert with_kl(10.0, 7.4).verdict(row) == 'inside'
+    assert with_kl(10.0, 7.4, 'gpu').verdict(row) == 'OUTSIDE (KL)'
+    text = tables.section('examples', {'row': row}, {})
+    assert '| <= 10 + 1 nats; KL >= 8 - 0.5 on a gpu or tpu |' in text
 
 
 def test_prose_has_single_values(row):

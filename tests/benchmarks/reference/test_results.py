@@ -11,27 +11,29 @@ from atelier import files
 from atelier.errors import UserError
 from benchmarks.reference import commands, progress, results, tables
 
+EARLIER, LATER = '2026-11-28T21:40:05Z', '2026-11-29T01:00:00Z'
 FINISHED = progress.Progress(
     ended=1, seconds=2.0, starts=1, loads=(3.0,), machine=example_rows.MACHINE
 )
 
 
-def measured(folder, values, kind='cpu', known=None):
+def measured(folder, values, kind='cpu', known=None, at='', commit='abc'):
     """Writes {seed: value} as finished seeds of the row, and their results."""
     known = known or example_rows.load(folder, ('row', 1, ''))
     runs = folder / 'runs'
     for seed, value in values.items():
         path = progress.path_of(known['row'], seed, runs)
         path.parent.mkdir(parents=True, exist_ok=True)
-        machine = example_rows.MACHINE | {'kind': kind}
+        machine = example_rows.MACHINE | {'kind': kind, 'commit': commit}
         state = FINISHED._replace(values={'NLL': value}, errors={'NLL': 0.5}, machine=machine)
+        state = state._replace(measured=at)
         progress.save(state, known['row'], seed, runs)
     results.write(known['row'], runs, folder)
     return known['row']
 
 
 def test_a_file_holds_mean_deviation_error_machine_and_commands(tmp_path):
-    row = measured(tmp_path, {0: 9.0, 1: 12.0})
+    row = measured(tmp_path, {0: 9.0, 1: 12.0}, at=LATER)
     content = example_rows.json_of(tmp_path / 'row.cpu.json')
     assert content['values']['NLL'] == {
         'mean': 10.5,
@@ -41,6 +43,7 @@ def test_a_file_holds_mean_deviation_error_machine_and_commands(tmp_path):
         'refused': '',
     }
     assert content['machines'] == [example_rows.MACHINE] and content['load'] == 3.0
+    assert content['measured'] == LATER
     assert content['definition'] == row.definition and content['finished'] is True
     assert content['commands'] == [
         'python main.py --config=configs/vae.py --config.seed=0 --workdir=RUN'
@@ -118,10 +121,58 @@ def test_a_finished_result_stays_until_all_seeds_are_measured_again(tmp_path):
     row = measured(tmp_path, {0: 9.0, 1: 9.0})
     for seed in row.seeds:  # the results are in git, the runs are not
         progress.path_of(row, seed, tmp_path / 'runs').unlink()
-    measured(tmp_path, {0: 8.0})
+    measured(tmp_path, {0: 8.0}, at=LATER)
     assert results.load(row, 'cpu', tmp_path).values['NLL'].each == (9.0, 9.0)
-    measured(tmp_path, {1: 8.0})
+    measured(tmp_path, {1: 8.0}, at=LATER)
     assert results.load(row, 'cpu', tmp_path).values['NLL'].each == (8.0, 8.0)
+
+
+def stays_because_the_runs_are_older(tmp_path, before, runs):
+    """Whether a whole result of the time `before` stays beside runs of other times and values."""
+    row = measured(tmp_path, {0: 9.0, 1: 9.0}, at=before, commit='new')
+    text = (tmp_path / 'row.cpu.json').read_text()
+    for seed, at in enumerate(runs):
+        state = progress.load(row, seed, tmp_path / 'runs')
+        machine = state.machine | {'commit': 'old'}
+        state = state._replace(values={'NLL': 8.0}, machine=machine, measured=at)
+        progress.save(state, row, seed, tmp_path / 'runs')
+    results.write(row, tmp_path / 'runs', tmp_path)
+    return (tmp_path / 'row.cpu.json').read_text() == text
+
+
+@pytest.mark.parametrize(
+    ('before', 'runs'),
+    [
+        (LATER, (EARLIER, EARLIER)),
+        (LATER, (EARLIER, '2026-11-28T21:40:06Z')),  # one of them is older
+        (LATER, ('', '')),  # an earlier version measured them
+        ('', ('', '')),
+    ],
+)
+def test_a_whole_result_is_not_replaced_by_older_runs(before, runs, tmp_path, caplog):
+    assert stays_because_the_runs_are_older(tmp_path, before, runs)
+    (warning,) = {record.getMessage() for record in caplog.records}
+    assert '(commit new) stays' in warning and '(commit old)' in warning
+    folder = warning.partition('remove that folder')[0].partition('the runs in ')[2].split()[0]
+    assert folder == str(next((tmp_path / 'runs').glob('row-*')))
+
+
+@pytest.mark.parametrize(
+    ('before', 'runs'), [(EARLIER, (LATER, LATER)), (LATER, (LATER, LATER)), ('', (LATER, LATER))]
+)
+def test_a_whole_result_is_replaced_by_runs_that_are_not_older(before, runs, tmp_path, caplog):
+    assert not stays_because_the_runs_are_older(tmp_path, before, runs)
+    assert not caplog.records
+
+
+def test_nothing_is_said_of_older_runs_with_the_values_of_the_result(tmp_path, caplog):
+    row = measured(tmp_path, {0: 9.0, 1: 9.5}, at=LATER)
+    text = (tmp_path / 'row.cpu.json').read_text()
+    for seed in row.seeds:
+        state = progress.load(row, seed, tmp_path / 'runs')
+        progress.save(state._replace(measured=''), row, seed, tmp_path / 'runs')
+    results.write(row, tmp_path / 'runs', tmp_path)
+    assert (tmp_path / 'row.cpu.json').read_text() == text and not caplog.records
 
 
 def of_value(content, **changes):
@@ -175,6 +226,7 @@ def test_a_hostile_or_broken_file_ends_in_one_line(tmp_path):
         good | {'machines': 'a card'},
         good | {'machines': [{'kind': 'cpu'}]},
         good | {'load': {}},
+        *(good | {'measured': time} for time in (None, 7, 'yesterday', f'{LATER}\n')),
     ]
     for content in wrong:
         path.write_text(json.dumps(content).replace('Infinity', '1e999'))

@@ -2,13 +2,16 @@
 
 import ast
 import importlib.util
-import subprocess
-import sys
+import pathlib
 
+import jax
 import pytest
+from support import assembled
 
+import train_lib
 from atelier import checkout, cli, files
 from atelier.errors import UserError
+from atelier.evaluation import evaluate
 from benchmarks.reference import commands, progress, rows, value_paths
 
 ROWS = rows.load()
@@ -65,28 +68,38 @@ def test_a_config_accepts_the_overrides_of_its_row(name):
         cli.parse([*mode[1:], train[2], '--config.seed=0'])
 
 
-def debug_runs():
-    """{debug variant of a config: paths of the rows' values in its evaluation.json}."""
-    paths = {}
-    for row in ROWS.values():
-        if not row.config or row.needs:
-            continue
-        file, _, argument = row.config.partition(':')
-        data = 'digits' if 'mnist' in argument else argument  # the same metrics, without files
-        own = [path for path in row.values.values() if not value_paths.parsed(path).file]
-        paths.setdefault(f'{file}:{data},debug' if data else f'{file}:debug', set()).update(own)
-    return paths
+@pytest.fixture(scope='module')
+def debug_run(tmp_path_factory):
+    """(file of a config, argument, fields) -> the folder of the trained and evaluated run."""
+    folders = {}
+
+    def trained(config, argument, **changes):
+        which = config, argument, *changes.items()
+        if which not in folders:
+            folders[which] = tmp_path_factory.mktemp('runs') / 'run'
+            name = pathlib.Path(config).stem
+            run = assembled(folders[which], name, argument, train__steps=10, **changes)
+            train_lib.train(run, jax.devices()[:1])
+            evaluate.evaluate(run, jax.devices()[:1], reuse=True)
+        return folders[which]
+
+    return trained
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(('config', 'paths'), sorted(debug_runs().items()))
-def test_an_evaluation_has_the_values_of_its_rows(config, paths, tmp_path):
-    command = [sys.executable, 'main.py', f'--config={config}', f'--workdir={tmp_path / "run"}']
-    if any('random_window' in path for path in paths):  # measured only if it is asked
-        command.append('--config.eval.random_windows=8')
-    subprocess.run(command, cwd=checkout.ROOT, check=True, capture_output=True)
-    for path in sorted(paths):
-        value_paths.read(path, tmp_path / 'run', 'evaluation.json')
+@pytest.mark.parametrize('name', [name for name, row in ROWS.items() if row.parent])
+def test_an_evaluation_of_codes_has_the_values_of_its_row(name, debug_run):
+    """On the codes of the debug variant of its parent, by the features of that of a classifier."""
+    row = ROWS[name]
+    parent = ROWS[row.parent].config.partition(':')[0]
+    changes = {'data__run': str(debug_run(parent, 'digits,debug'))}
+    if 'eval.classifier' in row.overrides:
+        classifier = debug_run('configs/classifier.py', 'digits,debug')
+        changes['eval__classifier'] = str(classifier)
+    config, _, argument = row.config.partition(':')
+    folder = debug_run(config, f'{argument},debug', **changes)
+    for path in row.values.values():
+        value_paths.read(path, folder, 'evaluation.json')
 
 
 @pytest.mark.parametrize('name', [name for name, row in ROWS.items() if row.benchmark])
@@ -136,6 +149,18 @@ def test_the_definition_changes_with_what_is_measured_only(tmp_path):
     ]
 
 
+def test_the_definition_changes_with_that_of_a_needed_row(tmp_path):
+    """Another parent has other codes: results of its child are stale."""
+    child = ROW.replace("'vae'", "'child'") + "parent = 'vae'\n"
+    known = of_text(tmp_path, ROW + child)
+    assert known['child'].needed == {'vae': known['vae'].definition}
+    other = of_text(tmp_path, ROW + "overrides = {'hypers.beta' = 2}\n" + child)
+    assert other['child'].definition != known['child'].definition
+    assert '--config.data.run=RUN(vae)' in commands.lines(known['child'], 0)[0]
+    with pytest.raises(UserError, match='row child needs vae, without minutes of a gpu'):
+        of_text(tmp_path, ROW + child.replace('cpu = 1', 'gpu = 1'))
+
+
 @pytest.mark.parametrize(
     ('direction', 'inside', 'outside'),
     [
@@ -147,6 +172,23 @@ def test_the_definition_changes_with_what_is_measured_only(tmp_path):
 def test_a_target_has_a_direction_and_a_tolerance(direction, inside, outside):
     target = rows.Target(10.0, 0.5, direction)
     assert all(map(target.holds, inside)) and not any(map(target.holds, outside))
+
+
+def test_a_target_may_be_asked_of_some_kinds_of_machines(tmp_path):
+    two = ROW.replace("mean'}", "mean', KL = 'values.kl_nats.mean'}")
+    of_card = TARGET.replace('}', ", kinds = ['gpu', 'tpu']}")
+    row = of_text(tmp_path, two + f'targets = {{KL = {of_card}}}')['vae']
+    assert row.targets['KL'].kinds == ('gpu', 'tpu') and row.target.kinds == rows.KINDS
+    for kinds, message in [
+        ("'gpu'", 'kinds = .* is of another type'),
+        ("['card']", 'kinds of machines are'),
+        ('[]', 'at least one kind'),
+    ]:
+        wrong = TARGET.replace('}', f', kinds = {kinds}}}')
+        with pytest.raises(UserError, match=message):
+            of_text(tmp_path, two + f'targets = {{KL = {wrong}}}')
+    with pytest.raises(UserError, match='only targets of further values'):
+        of_text(tmp_path, ROW.replace("'equal'}", "'equal', kinds = ['gpu']}"))
 
 
 @pytest.mark.parametrize(
@@ -184,6 +226,7 @@ def test_a_target_has_a_direction_and_a_tolerance(direction, inside, outside):
         ('priority = 1', 'priority = 1\ntargets = {NLL = {}}', 'target of NLL'),
         ('priority = 1', f'priority = 1\ntargets = {{NLL = {TARGET}}}', 'no further values'),
         ('priority = 1', "priority = 1\nneeds = ['gan']", 'needs gan'),
+        ('priority = 1', "priority = 1\nneeded = {gan = 'a'}", 'there is no field needed'),
         ('priority = 1', "priority = 1\nearlier = {KL = '1'}", 'earlier has other values'),
         ('priority = 1', "priority = 1\nbenchmark = 'b'", 'either a config or a benchmark'),
         ('priority = 1', "priority = 1\npublished = {value = 1.0, source = ''}", 'no source'),

@@ -91,6 +91,30 @@ def test_a_row_follows_the_run_that_it_needs(tmp_path, rows_of, monkeypatch):
     assert problems['other, seed 0'] == 'its command ended with status 3: it went wrong'
 
 
+def test_a_parent_has_the_seed_of_its_child(tmp_path, rows_of):
+    """Children share its run. Without this seed, they use its first one."""
+    of_codes = "parent = 'other'\nneeds = ['judge']\noverrides = {'eval.classifier' = 'RUN(judge)'}"
+    known = rows_of(
+        *[('row', 9, of_codes), ('again', 8, of_codes)],
+        *[('other', 1, "data = ['tfds']"), ('judge', 1, '')],
+    )
+    setting = example_rows.setting(tmp_path, known)
+    assert {t.name for t in schedule.chosen(setting, [], {})} == {'judge'}  # the parent has no data
+    (setting.data / 'tfds').mkdir()
+    assert names_of(schedule.chosen(setting, ['row', 'again'], {})) == [
+        *['other 0', 'judge 0', 'row 0', 'other 1', 'row 1', 'again 0', 'again 1']
+    ]
+    for seeds, used in (((0, 1), 1), ((0,), 0)):
+        known['other'] = known['other']._replace(seeds=seeds)
+        (train,) = commands.real(known['row'], 1, setting.runs, setting.data, known)
+        run, judge = (
+            commands.folder_of(known[name], seed, setting.runs)
+            for name, seed in (('other', used), ('judge', 0))
+        )
+        assert f'--config.data.run={run}' in train and f'--config.eval.classifier={judge}' in train
+        assert setting.needed(Task('row', 1)) == [Task('other', used), Task('judge', 0)]
+
+
 def test_what_does_not_fit_starts_only_if_it_can_be_continued(tmp_path, rows_of):
     known = rows_of(('timed', 9, TIMED), ('trained', 1, ''))
     setting = example_rows.setting(tmp_path, known)
@@ -126,6 +150,7 @@ def test_missing_data_and_failures_are_problems(tmp_path, rows_of, monkeypatch):
     assert results.write(known['bad'], setting.runs, tmp_path) == []
 
 
+@pytest.mark.slow
 def test_a_stopped_row_goes_on_where_it_was_stopped(tmp_path, rows_of, monkeypatch):
     """The time ends within the first seed; the next start continues it, mode included."""
     known = rows_of(('row', 1, ''))
@@ -194,6 +219,7 @@ work.measure(setting, schedule.chosen(setting, ['row'], {}), float('inf'), print
 """
 
 
+@pytest.mark.slow
 def test_a_kill_of_the_command_ends_its_children_too(tmp_path, rows_of, monkeypatch):
     known = rows_of(('row', 1, ''))
     setting = example_rows.setting(tmp_path, known)

@@ -1,0 +1,52 @@
+"""The arms of `benchmarks.latent_speed`: one U-Net on pixels and on maps of codes."""
+
+import contextlib
+
+import jax
+import numpy as np
+
+from atelier.core.code_space import DRAWS
+from atelier.data import codes
+from atelier.data.preprocess import DEVIATION
+from atelier.run import experiment, restore
+from benchmarks import precisions, training
+from benchmarks.diffusion_runs import SIZES, bits, run_of
+from benchmarks.worker import Arm, main
+
+MAP_SHAPE, IMAGES = (7, 7, 4), 10_000
+_open = contextlib.ExitStack()  # data streams, until the process ends
+
+
+def make_training(of: str, precision: str, steps: int) -> Arm:
+    """Returns an arm that trains `steps` steps a call; facts: its number of parameters.
+
+    `of` is 'pixels', 28x28 bits, or 'codes', draws from the posteriors of a map of 7x7x4 numbers.
+    """
+    size, train_precision = SIZES['mnist'], precisions.set_products(precision)
+    images = bits(size, '')[:IMAGES]
+    run = run_of(size, images, train_precision)
+    if of == 'codes':
+        run = on_codes(run)
+    train = training.trainer(_open, run, steps, steps, jax.devices()[:1], wait=False)
+    params = restore.initial_state(run).params['model']
+    return Arm(train, dict(count=sum(x.size for x in jax.tree.leaves(params))))
+
+
+def on_codes(run: experiment.Run) -> experiment.Run:
+    """Returns the run with as many codes as it has images: random ones, because time is measured.
+
+    Like those of a VAE, they are drawn at each showing.
+    """
+    rng, n = np.random.default_rng(0), run.data.size('train')
+    arrays = {
+        'x': rng.standard_normal((n, *MAP_SHAPE), np.float32),
+        DEVIATION: np.full((n, *MAP_SHAPE), 0.3, np.float32),
+    }
+    train = {name: array.reshape(n, -1) for name, array in arrays.items()}
+    data = codes.as_data({'train': train}, MAP_SHAPE, None, run.data.spec, DRAWS, {})
+    family = experiment.built(run.config_file.build, run.config, data.spec)
+    return run._replace(data=data, family=family)
+
+
+if __name__ == '__main__':
+    main(make_training)
