@@ -13,6 +13,7 @@ from atelier.run import config_values
 from atelier.run.config_comments import field_comments
 
 PAGE = checkout.ROOT / 'docs' / 'configs.md'
+OF_ITEMS = 'configs/char_lm.py:lines'
 COMMON = pathlib.Path('configs', 'shared', 'common.py')
 INTRODUCTION = """\
 # Config fields
@@ -25,12 +26,23 @@ This page is made from the configs by `python -m docs.config_fields`. It shows t
 config without an argument, such as `--config=configs/vae.py`. Another data set may change them:
 `--config=configs/vae.py:mnist --help` shows the values for MNIST.
 """
+ITEMS = """\
+## Items
+
+Configs of language models have these fields, too, for texts that end: `:lines`, `:molecules` and
+`:tunes`, of which only `:lines` reads columns and a separator.
+"""
 
 
 def page() -> str:
     """Returns the page's Markdown."""
     common = config_values.flatten(checkout.common_config().to_dict())
     parts = [INTRODUCTION, '## Fields of all configs\n', _table(common, checkout.ROOT / COMMON)]
+    of_items = checkout.config_file(OF_ITEMS)
+    values = config_values.flatten(of_items.config().to_dict())
+    windows = config_values.flatten(checkout.config_file(of_items.path).config().to_dict())
+    added = {name: value for name, value in values.items() if name not in windows}
+    parts += [f'\n{ITEMS}', _table(added, of_items.file)]
     for path in checkout.configs():
         config_file = checkout.config_file(path)
         values = config_values.flatten(config_file.config().to_dict())

@@ -22,6 +22,7 @@ CONTENTS = """
 :caption: Guides
 
 data
+augmentation
 autoencoders
 games
 flows
@@ -29,6 +30,8 @@ autoregressive
 text
 diffusion
 classical
+runs_as_data
+sizes
 using_a_run
 pictures
 evaluation
