@@ -21,13 +21,13 @@ import jax
 from absl import flags
 
 from benchmarks import comparison, outcome, precisions, workers
-from benchmarks.diffusion_runs import EVALUATIONS, SIZES, TOLERANCE
+from benchmarks.diffusion_runs import EVALUATIONS, MEASURED, SIZES, TOLERANCE
 from benchmarks.timing import spread
 
 PIXEL_TOLERANCE = 0.02  # of the mean pixel of samples, relative
 OURS, EAGER, GRAPH = 'ours', 'PyTorch eager', 'PyTorch, CUDA graph'
 
-flags.DEFINE_multi_enum('sizes', list(SIZES), list(SIZES), 'sizes to measure')
+flags.DEFINE_multi_enum('sizes', list(MEASURED), list(SIZES), 'sizes to measure')
 flags.DEFINE_integer('steps', 40, 'steps per repeat of the digits; MNIST takes fewer')
 flags.DEFINE_integer('repeats', 7, 'repeats of each arm')
 flags.DEFINE_enum(

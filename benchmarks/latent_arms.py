@@ -17,14 +17,15 @@ MAP_SHAPE, IMAGES = (7, 7, 4), 10_000
 _open = contextlib.ExitStack()  # data streams, until the process ends
 
 
-def make_training(of: str, precision: str, steps: int) -> Arm:
+def make_training(of: str, size: str, precision: str, steps: int) -> Arm:
     """Returns an arm that trains `steps` steps a call; facts: its number of parameters.
 
-    `of` is 'pixels', 28x28 bits, or 'codes', draws from the posteriors of a map of 7x7x4 numbers.
+    `of` is 'pixels', the bits of images of this size, or 'codes', draws from the posteriors of a map
+    of 7x7x4 numbers.
     """
-    size, train_precision = SIZES['mnist'], precisions.set_products(precision)
-    images = bits(size, '')[:IMAGES]
-    run = run_of(size, images, train_precision)
+    train_precision = precisions.set_products(precision)
+    images = bits(SIZES[size], '')[:IMAGES]
+    run = run_of(SIZES[size], images, train_precision)
     if of == 'codes':
         run = on_codes(run)
     train = training.trainer(_open, run, steps, steps, jax.devices()[:1], wait=False)

@@ -11,9 +11,11 @@ train is not in it. Losses of codes and of pixels are not compared.
 from absl import flags
 
 from benchmarks import comparison, outcome, precisions, workers
+from benchmarks.diffusion_runs import SIZES
 
-PIXELS, CODES = '28x28 pixels', '7x7x4 codes'
+CODES = '7x7x4 codes'
 
+flags.DEFINE_enum('size', 'mnist', list(SIZES), 'size of the images and of the U-Net')
 flags.DEFINE_integer('steps', 2, 'steps per repeat')
 flags.DEFINE_integer('repeats', 7, 'repeats of each arm')
 flags.DEFINE_enum('precision', 'float32', precisions.NAMES, 'precision of matrix products')
@@ -23,15 +25,16 @@ def main(_):
     """Prints a table."""
     values, result = flags.FLAGS, outcome.Outcome.of_flags('latent_speed')
     result.print_heading(values.precision)
-    settings = dict(precision=values.precision, steps=values.steps)
+    pixels = f'{SIZES[values.size].side}x{SIZES[values.size].side} pixels'
+    settings = dict(size=values.size, precision=values.precision, steps=values.steps)
     specs = {
         name: workers.Spec('benchmarks.latent_arms:make_training', dict(of=of, **settings))
-        for name, of in ((CODES, 'codes'), (PIXELS, 'pixels'))
+        for name, of in ((CODES, 'codes'), (pixels, 'pixels'))
     }
     measured = workers.measure(specs, values.repeats, result.left())
     unequal = lambda name, other, losses, others: ''  # they are losses of other data
     title = f'{values.precision}, training'
-    comparison.report(result, title, measured, [(CODES, PIXELS)], values.steps, unequal)
+    comparison.report(result, title, measured, [(CODES, pixels)], values.steps, unequal)
     for name, arm in measured.items():
         print(f'  {name:36} {arm.facts.get("count", 0):,} parameters')
 

@@ -1,5 +1,6 @@
 """Shared fixtures: simulated devices, strict promotion, tiny runs, main.py as a subprocess."""
 
+import gc
 import importlib.metadata
 import os
 import pathlib
@@ -17,11 +18,12 @@ hypothesis.settings.load_profile('atelier')
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 NUM_DEVICES = 8
 
-# Compilation takes most of a test's time. Each of these halves it: fewer optimizations, for tests
-# of results, and these flags. XLA aborts on unknown flags.
-IS_KNOWN = importlib.metadata.version('jaxlib').startswith('0.10.')
+# Compilation takes most of a test's time. Fewer optimizations halve it, for tests of results, and so
+# do these flags. XLA aborts on unknown flags.
+IS_KNOWN = importlib.metadata.version('jaxlib') == '0.10.2'
 QUICKER = (
-    '--xla_cpu_use_fusion_emitters=false --xla_cpu_parallel_codegen_split_count=1'
+    '--xla_cpu_use_fusion_emitters=false --xla_cpu_parallel_codegen_split_count=1 '
+    '--xla_cpu_opt_preset=CPU_OPT_PRESET_FAST_COMPILE'
     if IS_KNOWN
     else ''
 )
@@ -36,6 +38,11 @@ if 'PYTEST_XDIST_WORKER' not in os.environ:
     os.environ['XDG_CACHE_HOME'] = f'{CACHES.name}/data'
     os.environ.setdefault('JAX_COMPILATION_CACHE_DIR', f'{CACHES.name}/compiled')
 os.environ['JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS'] = '0.1'
+
+
+# A traced program is many objects that live on; looking for garbage among them takes a tenth of
+# the time.
+gc.set_threshold(100_000, 50, 100)
 
 
 @pytest.fixture(autouse=True)

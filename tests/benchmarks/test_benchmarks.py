@@ -38,9 +38,9 @@ def output_of(name, *arguments):
     [
         ('placement', [DEBUG, '--length=2', '--dispatches=1', '--repeats=1'], 2),
         ('steps_per_dispatch', [DEBUG, '--lengths=1,epoch', '--steps=2', '--repeats=1'], 2),
-        ('train_speed', ['--steps=16', '--repeats=1', '--precisions=float32,bfloat16'], 15),
-        ('diffusion_speed', ['--sizes=digits', '--steps=1', '--repeats=1'], 2),
-        ('latent_speed', ['--steps=1', '--repeats=1'], 2),
+        ('train_speed', ['--models=mlp', '--steps=2', '--repeats=1', '--precisions=bfloat16'], 2),
+        ('diffusion_speed', ['--sizes=tiny', '--steps=1', '--repeats=1'], 2),
+        ('latent_speed', ['--size=tiny', '--steps=1', '--repeats=1'], 2),
         ('device_count', [DEBUG, '--counts=1,8', '--length=2', '--repeats=1'], 3),
         (
             'sweep_speed',
@@ -54,15 +54,19 @@ def output_of(name, *arguments):
         ),
         ('text_speed', ['--steps=2', '--repeats=1'], 1),
         ('item_speed', ['--config=configs/char_lm.py:lines,debug', '--length=2', '--repeats=1'], 5),
-        ('launch_variants', ['--models=mlp', '--steps=4', '--repeats=1'], 9),
+        (
+            'launch_variants',
+            ['--models=mlp', '--variants=unroll 2', '--steps=4', '--repeats=1'],
+            2,
+        ),
         ('start_up', [DEBUG, '--repeats=1'], 14),
         (
             'precision_loss',
-            ['--debug', '--families=vae', '--families=transformer', '--steps=2', '--repeats=1'],
-            4,
+            ['--debug', '--families=vae', '--steps=2', '--repeats=1', '--precisions=float32'],
+            1,
         ),
         ('picture_cost', [DEBUG, '--steps=20', '--repeats=1'], 4),
-        ('matrix_rate', ['--shape=8,8,8', '--matrix_repeats=1'], 1),
+        ('matrix_rate', ['--shape=96,256,256', '--matrix_repeats=1'], 1),
     ],
 )
 def test_a_benchmark_ends_in_its_table(name, arguments, rows):
@@ -75,12 +79,12 @@ def test_a_benchmark_ends_in_its_table(name, arguments, rows):
 @pytest.mark.slow
 def test_a_benchmark_ends_when_its_time_is_up_and_keeps_what_it_has(tmp_path):
     path = tmp_path / 'a.json'
-    output_of('matrix_rate', '--shape=8,8,8', '--seconds=600', f'--json={path}')
+    output_of('matrix_rate', '--shape=96,256,256', '--seconds=600', f'--json={path}')
     content = files.read_json(path)
     assert content['benchmark'] == 'matrix_rate' and content['machine']['processor']
-    assert content['arms']['8,8,8, float32']['milliseconds']['repeats'] == 9
-    assert set(content['ratios']['8,8,8: bfloat16 / float32']) == {'value', 'low', 'high'}
-    printed = output_of('matrix_rate', '--shape=8,8,8', '--seconds=1e-9')
+    assert content['arms']['96,256,256, float32']['milliseconds']['repeats'] == 9
+    assert set(content['ratios']['96,256,256: bfloat16 / float32']) == {'value', 'low', 'high'}
+    printed = output_of('matrix_rate', '--shape=96,256,256', '--seconds=1e-9')
     assert 'time was up' in printed
 
 

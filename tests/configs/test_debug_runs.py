@@ -14,8 +14,9 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import pytest
-from config_variants import with_own_build
+from config_variants import parent_of, with_own_build
 from jax.interpreters import partial_eval
 from ml_collections import ConfigDict
 
@@ -66,6 +67,7 @@ ALSO = {
     'configs/vq_vae.py': {'model.channels': ()},
     'configs/vqgan.py': {'train.best_metric': 'squared_error'},
 }
+TOYS = ('checkerboard', 'eight_gaussians', 'grid')
 UNREAD = {f'{group}.read_by_nobody' for group in ('data', 'model', 'hypers', 'train', 'eval')}
 
 
@@ -126,11 +128,22 @@ def debug_config(path: str) -> tuple[checkout.ConfigFile, ConfigDict]:
     return config_file, config.lock()
 
 
+def short_text(folder: pathlib.Path) -> pathlib.Path:
+    """A file of 6,000 lines with words of two to nine letters."""
+    random, parts = np.random.default_rng(0), ['ba', 'na', 'ko', 'li', 'tu', 'r']
+    words = [''.join(random.choice(parts, random.integers(1, 5))) for _ in range(6000)]
+    path = folder.with_suffix('.txt')
+    path.write_text('\n'.join(words))
+    return path
+
+
 def recorded_run(folder: pathlib.Path, path: str, settings: dict) -> tuple[Run, set[str]]:
     """The debug run of a config with these settings, and its reads, which grow as it is used."""
     config_file, config = debug_config(path)
     with config.unlocked():
         config.update_from_flattened_dict(settings)
+        if config.data.name in ('text', 'lines'):  # the defaults are much longer
+            config.data.path = str(short_text(folder))
     reads = set()
     recorded = Recorded(config, reads)
     data = dataset.load(recorded)
@@ -234,10 +247,16 @@ def values_of_rows() -> list[tuple[str, list[str]]]:
 
 
 def with_data(file: str, argument: str) -> str:
-    """FILE if its own data have the same metrics, else FILE:DATA; digits stand for MNIST."""
-    data = 'digits' if 'mnist' in argument else argument
+    """The debug run whose evaluation has the metrics of FILE:ARGUMENT.
+
+    That is a run of the config whose `build` the file has, on digits for any images, on one toy
+    density for all. It is named without its data if these are the config's own.
+    """
+    name = argument or checkout.ConfigFile(file, None).config().data.name
+    data = 'digits' if 'mnist' in name else 'checkerboard' if name in TOYS else name
+    file = parent_of(file) or file
     own = checkout.ConfigFile(file, None).config().data.name
-    return file if data in ('', own) else f'{file}:{data}'
+    return file if data == own else f'{file}:{data}'
 
 
 @pytest.mark.slow

@@ -268,42 +268,20 @@ os.rename = rename_and_die
 """
 
 
-@pytest.mark.parametrize('moment', ['before', 'after'])
-def test_killed_at_the_commit_of_a_save(moment, tmp_path, assert_same_end):
-    folder = tmp_path / 'run'
-    assert_killed(start(folder, driver(tmp_path, rename_and_die(60, moment))), folder)
-    assert unfinished(folder) == (60 if moment == 'before' else None)
-    assert max(saved(folder)) == (50 if moment == 'before' else 60)
-    assert last_line(folder) >= 60
-    finish(folder)
-    assert_same_end(folder)
-
-
-def test_killed_between_a_checkpoint_and_the_next_dispatch(tmp_path, assert_same_end):
-    """At a step with an evaluation."""
-    step = 60
-    patch = f"""
+SAVE_AND_DIE = """
 from atelier.run.checkpoint import Checkpoints
 save = Checkpoints.save
 
 def save_and_die(self, state, *rest):
     save(self, state, *rest)
-    if int(state.step) == {step}:
+    if int(state.step) == 80:
         self.wait()
         die()
 
 Checkpoints.save = save_and_die
 """
-    folder = tmp_path / 'run'
-    assert_killed(start(folder, driver(tmp_path, patch)), folder)
-    assert (max(saved(folder)), unfinished(folder), last_line(folder)) == (step, None, step)
-    finish(folder)
-    assert_same_end(folder)
-
-
-def test_killed_after_a_dispatch_that_is_not_saved(tmp_path, assert_same_end):
-    """Every line is flushed at once here, so the file has lines later than the last checkpoint."""
-    patch = """
+# every line is flushed at once, so the file has lines later than the last checkpoint
+WRITE_AND_DIE = """
 import train_lib
 from atelier.report import metrics_log
 write = metrics_log.MetricsLog.write
@@ -311,17 +289,28 @@ write = metrics_log.MetricsLog.write
 def write_through(self, step, *rest, **options):
     write(self, step, *rest, **options)
     self.flush()
-    if step == 63:
+    if step == 103:
         die()
 
 metrics_log.MetricsLog.write = write_through
 """
+
+
+def test_killed_at_exact_points_of_one_run(tmp_path, assert_same_end):
+    """Before and after the commit of a save, and before and after the dispatch that follows one."""
     folder = tmp_path / 'run'
-    assert_killed(start(folder, driver(tmp_path, patch)), folder)
-    assert last_line(folder) == 63
-    assert max(saved(folder)) <= 60
+    killed = lambda patch: assert_killed(start(folder, driver(tmp_path, patch)), folder)
+    state = lambda: (max(saved(folder)), unfinished(folder))
+    killed(rename_and_die(60, 'before'))
+    assert state() == (50, 60) and last_line(folder) >= 60
+    killed(rename_and_die(60, 'after'))
+    assert state() == (60, None) and last_line(folder) >= 60
+    killed(SAVE_AND_DIE)  # at a step with an evaluation
+    assert (*state(), last_line(folder)) == (80, None, 80)
+    killed(WRITE_AND_DIE)
+    assert last_line(folder) == 103 and max(saved(folder)) <= 100
     with (folder / 'metrics.jsonl').open('a') as lines:
-        lines.write('{"step": 64, "train/lo')  # as a full buffer leaves the file
+        lines.write('{"step": 104, "train/lo')  # as a full buffer leaves the file
     finish(folder)
     assert_same_end(folder)
 

@@ -303,9 +303,7 @@ def test_samples_have_the_given_label(name):
 @pytest.mark.parametrize(
     ('name', 'change'),
     [
-        ('made', {}),
         ('made', dict(model__num_orders=3, model__order='random')),
-        ('pixelcnn', {}),
         ('gated_pixelcnn', dict(model__is_conditional=True)),
         ('pixel_transformer', dict(model__is_conditional=True, model__is_tied=True)),
     ],
@@ -319,9 +317,7 @@ def test_losses_do_not_depend_on_the_devices(tmp_path, name, change):
 @pytest.mark.parametrize(
     ('name', 'change'),
     [
-        ('fvsbn', {}),
         ('made', {}),
-        ('pixelcnn', {}),
         ('gated_pixelcnn', dict(model__is_conditional=True)),
         ('pixel_transformer', dict(model__is_conditional=True)),
     ],

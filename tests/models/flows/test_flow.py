@@ -125,7 +125,7 @@ def test_actnorm_begins_with_the_moments_of_the_first_minibatch(tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize('name', NAMES)
+@pytest.mark.parametrize('name', ['glow', 'maf'])
 def test_losses_do_not_depend_on_the_devices(tmp_path, name):
     run = assembled(tmp_path, name, 'eight_gaussians,debug')
     check_same_on_any_devices(*(steps_on(run, n, 5) for n in (1, 8)))
@@ -142,9 +142,8 @@ def test_a_run_that_was_stopped_ends_as_one_that_was_not(tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize('name', NAMES)
-def test_trained_evaluated_and_used(tmp_path, one_device, name):
-    run = few_of_test(assembled(tmp_path, name), 40)
+def test_trained_evaluated_and_used(tmp_path, one_device):
+    run = few_of_test(assembled(tmp_path, 'realnvp'), 40)
     train_lib.train(run)
     evaluation = evaluate.evaluate(run)
     assert evaluation['log_prob'] == 'exact for the density, an upper bound for the levels'
