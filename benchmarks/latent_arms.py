@@ -20,8 +20,8 @@ _open = contextlib.ExitStack()  # data streams, until the process ends
 def make_training(of: str, size: str, precision: str, steps: int) -> Arm:
     """Returns an arm that trains `steps` steps a call; facts: its number of parameters.
 
-    `of` is 'pixels', the bits of images of this size, or 'codes', draws from the posteriors of a map
-    of 7x7x4 numbers.
+    `of` is 'pixels', the bits of images of this size, or 'codes', draws from the posteriors of a
+    map of 7x7x4 numbers.
     """
     train_precision = precisions.set_products(precision)
     images = bits(SIZES[size], '')[:IMAGES]

@@ -18,8 +18,8 @@ hypothesis.settings.load_profile('atelier')
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 NUM_DEVICES = 8
 
-# Compilation takes most of a test's time. Fewer optimizations halve it, for tests of results, and so
-# do these flags. XLA aborts on unknown flags.
+# Compilation takes most of a test's time. Fewer optimizations halve it, for tests of results, and
+# so do these flags. XLA aborts on unknown flags.
 IS_KNOWN = importlib.metadata.version('jaxlib') == '0.10.2'
 QUICKER = (
     '--xla_cpu_use_fusion_emitters=false --xla_cpu_parallel_codegen_split_count=1 '
