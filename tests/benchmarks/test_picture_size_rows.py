@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from marks import EXHAUSTIVE
 
 from atelier import checkout
 from atelier.core import devices, optimizers
@@ -17,6 +18,7 @@ from benchmarks import picture_size_arms, picture_size_rows
 ROWS = list(picture_size_rows.rows())
 PAGE = checkout.ROOT / 'docs' / 'sizes.md'
 TEXTS = {f'configs/{name}.py' for name in ('char_gru', 'char_lm', 'markov', 'sequence_vae')}
+KEPT = tuple(f'configs/{name}.py' for name in ('chow_liu', 'diffusion', 'fvsbn', 'maf', 'vae'))
 GIGABYTES = 4  # the memory of the page's table
 
 
@@ -66,8 +68,14 @@ def test_coloured_shapes_are_pictures_with_labels():
     np.testing.assert_array_equal(picture_size_arms.coloured_shapes(12, 16, 0)[0], x)
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize('row', ROWS, ids=lambda row: row.command.strip('`'))
+@pytest.mark.parametrize(
+    'row',
+    [
+        pytest.param(row, marks=pytest.mark.slow if row.config in KEPT else EXHAUSTIVE)
+        for row in ROWS
+    ],
+    ids=lambda row: row.command.strip('`'),
+)
 def test_large_pictures_are_taken_or_refused_with_a_size(row, monkeypatch):
     """Nothing is computed or compiled: shapes are enough."""
     monkeypatch.setattr(devices, 'memory_bytes', lambda device: 1e9 * GIGABYTES)

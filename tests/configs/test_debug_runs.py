@@ -18,6 +18,7 @@ import numpy as np
 import pytest
 from config_variants import parent_of, with_own_build
 from jax.interpreters import partial_eval
+from marks import EXHAUSTIVE, exhaustive_but
 from ml_collections import ConfigDict
 
 import train_lib
@@ -208,13 +209,16 @@ def debug_run(tmp_path_factory):
 
 
 QUICK = ('configs/vae.py',)  # the others take minutes
-each_build = pytest.mark.parametrize(
-    'path',
-    [
-        path if path in QUICK else pytest.param(path, marks=pytest.mark.slow)
-        for path in with_own_build()
-    ],
-)
+# one of those that share most fields
+KEPT = [
+    f'configs/{name}.py'
+    for name in (
+        *('ada_gan', 'autoencoder', 'char_lm', 'classifier', 'cvae', 'diffusion', 'gated_pixelcnn'),
+        *('hierarchical_vae', 'maf', 'mixture', 'pixel_transformer', 'ppca', 'realnvp'),
+        *('sequence_vae', 'super_resolution', 'vq_vae', 'vqgan'),
+    )
+]
+each_build = pytest.mark.parametrize('path', exhaustive_but(KEPT, with_own_build(), QUICK))
 
 
 @each_build
@@ -222,8 +226,7 @@ def test_every_field_is_read(debug_run, path):
     assert debug_run(path).unread - UNREAD == set()
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize('path', OF_ITEMS)
+@pytest.mark.parametrize('path', exhaustive_but(OF_ITEMS[1:2], OF_ITEMS))
 def test_every_field_of_items_is_read(debug_run, path):
     assert debug_run(path).unread - UNREAD == set()
 
@@ -259,8 +262,15 @@ def with_data(file: str, argument: str) -> str:
     return file if data == own else f'{file}:{data}'
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize(('path', 'values'), values_of_rows())
+@pytest.mark.parametrize(
+    ('path', 'values'),
+    [
+        pytest.param(
+            path, values, marks=pytest.mark.slow if path in (*KEPT, *QUICK) else EXHAUSTIVE
+        )
+        for path, values in values_of_rows()
+    ],
+)
 def test_an_evaluation_has_the_values_of_its_rows(debug_run, path, values):
     for value in values:
         value_paths.read(value, debug_run(path).folder, 'evaluation.json')

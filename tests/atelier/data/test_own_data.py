@@ -6,6 +6,7 @@ import json
 import jax
 import numpy as np
 import pytest
+from marks import exhaustive_but
 from PIL import Image
 from support import assembled, begin, recipe_and_config
 
@@ -56,12 +57,7 @@ CASES = {
 }
 
 
-QUICK = ('a table',)
-
-
-@pytest.fixture(
-    params=[n if n in QUICK else pytest.param(n, marks=pytest.mark.slow) for n in CASES]
-)
+@pytest.fixture(params=exhaustive_but(('bits', 'signals'), CASES))
 def run(request, tmp_path):
     """(A run trained on these data, its event shape.)"""
     path, name, make, changes, shape = CASES[request.param]
