@@ -93,6 +93,7 @@ def test_a_benchmark_ends_when_its_time_is_up_and_keeps_what_it_has(tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.exhaustive
 def test_a_whole_run_is_repeated_bit_by_bit(tmp_path):
     path = tmp_path / 'a.json'
     printed = output_of('whole_run', DEBUG, f'--json={path}')

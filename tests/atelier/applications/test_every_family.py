@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from config_variants import with_own_build
+from marks import exhaustive_but
 from support import assembled, few_of_test
 
 import train_lib
@@ -88,11 +89,11 @@ def test_all_modes_and_families_are_covered():
 
 @pytest.mark.parametrize(
     'name',
-    [
-        n if n in QUICK else pytest.param(n, marks=pytest.mark.slow)
-        for n in coded()
-        if f'configs/{n}.py' in with_own_build() and n not in REPEATED
-    ],
+    exhaustive_but(
+        ('cvae', 'diffusion', 'ppca', 'realnvp', 'vae', 'vq_vae'),
+        (n for n in coded() if f'configs/{n}.py' in with_own_build() and n not in REPEATED),
+        QUICK,
+    ),
 )
 def test_every_application_works(name, run_of):
     run, results = run_of(name), {}

@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from marks import EXHAUSTIVE
 from support import assembled, few_of_test, recipe_and_config, with_abilities
 
 import train_lib
@@ -205,9 +206,12 @@ def parent(tmp_path_factory):
     return run.folder
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
-    ('name', 'in_other_processes'), [('gated_pixelcnn', True), ('pixel_transformer', False)]
+    ('name', 'in_other_processes'),
+    [
+        pytest.param('gated_pixelcnn', True, marks=pytest.mark.slow),
+        pytest.param('pixel_transformer', False, marks=EXHAUSTIVE),
+    ],
 )
 def test_a_class_conditional_prior_is_used_from_its_folder(
     main, parent, tmp_path, name, in_other_processes
