@@ -33,18 +33,20 @@ def output_of(name, *arguments):
     return result.stdout
 
 
-ARMS = [  # (name, arguments, smallest number of medians)
+KEPT = [  # (name, arguments, smallest number of medians)
     ('placement', [DEBUG, '--length=2', '--dispatches=1', '--repeats=1'], 2),
-    ('steps_per_dispatch', [DEBUG, '--lengths=1,epoch', '--steps=2', '--repeats=1'], 2),
     ('train_speed', ['--models=mlp', '--steps=2', '--repeats=1', '--precisions=bfloat16'], 2),
-    ('diffusion_speed', ['--sizes=tiny', '--steps=1', '--repeats=1'], 2),
     ('latent_speed', ['--size=tiny', '--steps=1', '--repeats=1'], 2),
+    ('start_up', [DEBUG, '--repeats=1'], 14),
+    ('matrix_rate', ['--shape=96,256,256', '--matrix_repeats=1'], 1),
+]
+OTHERS = [
+    ('steps_per_dispatch', [DEBUG, '--lengths=1,epoch', '--steps=2', '--repeats=1'], 2),
+    ('train_speed', ['--steps=16', '--repeats=1', '--precisions=float32,bfloat16'], 15),
+    ('diffusion_speed', ['--sizes=digits', '--steps=1', '--repeats=1'], 2),
+    ('latent_speed', ['--steps=1', '--repeats=1'], 2),
     ('device_count', [DEBUG, '--counts=1,8', '--length=2', '--repeats=1'], 3),
-    (
-        'sweep_speed',
-        [DEBUG, '--members=2', '--length=2', '--repeats=1', '--nowhole'],
-        3,
-    ),
+    ('sweep_speed', [DEBUG, '--members=2', '--length=2', '--repeats=1', '--nowhole'], 3),
     (
         'sampling_speed',
         ['--subjects=pixel_transformer', '--side=4', '--batch=2', '--repeats=1'],
@@ -52,26 +54,20 @@ ARMS = [  # (name, arguments, smallest number of medians)
     ),
     ('text_speed', ['--steps=2', '--repeats=1'], 1),
     ('item_speed', ['--config=configs/char_lm.py:lines,debug', '--length=2', '--repeats=1'], 5),
-    (
-        'launch_variants',
-        ['--models=mlp', '--variants=unroll 2', '--steps=4', '--repeats=1'],
-        2,
-    ),
-    ('start_up', [DEBUG, '--repeats=1'], 14),
+    ('launch_variants', ['--models=mlp', '--steps=4', '--repeats=1'], 9),
     (
         'precision_loss',
-        ['--debug', '--families=vae', '--steps=2', '--repeats=1', '--precisions=float32'],
-        1,
+        ['--debug', '--families=vae', '--families=transformer', '--steps=2', '--repeats=1'],
+        4,
     ),
     ('picture_cost', [DEBUG, '--steps=20', '--repeats=1'], 4),
-    ('matrix_rate', ['--shape=96,256,256', '--matrix_repeats=1'], 1),
 ]
-KEPT = ('latent_speed', 'matrix_rate', 'placement', 'start_up', 'train_speed')
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ('name', 'arguments', 'rows'),
-    [pytest.param(*arm, marks=pytest.mark.slow if arm[0] in KEPT else EXHAUSTIVE) for arm in ARMS],
+    [*KEPT, *(pytest.param(*each, marks=EXHAUSTIVE) for each in OTHERS)],
 )
 def test_a_benchmark_ends_in_its_table(name, arguments, rows):
     printed = output_of(name, *arguments)

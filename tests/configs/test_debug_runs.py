@@ -16,7 +16,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from config_variants import parent_of, with_own_build
+from config_variants import with_own_build
 from jax.interpreters import partial_eval
 from marks import EXHAUSTIVE, exhaustive_but
 from ml_collections import ConfigDict
@@ -68,7 +68,6 @@ ALSO = {
     'configs/vq_vae.py': {'model.channels': ()},
     'configs/vqgan.py': {'train.best_metric': 'squared_error'},
 }
-TOYS = ('checkerboard', 'eight_gaussians', 'grid')
 UNREAD = {f'{group}.read_by_nobody' for group in ('data', 'model', 'hypers', 'train', 'eval')}
 
 
@@ -249,16 +248,10 @@ def values_of_rows() -> list[tuple[str, list[str]]]:
 
 
 def with_data(file: str, argument: str) -> str:
-    """The debug run whose evaluation has the metrics of FILE:ARGUMENT.
-
-    That is a run of the config whose `build` the file has, on digits for any images, on one toy
-    density for all. It is named without its data if these are the config's own.
-    """
-    name = argument or checkout.ConfigFile(file, None).config().data.name
-    data = 'digits' if 'mnist' in name else 'checkerboard' if name in TOYS else name
-    file = parent_of(file) or file
+    """FILE if its own data have the same metrics, else FILE:DATA; digits stand for MNIST."""
+    data = 'digits' if 'mnist' in argument else argument
     own = checkout.ConfigFile(file, None).config().data.name
-    return file if data == own else f'{file}:{data}'
+    return file if data in ('', own) else f'{file}:{data}'
 
 
 @pytest.mark.parametrize(

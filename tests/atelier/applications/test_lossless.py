@@ -7,6 +7,7 @@ import shutil
 
 import numpy as np
 import pytest
+from marks import exhaustive_but
 from support import assembled, error_line, few_of_test
 
 import train_lib
@@ -184,15 +185,15 @@ def test_a_run_built_in_python_decodes_in_the_same_process(tmp_path, one_device)
         assert (tmp_path / 'applications' / f'{name}-num_images-80.png').stat().st_size > 1000
 
 
-@pytest.mark.slow
-def test_bits_back_coding_reaches_the_elbo(tmp_path, one_device):
+@pytest.mark.parametrize('name', exhaustive_but(('cvae',), ['vae', 'cvae']))
+def test_bits_back_coding_reaches_the_elbo(tmp_path, one_device, name):
     """The measured bits equal -ELBO, up to the noise of two draws of z."""
-    run = few_of_test(assembled(tmp_path, 'cvae', train__steps=100), 300)
+    run = few_of_test(assembled(tmp_path, name, train__steps=100), 300)
     run = run._replace(config_file=run.config_file._replace(path=''))
     train_lib.train(run)
     arrays = compress.apply(run, num_images=300, by='likelihood')
     totals = arrays['bits'].reshape(300, -1).sum(1) + arrays['code_bits']
-    label_bits = np.log2(10)
+    label_bits = np.log2(10) if name == 'cvae' else 0.0
     difference = totals + label_bits - arrays['reported_bits']
     assert abs(difference.mean()) < 5 * difference.std() / np.sqrt(300) < 0.02 * totals.mean()
     assert arrays['reported_bits'].mean() > arrays['log_prob_bits'].mean()
@@ -274,21 +275,22 @@ def test_items_of_yours_are_decoded_by_another_process(main, tmp_path):
     assert sorted(written) == sorted(pathlib.Path(words).read_text().split('\n'))
 
 
-@pytest.mark.slow
-def test_decoding_needs_only_the_weights_and_the_file(main, tmp_path, digits):
+@pytest.mark.parametrize('name', exhaustive_but(('vae',), ['chow_liu', 'vae']))
+def test_decoding_needs_only_the_weights_and_the_file(main, tmp_path, digits, name):
     """Decoding still works after the data are deleted and the file has moved."""
     data = tmp_path / 'mine.npz'
     np.savez(data, x=np.tile(digits > 7, (80, 1, 1)).astype(np.uint8))
-    folder = tmp_path / 'run'
-    arguments = ['--config=configs/vae.py:arrays,debug', f'--config.data.path={data}']
+    folder, small = tmp_path / 'run', ('--config.train.steps=1' if name == 'chow_liu' else '')
+    arguments = [f'--config=configs/{name}.py:arrays,debug', f'--config.data.path={data}']
     arguments += ['--config.data.split_by=order']  # by content, copies share a split
-    assert main(*arguments, f'--workdir={folder}').returncode == 0
+    assert main(*arguments, *filter(None, [small]), f'--workdir={folder}').returncode == 0
     process = main('--mode=compress', f'--workdir={folder}', '--by=likelihood')
     assert process.returncode == 0, process.stderr
     assert 'decoded without loss' in process.stdout + process.stderr
-    results = json.loads((folder / 'applications' / 'compress-likelihood.json').read_text())
+    name_of_file = 'compress-likelihood' if name == 'vae' else 'compress'
+    results = json.loads((folder / 'applications' / f'{name_of_file}.json').read_text())
     assert abs(results['measured_bits_without_header'] / results['reported_bits'] - 1) < 0.01
-    with np.load(folder / 'applications' / 'compress-likelihood.npz') as arrays:
+    with np.load(folder / 'applications' / f'{name_of_file}.npz') as arrays:
         x = arrays['x']
     file = tmp_path / 'alone.bin'
     shutil.move(folder / 'applications' / 'compress.bin', file)

@@ -4,6 +4,7 @@ import json
 
 import numpy as np
 import pytest
+from marks import exhaustive_but
 from support import assembled, error_line
 
 import train_lib
@@ -143,12 +144,12 @@ def test_bad_options_raise_one_line(tmp_path, complaint, vae):
     assert '--num_characters=3' in line and 'give --num_images' in line
 
 
-@pytest.mark.slow
-def test_another_process_decodes_with_the_weights_and_the_file_alone(main, tmp_path):
+@pytest.mark.parametrize('name', exhaustive_but(('char_lm',), ['markov', 'char_gru', 'char_lm']))
+def test_another_process_decodes_with_the_weights_and_the_file_alone(main, tmp_path, name):
     """The text may be gone."""
     path, folder = tmp_path / 'mine.txt', tmp_path / 'run'
     path.write_text(TEXT * 40)
-    arguments = ['--config=configs/char_lm.py:debug', f'--config.data.path={path}']
+    arguments = [f'--config=configs/{name}.py:debug', f'--config.data.path={path}']
     arguments += ['--config.data.split_by=order', f'--workdir={folder}']
     training = main(*arguments)
     assert training.returncode == 0, training.stderr

@@ -1,10 +1,11 @@
 """Two processes that share a batch train like one: same losses, one folder, killed and continued.
 
-Compares two processes with two simulated devices each on the loopback address, and one process with
-one device, all started by `main.py`.
+Compares two processes with two simulated devices each on the loopback address, one process with
+four devices, and one with one device, all started by `main.py`.
 """
 
 import contextlib
+import functools
 import os
 import re
 import signal
@@ -16,6 +17,7 @@ import time
 import jax
 import numpy as np
 import pytest
+from marks import exhaustive_but
 from support import error_line, untimed_lines
 
 from atelier.checkout import ROOT
@@ -23,7 +25,8 @@ from atelier.errors import UserError
 from atelier.multihost import processes
 from atelier.run.checkpoint import Checkpoints
 
-LAYOUTS = ((2, 2), (1, 1))  # (processes, devices per process)
+TWO = 2, 2  # (processes, devices per process)
+ALONE = exhaustive_but([(1, 1)], [(1, 4), (1, 1)])
 TRAIN = dict(
     steps=200, batch_size=40, evaluate_every=40, checkpoint_every=20, steps_per_dispatch=20
 )
@@ -74,14 +77,16 @@ def finish(folder, started):
 
 
 @pytest.fixture(scope='module')
-def folders(tmp_path_factory):
-    """A finished run for each layout: {(processes, devices): folder}."""
-    folders_by_layout = {}
-    for count, num_devices in LAYOUTS:
+def folder_of(tmp_path_factory):
+    """Function: layout (processes, devices) -> the folder of its finished run."""
+
+    @functools.cache
+    def finished(layout):
         folder = tmp_path_factory.mktemp('processes') / 'run'
-        finish(folder, begin(folder, count, num_devices))
-        folders_by_layout[count, num_devices] = folder
-    return folders_by_layout
+        finish(folder, begin(folder, *layout))
+        return folder
+
+    return finished
 
 
 def last(folder):
@@ -91,10 +96,10 @@ def last(folder):
     return [np.asarray(leaf).tobytes() for leaf in jax.tree.leaves(state)], memory
 
 
-@slow
-def test_two_processes_train_like_one(folders):
+@pytest.mark.parametrize('layout', ALONE)
+def test_two_processes_train_like_one(folder_of, layout):
     """Compares every loss and every validation."""
-    two, one = (untimed_lines(folders[layout]) for layout in LAYOUTS)
+    two, one = untimed_lines(folder_of(TWO)), untimed_lines(folder_of(layout))
     assert len(two) == len(one) == TRAIN['steps'] + TRAIN['steps'] // TRAIN['evaluate_every']
     for a, b in zip(two, one, strict=True):
         assert a.keys() == b.keys()
@@ -105,9 +110,9 @@ def test_two_processes_train_like_one(folders):
     assert np.ptp([row['train/loss'] for row in two if 'train/loss' in row]) > 1
 
 
-@slow
-def test_both_processes_write_one_evaluation(folders):
-    results = [folders[layout] / 'evaluation.json' for layout in LAYOUTS]
+@pytest.mark.parametrize('layout', ALONE)
+def test_both_processes_write_one_evaluation(folder_of, layout):
+    results = [folder_of(each) / 'evaluation.json' for each in (TWO, layout)]
     values = [re.search(r'"nll_nats": {\s*"mean": ([\d.]+)', path.read_text()) for path in results]
     two, one = (float(value.group(1)) for value in values)
     assert two == pytest.approx(one, rel=1e-3)
@@ -125,7 +130,7 @@ def wait_for_checkpoint(folder, started):
 
 
 @slow
-def test_a_signal_to_one_stops_both_and_a_kill_of_one_ends_both(folders, tmp_path):
+def test_a_signal_to_one_stops_both_and_a_kill_of_one_ends_both(folder_of, tmp_path):
     """Both continue bit for bit: after a signal to the second, and a kill of the coordinator."""
     folder = tmp_path / 'run'
     started = begin(folder, 2, 2)
@@ -145,8 +150,8 @@ def test_a_signal_to_one_stops_both_and_a_kill_of_one_ends_both(folders, tmp_pat
     # if a collective hangs, JAX's heartbeat ends the process first
     assert is_ours or 'Terminating process because' in message, message
     finish(folder, begin(folder, 2, 2))
-    assert last(folder) == last(folders[2, 2])
-    assert untimed_lines(folder) == untimed_lines(folders[2, 2])
+    assert last(folder) == last(folder_of(TWO))
+    assert untimed_lines(folder) == untimed_lines(folder_of(TWO))
 
 
 # Tests within one process

@@ -8,6 +8,7 @@ import shutil
 import jax
 import numpy as np
 import pytest
+from marks import exhaustive_but
 from resuming import SETTINGS, STEPS, assert_same, outcome, train
 from support import make_run
 
@@ -39,8 +40,10 @@ def finished(whole, tmp_path):
     return make_run(tmp_path / 'run', **SETTINGS)
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize('stops', [(25,), (5, 10, 15, 35)])
+@pytest.mark.parametrize(
+    'stops',
+    exhaustive_but([(25,), (5, 10, 15, 35)], [(25,), (5,), (20,), (10, 25), (5, 10, 15, 35)]),
+)
 def test_stopping_and_continuing_changes_nothing(tmp_path, uninterrupted, stops):
     for stop in (*stops, None):
         run = make_run(tmp_path / 'run', **SETTINGS)

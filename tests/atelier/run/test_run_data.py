@@ -29,7 +29,6 @@ OPTIONS = {
     'text': dict(num_characters=9, num_samples=1),
     'traverse': dict(num_dims=2, num_points=2),
 }
-SMALL_UNET = {'model__channels': (8,), 'model__attention': (0,)}
 
 
 def write_data(folder: pathlib.Path, argument: str) -> pathlib.Path:
@@ -62,7 +61,6 @@ def run_of(tmp_path_factory):
             path = write_data(folder, argument)
             small = {'data__context': 8} if argument.startswith('text') else {}
             small |= {'data__dequantize': 'uniform'} if name == 'ppca' else {}
-            small |= SMALL_UNET if name == 'diffusion' else {}
             run = assembled(folder / 'run', name, argument, data__path=str(path), **small)
             run.folder.mkdir()
             run_folder.write_config(run, 1)

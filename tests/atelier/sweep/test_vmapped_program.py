@@ -14,8 +14,8 @@ from atelier.training.dispatch import data_parallel
 NUM_STEPS = 10
 # every kind of State and step; those of the others repeat these
 KINDS = (
-    *('ada_gan', 'char_gru', 'chow_liu', 'diffusion', 'gan', 'mixture', 'ppca', 'sequence_vae'),
-    'vq_vae',
+    *('ada_gan', 'char_gru', 'chow_liu', 'classifier', 'diffusion', 'gan', 'mixture', 'ppca'),
+    *('sequence_vae', 'vae_gan', 'vq_vae'),
 )
 KEPT = ('ada_gan', 'char_gru', 'diffusion', 'gan', 'mixture', 'ppca')
 

@@ -93,8 +93,6 @@ def test_an_evaluation_of_codes_has_the_values_of_its_row(name, debug_run):
     row = ROWS[name]
     parent = ROWS[row.parent].config.partition(':')[0]
     changes = {'data__run': str(debug_run(parent, 'digits,debug'))}
-    if 'model.channels' in row.overrides:  # of a U-Net, which takes long to compile
-        changes |= {'model__channels': (8,), 'model__attention': (0,)}
     if 'eval.classifier' in row.overrides:
         classifier = debug_run('configs/classifier.py', 'digits,debug')
         changes['eval__classifier'] = str(classifier)

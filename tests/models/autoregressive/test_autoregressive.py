@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from marks import EXHAUSTIVE
 from support import assembled, check_same_on_any_devices, few_of_test, scattered, steps_on
 
 import train_lib
@@ -303,7 +304,9 @@ def test_samples_have_the_given_label(name):
 @pytest.mark.parametrize(
     ('name', 'change'),
     [
+        pytest.param('made', {}, marks=EXHAUSTIVE),
         ('made', dict(model__num_orders=3, model__order='random')),
+        pytest.param('pixelcnn', {}, marks=EXHAUSTIVE),
         ('gated_pixelcnn', dict(model__is_conditional=True)),
         ('pixel_transformer', dict(model__is_conditional=True, model__is_tied=True)),
     ],
@@ -317,7 +320,9 @@ def test_losses_do_not_depend_on_the_devices(tmp_path, name, change):
 @pytest.mark.parametrize(
     ('name', 'change'),
     [
+        pytest.param('fvsbn', {}, marks=EXHAUSTIVE),
         ('made', {}),
+        pytest.param('pixelcnn', {}, marks=EXHAUSTIVE),
         ('gated_pixelcnn', dict(model__is_conditional=True)),
         ('pixel_transformer', dict(model__is_conditional=True)),
     ],

@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from marks import exhaustive_but
 from support import assembled, check_same_on_any_devices, scattered, steps_on
 
 from atelier.core.abilities import Extend, LogProb, Sample
@@ -196,7 +197,7 @@ def test_unfit_data_and_settings_are_refused(tmp_path, config, changes, message)
         assembled(tmp_path, config, 'debug', **changes)
 
 
-@pytest.mark.slow
-def test_the_result_does_not_depend_on_the_number_of_devices(tmp_path):
-    run = assembled(tmp_path, 'char_gru', 'debug')
+@pytest.mark.parametrize('config', exhaustive_but(('char_gru',), ['char_lm', 'char_gru']))
+def test_the_result_does_not_depend_on_the_number_of_devices(tmp_path, config):
+    run = assembled(tmp_path, config, 'debug')
     check_same_on_any_devices(steps_on(run, 1), steps_on(run, 8))

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from marks import EXHAUSTIVE
 from support import assembled, few_of_test
 
 import train_lib
@@ -20,10 +21,11 @@ DIAGONAL = dict(data__dequantize='uniform', model__covariance='diagonal')
 @pytest.mark.parametrize(
     ('name', 'change'),
     [
+        *(pytest.param(name, {}, marks=EXHAUSTIVE) for name in ('mixture', 'naive_bayes')),
         ('chow_liu', {}),
+        ('ppca', {}),
         ('mixture', DIAGONAL),
         ('naive_bayes', dict(data__dequantize='uniform')),
-        ('ppca', {}),
     ],
 )
 def test_trained_evaluated_and_used(tmp_path, name, change):

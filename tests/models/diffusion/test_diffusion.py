@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from marks import exhaustive_but
 from support import assembled, check_same_on_any_devices, first_batch, steps_on
 
 from atelier.core import devices as device_lib
@@ -424,7 +425,7 @@ RECIPES = {
 }
 
 
-@pytest.mark.parametrize('name', slow('ddpm', 'edm'))
+@pytest.mark.parametrize('name', exhaustive_but(('ddpm', 'edm'), RECIPES))
 def test_losses_do_not_depend_on_the_devices(tmp_path, name):
     run = assembled(tmp_path, 'diffusion', 'moons,debug', **RECIPES[name])
     check_same_on_any_devices(*(steps_on(run, n, 5) for n in (1, 8)))

@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from marks import exhaustive_but
 from resuming import SETTINGS, assert_same, outcome, train
 from support import (
     assembled,
@@ -124,8 +125,7 @@ def test_actnorm_begins_with_the_moments_of_the_first_minibatch(tmp_path):
     np.testing.assert_allclose(coarsest.mean(), 0.0, atol=0.05)
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize('name', ['glow', 'maf'])
+@pytest.mark.parametrize('name', exhaustive_but(('glow', 'maf'), NAMES))
 def test_losses_do_not_depend_on_the_devices(tmp_path, name):
     run = assembled(tmp_path, name, 'eight_gaussians,debug')
     check_same_on_any_devices(*(steps_on(run, n, 5) for n in (1, 8)))
@@ -141,9 +141,9 @@ def test_a_run_that_was_stopped_ends_as_one_that_was_not(tmp_path):
     assert_same(outcome(make(tmp_path / 'stopped')), outcome(make(tmp_path / 'whole')))
 
 
-@pytest.mark.slow
-def test_trained_evaluated_and_used(tmp_path, one_device):
-    run = few_of_test(assembled(tmp_path, 'realnvp'), 40)
+@pytest.mark.parametrize('name', exhaustive_but(('realnvp',), NAMES))
+def test_trained_evaluated_and_used(tmp_path, one_device, name):
+    run = few_of_test(assembled(tmp_path, name), 40)
     train_lib.train(run)
     evaluation = evaluate.evaluate(run)
     assert evaluation['log_prob'] == 'exact for the density, an upper bound for the levels'

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from marks import EXHAUSTIVE
 from scipy import stats
 
 from atelier.data.spec import Spec
@@ -74,9 +75,10 @@ def test_samples_stand_beside_data(name):
 
 
 @each_kind
-def test_a_sample_may_be_alone(name):
+@pytest.mark.parametrize('n', [1, pytest.param(20, marks=EXHAUSTIVE)])
+def test_samples_may_be_alone(name, n):
     spec = SPECS[name]
-    check(view_of(spec).samples({'samples': events(spec, 1)}, spec, 'Samples'), name)
+    check(view_of(spec).samples({'samples': events(spec, n)}, spec, 'Samples'), name)
 
 
 @each_kind
@@ -94,11 +96,11 @@ def test_all_other_pictures(name):
 
 
 @each_kind
-def test_constant_data_and_values_that_are_not_finite(name, drawn):
+@pytest.mark.parametrize('n', [1, pytest.param(3, marks=EXHAUSTIVE)])
+def test_constant_data_and_values_that_are_not_finite(name, n, drawn):
     """Every picture is drawn, and its title says how many events are not finite."""
     spec = SPECS[name]
-    view, n = view_of(spec), 3
-    x = np.zeros((n, *spec.event_shape), np.float32)
+    view, x = view_of(spec), np.zeros((n, *spec.event_shape), np.float32)
     broken = x if spec.levels is not None else x + np.nan
     rows = np.stack([broken] * 3, 1)
     names, captions, columns = ['linear'] * n, ['row 1: 5'] * n, [*'abc']
