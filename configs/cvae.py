@@ -25,6 +25,6 @@ def get_config(argument: str | None = None) -> ConfigDict:
 
 def build(config: ConfigDict, spec: Spec) -> Family:
     """Builds the conditional VAE of `config` for data described by `spec`."""
-    needs.labels(config, spec, 'use configs/vae.py')
+    needs.condition(config, spec, 'use configs/vae.py')
     objective = evidence_bound()
     return plain.assemble(config, spec, objective, **plain.bodies(config), is_conditional=True)

@@ -28,6 +28,7 @@ from models.diffusion.denoiser import DenoiserNetworks, data_std
 from models.diffusion.diffusion import Likelihood, diffusion
 from models.diffusion.noise_embedding import ConditionedMLP
 from models.diffusion.unet import UNet, UNetOptions
+from models.nets.conditioning import num_vectors
 from models.nets.conv_encoder_decoder import spatial_shape
 from models.nets.patches import check_patch
 
@@ -72,7 +73,7 @@ def get_config(argument: str | None = None) -> ConfigDict:
             width=256,  # units of the MLP
             mlp_blocks=3,  # number of residual blocks of the MLP
             num_waves=0,  # Fourier features per dimension of x as inputs of the MLP; an even number
-            is_conditional=True,  # whether the model is conditional on the labels, if there are any
+            is_conditional=True,  # whether x is modelled given its label or condition, if any
             label_dropout=0.1,  # fraction of training examples without their label, for guidance
             # noise schedule: linear | cosine | log_linear | learned | discrete | discrete_cosine |
             # straight | exploding
@@ -136,10 +137,10 @@ def build(config: ConfigDict, spec: Spec) -> Family:
 def build_with(network_of: Callable, config: ConfigDict, spec: Spec) -> Family:
     """Builds the diffusion model with the network `network_of(config, spec, num_classes)`."""
     tokens.check_numbers(config, spec)
-    is_conditional = config.model.is_conditional and spec.num_classes is not None
+    is_conditional = config.model.is_conditional and num_vectors(spec) > 0
     std = data_std(spec)
     nets = DenoiserNetworks(
-        network=network_of(config, spec, spec.num_classes if is_conditional else 0),
+        network=network_of(config, spec, num_vectors(spec) if is_conditional else 0),
         prediction=prediction_of(config, std),
         spec=spec,
         is_conditional=is_conditional,

@@ -25,6 +25,7 @@ from models.gans.gan import Rules, gan
 from models.gans.networks import CONDITIONINGS, Discriminator, Generator, discriminator_layers
 from models.gans.players import GANNetworks
 from models.nets import mlp
+from models.nets.conditioning import num_vectors
 from models.nets.norms import BatchNorm
 
 NORMS = {'none': False, 'batch': True}
@@ -148,7 +149,7 @@ def assemble(
     model, batch_size = config.model, config.train.batch_size
     common.check_hypers(config)
     if common.choice(config, 'conditioning', CONDITIONED):
-        needs.labels(config, spec, 'give --config.model.conditioning=none')
+        needs.condition(config, spec, 'give --config.model.conditioning=none')
     rules = Rules(
         loss=model.loss,
         penalty=model.penalty,
@@ -181,7 +182,7 @@ def networks(
     generator_norm = common.choice(config, 'norm', NORMS)
     discriminator_norm = common.choice(config, 'discriminator_norm', {**NORMS, 'spectral': False})
     is_conditional, init = conditioning != 'none', kernel_init(config)
-    classes = spec.num_classes if is_conditional else 0
+    classes = num_vectors(spec) if is_conditional else 0
     body = functools.partial(make_body, init)
     return GANNetworks(
         generator=lambda train, gather: Generator(

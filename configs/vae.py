@@ -31,7 +31,7 @@ from configs.shared import common, tokens
 from models.autoencoders.vae import Objective, VAENetworks, vae
 from models.autoencoders.vae_objectives import evidence_bound
 from models.nets import mlp
-from models.nets.class_conditioning import WithLabel
+from models.nets.conditioning import WithLabel, num_vectors
 
 DATA = {  # overrides of the defaults, by data set
     'digits': {
@@ -156,7 +156,7 @@ def assemble(
     latent_dim = math.prod(map_shape) if map_shape else model.latent_dim
     body = encoder((2 * latent_dim,))
     nets = VAENetworks(
-        encoder=WithLabel(body, spec.num_classes) if is_conditional else body,
+        encoder=WithLabel(body, num_vectors(spec)) if is_conditional else body,
         decoder=decoder((*spec.event_shape, observation.size)),
         observation=observation,
         latent_dim=latent_dim,

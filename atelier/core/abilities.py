@@ -23,7 +23,7 @@ PerExample = Callable[[Weights, Batch, Rng], Array]  # -> [local, ...]
 
 
 class Sample(NamedTuple):
-    """Draws x ~ p(x), or p(x | label).
+    """Draws x ~ p(x), p(x | label) or p(x | condition).
 
     draw: (weights, rng, condition) -> x [local, *event] in the data's units. The condition is None,
       or a batch with 'label' [local] if the family is class-conditional.
@@ -34,12 +34,15 @@ class Sample(NamedTuple):
       from which `draw` draws x with the same rng: row i belongs to sample i. Pictures show it,
       because the noise of p(x | z) hides what was learned. None if x is a function of z, or if the
       family has no latent variables.
+    reads_condition: whether samples can be drawn given a condition of the data that is no class
+      (`Spec.condition`): the condition is then a batch with 'condition' [local, columns].
     """
 
     draw: Callable[[Weights, Rng, Batch | None], Array]
     is_class_conditional: bool = False
     labels: Callable[[Weights, Rng], Array] | None = None
     mean: Callable[[Weights, Rng, Batch | None], Array] | None = None
+    reads_condition: bool = False
 
 
 class LabelPrior(NamedTuple):
@@ -90,8 +93,8 @@ class Codes(NamedTuple):
     posterior: (weights, batch, rng) -> (mean, log_var), [local, latent] each, of the diagonal
       Gaussian q(z | x) of a model whose prior is N(0, I).
     dims: sizes of the concatenated parts of a code. The parts are z_1, which `decode` reads, then
-      the stochastic layers above z_1. A one-hot class at the end of a code is not counted. () if
-      the whole code is z_1.
+      the stochastic layers above z_1. A one-hot class, or the features of another condition, at the
+      end of a code are not counted. () if the whole code is z_1.
     has_class: whether a code ends in a one-hot class, with a column for each class of the data.
     tokens: the same codes as indices, if they come from a codebook.
     kl: (weights, batch, rng) -> nats [local, latent] of each dimension of a code of several

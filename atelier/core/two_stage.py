@@ -92,8 +92,8 @@ def _sample(stages: Stages) -> Sample | None:
 
     labels = own.labels and (lambda weights, rng: own.labels(of_child(weights), rng))
     if likelihood is None:
-        return Sample(mean, own.is_class_conditional, labels)
-    return Sample(draw, own.is_class_conditional, labels, mean)
+        return own._replace(draw=mean, labels=labels)
+    return own._replace(draw=draw, labels=labels, mean=mean)
 
 
 def _terms(stages: Stages, nats_of: PerExample, weights, batch, rng) -> dict[str, Array]:

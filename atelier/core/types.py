@@ -9,7 +9,8 @@ from jaxtyping import Array
 from atelier.log import counted
 
 Tree = Any  # a pytree of arrays; unchecked, because JAX also puts other objects into pytrees
-# 'x': events, as the data set's Spec describes them; 'label' and 'factors' if the data have them
+# 'x': events, as the data set's Spec describes them; 'label', 'condition' and 'factors' if the data
+# have them
 Batch = dict[str, Array]
 
 

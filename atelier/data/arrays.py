@@ -10,6 +10,10 @@
 | `label`, `label_train`, ... | optional: integers 0, 1, ... [n], for every split or for none |
 | `levels` | optional: integers take the values 0, ..., levels - 1 |
 | `class_names` | optional: the name of each class, an array of texts |
+| `condition`, `condition_train`, ... | optional: what x is conditional on, [n, k]: numbers or, as \
+integers, k labels |
+| `condition_names` | optional: the names of its columns, an array of texts |
+| `caption`, `caption_train`, ... | optional: a text for each example, instead of `condition` |
 | `column_names` | optional: names along the last axis of x (columns of a table, channels) |
 
 Images are [n, height, width] or [n, height, width, channels]. [n, c, h, w] is refused as channels
@@ -31,6 +35,9 @@ from collections.abc import Mapping
 import numpy as np
 
 from atelier.data.classes import declared_classes, fault_of_names, stored_names
+from atelier.data.conditions.condition import KEY
+from atelier.data.conditions.in_arrays import NAMES, declared_condition, kinds_of, of_arrays
+from atelier.data.conditions.in_splits import CAPTION
 from atelier.data.dataset import Dataset, Spec
 from atelier.data.kinds import with_kind
 from atelier.data.large_arrays import as_type, pieces
@@ -78,6 +85,7 @@ def load(
         _refuse_unknown(arrays, file)
         splits = {split: _split(arrays, split, file) for split in SPLITS if _has(arrays, split)}
         declared_levels, classes = arrays.get('levels'), arrays.get('class_names')
+        condition_names = arrays.get(NAMES)
         columns = arrays.get('column_names')
         names = [f'{file.name}:x_{split}' if 'x' not in arrays else file.name for split in splits]
     _check_same_format(splits, file)
@@ -94,6 +102,7 @@ def load(
     num_classes, class_names = declared_classes(labels, classes, file)
     spec = Spec(parts[0].shape[1:], levels, num_classes, class_names=class_names)
     spec = with_kind(spec._replace(column_names=_column_names(columns, spec, file)), draw_as)
+    spec = spec._replace(condition=declared_condition(splits, condition_names, file))
     kind = 'real values' if levels is None else f'{levels} levels'
     shape = 'x'.join(map(str, spec.event_shape)) or 'single'
     description = f'{file.name}, {shape} with {kind}'
@@ -116,21 +125,22 @@ def _refuse_unknown(arrays: Mapping, path: pathlib.Path) -> None:
     suffixes = (
         [''] if 'x' in arrays else [f'_{split}' for split in SPLITS if f'x_{split}' in arrays]
     )
-    known = {f'{kind}{suffix}' for kind in ('x', 'label') for suffix in suffixes}
-    unknown = sorted(set(arrays) - known - {'levels', 'class_names', 'column_names'})
+    known = {f'{kind}{suffix}' for kind in ('x', 'label', KEY, CAPTION) for suffix in suffixes}
+    unknown = sorted(set(arrays) - known - {'levels', 'class_names', 'column_names', NAMES})
     if unknown:
         raise UserError(
             f'{path}: unknown keys {", ".join(unknown)}; known are x or x_train, x_valid, x_test, '
-            'label likewise, levels, class_names and column_names'
+            f'label, condition and caption likewise, levels, class_names, column_names and {NAMES}'
         )
 
 
 def _split(arrays: Mapping, split: str, path: pathlib.Path) -> dict[str, np.ndarray]:
-    """Returns the split's x (floats as float32) and its label, if any."""
+    """Returns the split's x (floats as float32), and its label and condition, if any."""
     suffix = '' if 'x' in arrays else f'_{split}'
     x = _valid_values(arrays[f'x{suffix}'], f'x{suffix} of {path}')
+    given = of_arrays(arrays, suffix, len(x), path)
     if f'label{suffix}' not in arrays:
-        return {'x': x}
+        return {'x': x, **given}
     label = arrays[f'label{suffix}']
     got = f'{getattr(label, "dtype", "no array")} {np.shape(label)}'
     fits = np.shape(label) == (len(x),) and label.dtype.kind in 'iu'
@@ -140,7 +150,7 @@ def _split(arrays: Mapping, split: str, path: pathlib.Path) -> dict[str, np.ndar
         raise UserError(
             f'label{suffix} of {path}: expected integers from 0 on of shape ({len(x)},), got {got}'
         )
-    return {'x': x, 'label': label.astype(np.int32)}
+    return {'x': x, 'label': label.astype(np.int32), **given}
 
 
 def _valid_values(x: object, name: str) -> np.ndarray:
@@ -205,13 +215,12 @@ def _column_names(names: np.ndarray | None, spec: Spec, path: pathlib.Path) -> t
 
 def _check_same_format(splits: dict, path: pathlib.Path) -> None:
     kinds = {
-        (part['x'].shape[1:], part['x'].dtype.kind == 'f', 'label' in part)
+        (part['x'].shape[1:], part['x'].dtype.kind == 'f', *kinds_of(part))
         for part in splits.values()
     }
     if len(kinds) > 1:
         description = '; '.join(
-            f'{name}: x {part["x"].dtype} {part["x"].shape}'
-            + (', labelled' if 'label' in part else '')
+            f'{name}: x {part["x"].dtype} {part["x"].shape}' + ''.join(kinds_of(part))
             for name, part in splits.items()
         )
         raise UserError(f'the splits of {path} are not alike: {description}')

@@ -11,6 +11,7 @@ from atelier.data import classes, fingerprints, items, preprocess, train_and_val
 from atelier.data.augmentation import Augmentation
 from atelier.data.augmentation_settings import augmentation_of
 from atelier.data.borders import with_background
+from atelier.data.conditions.in_splits import conditioned
 from atelier.data.content import WAYS
 from atelier.data.left_out import leave_out
 from atelier.data.modes import Modes
@@ -168,6 +169,7 @@ def load(
     # before classes are left out, so that the fixed draw of an example does not depend on them
     loaded = _with_stored(binarized(loaded, data.binarize), loaded)
     loaded = with_classes(without_classes(loaded, tuple(data.without_classes)), data.classes)
+    loaded = conditioned(loaded)
     loaded = _stored_taken_out(loaded)
     splits, origins = taken_out(loaded.splits, loaded.origins)
     loaded = loaded._replace(splits=splits, origins=origins)

@@ -41,12 +41,12 @@ def leave_out(
         index = np.flatnonzero(~np.isin(splits[name]['label'], classes))
         if not len(index):
             raise UserError(f'{field}: no {name} example is left')
-        kept[name] = _rows(splits[name], index, f'{name}-without-{"-".join(map(str, classes))}')
+        kept[name] = rows_of(splits[name], index, f'{name}-without-{"-".join(map(str, classes))}')
     return kept
 
 
-def _rows(split: Split, index: np.ndarray, key_prefix: str) -> Split:
-    """Returns rows of a split, in memory or, if it is memory-mapped, from the cache."""
+def rows_of(split: Split, index: np.ndarray, key_prefix: str) -> Split:
+    """Returns the rows of a split at these indices; if it is memory-mapped, from the cache."""
     if not any(isinstance(array, np.memmap) for array in split.values()):
         return {name: array[index] for name, array in split.items()}
 

@@ -16,10 +16,11 @@ DEVIATION = 'posterior_std'  # array of a split: the standard deviation of the n
 
 
 def as_float(raw: dict[str, Array], keys: UInt32[Array, 'batch 2']) -> dict[str, Array]:
-    """Casts stored values: x to float32, everything else (labels, factors) to int32."""
+    """Casts stored values: x and other real values to float32, labels and factors to int32."""
     del keys
-    dtype = lambda name: jnp.float32 if name == 'x' else jnp.int32
-    return {name: value.astype(dtype(name)) for name, value in raw.items()}
+    is_real = lambda name, value: name == 'x' or jnp.issubdtype(value.dtype, jnp.floating)
+    dtype = lambda name, value: jnp.float32 if is_real(name, value) else jnp.int32
+    return {name: value.astype(dtype(name, value)) for name, value in raw.items()}
 
 
 def then(preprocess: Callable, rule: Callable) -> Callable:

@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 
+from atelier.data.conditions.condition import Condition
 from atelier.errors import short_repr
 from atelier.log import escaped
 
@@ -29,6 +30,8 @@ class Spec(NamedTuple):
       true if it is not known.
     `background`: the level, from 0 to 1 and by channel, that at least half of the border pixels of
       training pictures have; None: there is none, or x are no pictures with levels.
+    `condition`: what examples are conditional on besides a class: numbers, several labels or words
+      (`atelier.data.conditions`); None: nothing.
     """
 
     event_shape: tuple[int, ...]
@@ -44,6 +47,7 @@ class Spec(NamedTuple):
     draw_as: str = 'auto'
     chiral: bool = True
     background: tuple[float, ...] | None = None
+    condition: Condition | None = None
 
     __repr__ = short_repr  # for notebooks
 
@@ -66,7 +70,8 @@ class Spec(NamedTuple):
     def format(self) -> str:
         """The fields as text, except names and what is known from the training data."""
         fields = self._replace(mean=0.0, std=1.0)._asdict()  # moments follow from 'train'
-        for name in ('left_out', 'class_names', 'column_names', 'draw_as', 'chiral', 'background'):
+        lacking = ('left_out', 'class_names', 'column_names', 'draw_as', 'chiral', 'background')
+        for name in (*lacking, 'condition'):
             del fields[name]  # older fingerprints lack them
         symbols = fields.pop('symbols')
         if symbols is not None:

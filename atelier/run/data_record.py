@@ -17,6 +17,7 @@ import numpy as np
 
 from atelier.data import kinds
 from atelier.data.classes import are_names, indices_of
+from atelier.data.conditions import condition as conditions
 from atelier.data.dataset import Dataset, Spec
 from atelier.data.images import LEVELS
 from atelier.data.items import are_items
@@ -58,7 +59,8 @@ def recorded_fields(data: Dataset) -> dict[str, Any]:
         name: {'shape': list(array.shape), 'dtype': array.dtype}
         for name, array in shapes_of(data).items()
     }
-    record = {'data_name': data.name, 'spec': data.spec._asdict(), 'train_shapes': shapes}
+    spec = data.spec._asdict() | {'condition': conditions.recorded(data.spec.condition)}
+    record = {'data_name': data.name, 'spec': spec, 'train_shapes': shapes}
     is_small = len(json.dumps(record, indent=2)) <= MAX_RECORD
     return record if is_small else dict.fromkeys(FIELDS)
 
@@ -110,7 +112,7 @@ def _spec(path: pathlib.Path, stored: Any) -> Spec:
         if not _CHECKS[field](value):
             raise damaged(path, f'spec.{field} is {shortened(value)}')
     plain = {k: tuple(v) if isinstance(v, list) else v for k, v in stored.items()}
-    spec = Spec(**plain)
+    spec = Spec(**plain | {'condition': _condition(path, stored.get('condition'))})
     if spec.symbols is not None and len(spec.symbols) != spec.levels:
         raise damaged(path, f'spec has {len(spec.symbols)} symbols for {spec.levels} levels')
     for field in ('mean', 'std'):
@@ -126,6 +128,13 @@ def _spec(path: pathlib.Path, stored: Any) -> Spec:
     if not all(0 <= label < (spec.num_classes or 0) for label in spec.left_out):
         raise damaged(path, f'spec.left_out is {shortened(spec.left_out)}')
     return spec
+
+
+def _condition(path: pathlib.Path, stored: Any) -> conditions.Condition | None:
+    try:
+        return conditions.from_record(stored)
+    except ValueError as error:
+        raise damaged(path, f'spec.condition: {error}') from None
 
 
 def _shapes(path: pathlib.Path, stored: Any) -> dict[str, ArrayShape]:
@@ -156,6 +165,10 @@ def _check_agreement(
     if x[1:] != spec.event_shape and not is_row:
         event = list(spec.event_shape)
         raise damaged(path, f'train_shapes.x.shape is {list(x)}, spec.event_shape is {event}')
+    condition, given = spec.condition, shapes.get(conditions.KEY)
+    columns = None if condition is None else condition.num_columns
+    if (condition is None) != (given is None) or given and given.shape[1:] != (columns,):
+        raise damaged(path, 'train_shapes.condition does not agree with spec')
     one_axis = {'label': spec.num_classes is not None, 'num_scored': has_pieces}
     for name, is_expected in one_axis.items():
         if is_expected != (name in shapes) or is_expected and len(shapes[name].shape) != 1:
@@ -266,4 +279,5 @@ _CHECKS = {  # of the fields of a Spec, as JSON holds them
     'draw_as': lambda value: value in (kinds.AUTO, *kinds.KINDS),
     'chiral': lambda value: type(value) is bool,
     'background': _is_background,
+    'condition': lambda value: value is None or isinstance(value, dict),
 }

@@ -12,6 +12,7 @@ from ml_collections import ConfigDict
 from atelier.core.precision import of_config
 from atelier.data.dataset import Spec
 from atelier.errors import MAX_UNROLLED, UserError, at_least, choose, did_you_mean
+from models.nets.conditioning import num_vectors
 
 T = TypeVar('T')
 ACTIVATIONS = {
@@ -238,14 +239,16 @@ def network_options(config: ConfigDict) -> dict:
 
 
 def num_classes_of(config: ConfigDict, spec: Spec) -> int:
-    """Returns the number of classes if `config.model.is_conditional`, otherwise 0.
+    """Returns the number of classes or features if `config.model.is_conditional`, otherwise 0.
 
     Raises:
-      UserError: the model is conditional, and the data have no labels.
+      UserError: the model is conditional, and the data have no labels and no condition.
     """
-    if config.model.is_conditional and spec.num_classes is None:
-        raise UserError(f'config.model.is_conditional=True: {config.data.name} has no labels')
-    return spec.num_classes if config.model.is_conditional else 0
+    if config.model.is_conditional and not num_vectors(spec):
+        raise UserError(
+            f'config.model.is_conditional=True: {config.data.name} has no labels and no condition'
+        )
+    return num_vectors(spec) if config.model.is_conditional else 0
 
 
 def check_hypers(config: ConfigDict) -> None:

@@ -44,6 +44,16 @@ def labels(config: ConfigDict, spec: Spec, otherwise: str) -> None:
         raise UserError(f'{config.data.name} has no labels: {otherwise}')
 
 
+def condition(config: ConfigDict, spec: Spec, otherwise: str) -> None:
+    """Checks that the data have labels or another condition.
+
+    Raises:
+      UserError: they have none; `otherwise` is the advice in the message.
+    """
+    if spec.condition is None:
+        labels(config, spec, otherwise)
+
+
 def levels(config: ConfigDict, spec: Spec, otherwise: str) -> None:
     """Checks that the data are discrete.
 

@@ -2,7 +2,8 @@
 
 The training loss is an `Objective` (`models.autoencoders.vae_objectives`); everything else is the
 same for all objectives. In a conditional VAE (Sohn et al. 2015), the encoder and the decoder also
-take the class: a code is z followed by the one-hot class.
+take the class or another condition: a code is z followed by the one-hot class, or by the features
+of the condition.
 """
 
 from collections.abc import Callable
@@ -19,7 +20,6 @@ from atelier.core.abilities import (
     BoundTerms,
     Codes,
     PerExample,
-    Sample,
     reconstruct_by_codes,
 )
 from atelier.core.code_likelihood import CodeLikelihood
@@ -31,7 +31,12 @@ from atelier.errors import check_sizes
 from losses import elbo
 from models.autoencoders.collapse_advice import adviser
 from models.autoencoders.importance import bound_of_samples, check_estimate, importance_estimate
-from models.nets.class_conditioning import random_labels, requested_class
+from models.nets.conditioning import (
+    as_features,
+    conditional_sample,
+    given_in,
+    requested_features,
+)
 from models.shared.bayes_classifier import classifier_by_bayes_rule
 from models.shared.observations import Observation, level_log_probs
 from models.shared.reconstruction_inpainting import by_reconstruction
@@ -43,13 +48,13 @@ class VAENetworks(NamedTuple):
     """The components of a VAE.
 
     encoder: [batch, *event] -> [batch, 2 * latent_dim], concatenated mean and log variance; if
-      conditional, it also takes the label [batch].
+      conditional, it also takes the label [batch], or features [batch, features].
     decoder: [batch, latent_dim] -> [batch, *event, observation.size]; if conditional, its input is
-      z followed by the one-hot class.
+      z followed by the one-hot class or the features.
     observation: p(x | z).
     latent_dim: dimensions of z.
     spec: spec of the data; the encoder takes x normalized with it.
-    is_conditional: whether encoder and decoder take the label.
+    is_conditional: whether encoder and decoder take the label, or the condition of the data.
     map_shape: shape of z as a map, as in `Codes`; () if it is flat.
     """
 
@@ -96,15 +101,15 @@ def posterior(nets: VAENetworks, params, batch: Batch) -> Posterior:
 
 
 def encoder_inputs(nets: VAENetworks, batch: Batch) -> tuple[Array, ...]:
-    """The encoder's arguments: x, and the label if conditional."""
-    return (batch['x'], batch['label']) if nets.is_conditional else (batch['x'],)
+    """The encoder's arguments: x and, if conditional, the label or features."""
+    return (batch['x'], given_in(batch, nets.spec)) if nets.is_conditional else (batch['x'],)
 
 
 def decoder_input(nets: VAENetworks, z: Float[Array, 'batch latent'], batch: Batch):
-    """The decoder's input: z, followed by each row's one-hot class if conditional."""
+    """The decoder's input: z, followed by each row's one-hot class or features if conditional."""
     if not nets.is_conditional:
         return z
-    return jnp.concatenate([z, jax.nn.one_hot(batch['label'], nets.spec.num_classes)], -1)
+    return jnp.concatenate([z, as_features(given_in(batch, nets.spec), nets.spec)], -1)
 
 
 def decode(nets: VAENetworks, params, codes: Float[Array, 'batch codes']):
@@ -178,12 +183,12 @@ def initialize(nets: VAENetworks, key, batch: Batch) -> Weights:
 
 
 def prior(nets: VAENetworks, keys, condition: Batch | None = None):
-    """Draws codes: z ~ N(0, I) and, if conditional, the requested or a random class, one-hot."""
+    """Draws codes: z ~ N(0, I) and, if conditional, the requested or a random condition."""
     z = standard_normal(fold_in(keys, 0), nets.latent_dim)
     if not nets.is_conditional:
         return z
-    classes = requested_class(fold_in(keys, LABEL_DRAW), condition, nets.spec)
-    return jnp.concatenate([z, classes], -1)
+    features = requested_features(fold_in(keys, LABEL_DRAW), condition, nets.spec)
+    return jnp.concatenate([z, features], -1)
 
 
 def vae(
@@ -244,20 +249,19 @@ def vae(
         return nets.observation.sample(keys, decode(nets, weights.params, codes))
 
     level_nats = levels and log_probs_of_levels
-    labels = random_labels(LABEL_DRAW, nets.spec, nets.is_conditional)
     return Family(
         init=lambda key, batch: initialize(nets, key, batch),
         turns=(game.Turn(('model',), loss, advise=adviser(objective.advice)),),
         metrics=lambda weights, batch, rng: objective.metrics(nets, weights.params, batch, rng),
         abilities=present(
-            Sample(sample, nets.is_conditional, labels, sample_mean),
+            conditional_sample(sample, LABEL_DRAW, nets.spec, nets.is_conditional, sample_mean),
             Codes(
                 encode,
                 decode=mean_of,
                 prior=lambda weights, rng: prior(nets, rng.keys),
                 posterior=infer,
                 dims=(nets.latent_dim,) if nets.is_conditional else (),
-                has_class=nets.is_conditional,
+                has_class=nets.is_conditional and nets.spec.condition is None,
                 map_shape=nets.map_shape,
             ),
             reconstruct_by_codes(encode, mean_of),
@@ -266,6 +270,6 @@ def vae(
             BoundTerms(bound_nats),
             CodeLikelihood(nats_given_codes, draw_given_codes, level_nats),
             level_nats and BitsBack(level_nats),
-            classifier_by_bayes_rule(log_prob.nats, nets.spec) if nets.is_conditional else None,
+            classifier_by_bayes_rule(log_prob.nats, nets.spec, nets.is_conditional),
         ),
     )

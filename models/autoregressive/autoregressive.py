@@ -13,12 +13,12 @@ import numpy as np
 from jaxtyping import Array, Float, Int
 
 from atelier.core import game
-from atelier.core.abilities import Conditionals, Inpaint, LogProb, Sample
+from atelier.core.abilities import Conditionals, Inpaint, LogProb
 from atelier.core.family import Family, present
 from atelier.core.randomness import Rng, fold_in
 from atelier.core.types import Batch
 from atelier.data.dataset import Spec
-from models.nets.class_conditioning import random_labels, requested_label
+from models.nets.conditioning import conditional_sample, requested
 from models.shared.bayes_classifier import classifier_by_bayes_rule
 from models.shared.observations import Observation, level_log_probs
 
@@ -44,14 +44,14 @@ class AutoregressiveParts(NamedTuple):
     init: (key, batch) -> weights.
     parameters: (weights, batch, order_index) -> parameters of the observation, [batch, *event,
       size]. Those of a dimension depend only on the dimensions before it in the order with this
-      index, and on the label if the model is conditional.
+      index, and on the label or condition of a conditional model.
     positions: (extra) -> [orders, dims] int32: the position of each dimension of the flat x in each
       order.
     observation: the distribution of each dimension.
     spec: spec of the data.
     steps: the same parameters, one dimension at a time. None evaluates the whole network for each
       dimension.
-    is_conditional: whether the model is p(x | label).
+    is_conditional: whether the model is p(x | label), or p(x | condition).
     num_orders: number of orders, the first axis of `positions`.
     in_training: `parameters` for the loss, with a further argument: keys [batch, 2] for random
       draws such as dropout. None if training draws nothing.
@@ -103,22 +103,21 @@ def autoregressive(parts: AutoregressiveParts) -> Family:
         batch = {'x': x, 'known': jnp.zeros(x.shape, bool)}
         if parts.is_conditional:
             keys = fold_in(rng.keys, LABEL_DRAW)
-            batch['label'] = requested_label(keys, condition, parts.spec)
+            batch |= requested(keys, condition, parts.spec)
         return completed(parts, weights, batch, rng)
 
     def inpaint(weights, batch, rng):
         return completed(parts, weights, batch, rng)
 
-    labels = random_labels(LABEL_DRAW, parts.spec, parts.is_conditional)
     return Family(
         init=parts.init,
         turns=(game.Turn(('model',), loss),),
         metrics=lambda *arguments: {'log_prob_nats': nats(*arguments)},
         abilities=present(
-            Sample(sample, parts.is_conditional, labels),
+            conditional_sample(sample, LABEL_DRAW, parts.spec, parts.is_conditional),
             Inpaint(inpaint),
             LogProb(nats, 'exact'),
-            classifier_by_bayes_rule(nats, parts.spec) if parts.is_conditional else None,
+            classifier_by_bayes_rule(nats, parts.spec, parts.is_conditional),
             conditionals(parts),
         ),
     )

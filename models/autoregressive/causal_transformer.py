@@ -12,6 +12,7 @@ from atelier.core.types import Batch, Weights
 from atelier.data.dataset import Spec
 from atelier.data.items import are_items
 from models.autoregressive.autoregressive import AutoregressiveParts, Steps, natural_order
+from models.nets.conditioning import Given, given_in
 from models.nets.packed_rows import bounds
 from models.nets.transformer import Transformer, empty_cache
 from models.shared.observations import categorical
@@ -20,12 +21,12 @@ from models.shared.observations import categorical
 def transformer_parts(net: Transformer, spec: Spec) -> AutoregressiveParts:
     """Returns the parts of `net` for `autoregressive`.
 
-    `net` needs as many symbols as x has levels, and the length of the flat x. With classes it
-    models p(x | label).
+    `net` needs as many symbols as x has levels, and the length of the flat x. With classes or
+    features it models p(x | label) or p(x | condition).
     """
 
-    def label_of(batch: Batch) -> Int[Array, 'batch'] | None:
-        return batch['label'] if net.num_classes else None
+    def label_of(batch: Batch) -> Given | None:
+        return given_in(batch, spec) if net.num_classes else None
 
     def tokens_of(x: Float[Array, 'batch *event']) -> Int[Array, 'batch dims']:
         return x.reshape(len(x), -1).astype(jnp.int32)

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Float
 
 from atelier.errors import MAX_UNROLLED, at_least, check_sizes
 from models.autoregressive.causal_conv import (
@@ -23,6 +23,7 @@ from models.autoregressive.causal_conv import (
     Windows,
 )
 from models.autoregressive.raster_scan import ClassBias, PixelNetwork, window_at
+from models.nets.conditioning import Given
 from models.nets.conv import Conv
 
 NewMaps = Float[Array, 'batch new_rows new_columns new_features']
@@ -53,7 +54,7 @@ class Vertical(nn.Module):
       size: sizes of the network.
       options: settings shared by the layers. Features are not grouped by channel here, because
         every input is from an earlier row.
-      num_classes: number of classes of the label; 0 without labels.
+      num_classes: number of classes of the label, or of features; 0 without a condition.
     """
 
     size: GatedPixelCNNSizes
@@ -61,15 +62,13 @@ class Vertical(nn.Module):
     num_classes: int = 0
 
     @nn.compact
-    def __call__(
-        self, x: Maps, label: Int[Array, 'batch'] | None, pixel: Pixel | None = None
-    ) -> Links:
+    def __call__(self, x: Maps, label: Given | None, pixel: Pixel | None = None) -> Links:
         """Returns each layer's input to the horizontal stack.
 
         Args:
           x: padded images without their last row. For one row: only the `first_margin` padded rows
             above it.
-          label: the class of each image.
+          label: the class of each image, or features.
           pixel: the first pixel of the row, if only one row is computed; earlier calls compute the
             rows above it.
         """
@@ -95,7 +94,7 @@ class Horizontal(nn.Module):
       outputs: number of outputs per channel of a pixel.
       size: sizes of the network.
       options: settings shared by the layers.
-      num_classes: number of classes of the label; 0 without labels.
+      num_classes: number of classes of the label, or of features; 0 without a condition.
     """
 
     outputs: int
@@ -108,7 +107,7 @@ class Horizontal(nn.Module):
         self,
         x: Maps,
         links: Links,
-        label: Int[Array, 'batch'] | None,
+        label: Given | None,
         pixel: Pixel | None = None,
     ) -> NewMaps:
         """Returns [batch, height, width, channels * outputs], or [batch, 1, 1, ...] for one pixel.
@@ -116,7 +115,7 @@ class Horizontal(nn.Module):
         Args:
           x: images with a margin at the left only, or the window of one pixel.
           links: the outputs of the vertical stack.
-          label: the class of each image.
+          label: the class of each image, or features.
           pixel: the pixel, if only one is computed; earlier calls compute the pixels before it.
         """
         size, width = self.size, self.size.width

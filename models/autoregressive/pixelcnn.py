@@ -9,7 +9,7 @@ import functools
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Float
 
 from atelier.errors import MAX_UNROLLED, check_sizes
 from models.autoregressive.causal_conv import (
@@ -21,6 +21,7 @@ from models.autoregressive.causal_conv import (
     Windows,
 )
 from models.autoregressive.raster_scan import ClassBias, PixelNetwork, window_at
+from models.nets.conditioning import Given
 
 NewMaps = Float[Array, 'batch new_rows new_columns new_features']
 
@@ -36,7 +37,7 @@ class PixelCNN(nn.Module):
       first_margin: pixels that the first convolution covers in each direction.
       margin: the same for a block's convolution.
       options: settings shared by the layers.
-      num_classes: number of classes of the label; 0 without labels.
+      num_classes: number of classes of the label, or of features; 0 without a condition.
     """
 
     size: int
@@ -57,14 +58,12 @@ class PixelCNN(nn.Module):
         check_sizes(self, 'width', 'head_width', least=self.options.channels)
 
     @nn.compact
-    def __call__(
-        self, x: Maps, label: Int[Array, 'batch'] | None, pixel: Pixel | None = None
-    ) -> NewMaps:
+    def __call__(self, x: Maps, label: Given | None, pixel: Pixel | None = None) -> NewMaps:
         """Returns [batch, height, width, channels * size], or [batch, 1, 1, ...] for one pixel.
 
         Args:
           x: images with a margin of zeros, or the window of one pixel in such images.
-          label: the class of each image.
+          label: the class of each image, or features.
           pixel: the pixel, if only one is computed; earlier calls compute the pixels before it.
         """
         conv = functools.partial(CausalConv, options=self.options)

@@ -7,12 +7,13 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 from jax import lax
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Float
 
 from atelier.core.types import Batch, Weights
 from atelier.data.dataset import Spec
 from models.autoregressive.autoregressive import AutoregressiveParts, Steps, natural_order
 from models.autoregressive.causal_conv import Pixel
+from models.nets.conditioning import Given, embedded, given_in
 from models.shared.observations import Observation
 
 Padded = Float[Array, 'batch rows columns channels']
@@ -43,7 +44,7 @@ class ClassBias(nn.Module):
     """A learned bias per feature and class, the same at every pixel, initialized to 0.
 
     Attributes:
-      num_classes: number of classes of the label; 0 for no bias.
+      num_classes: number of classes of the label, or of features; 0 for no bias.
       features: number of features of the maps.
     """
 
@@ -51,12 +52,12 @@ class ClassBias(nn.Module):
     features: int
 
     @nn.compact
-    def __call__(self, label: Int[Array, 'batch'] | None) -> Float[Array, '...'] | float:
+    def __call__(self, label: Given | None) -> Float[Array, '...'] | float:
         """Returns [batch, 1, 1, features], or 0 without classes."""
         if not self.num_classes:
             return 0.0
-        of_class = nn.Embed(self.num_classes, self.features, embedding_init=nn.initializers.zeros)
-        return of_class(label)[:, None, None]
+        table = nn.Embed(self.num_classes, self.features, embedding_init=nn.initializers.zeros)
+        return embedded(table.embedding, label)[:, None, None]
 
 
 def raster_scan_parts(
@@ -82,7 +83,7 @@ def raster_scan_parts(
         return jax.nn.one_hot(x.astype(jnp.int32), spec.levels) if is_one_hot else spec.normalize(x)
 
     def label_of(batch: Batch):
-        return batch['label'] if is_conditional else None
+        return given_in(batch, spec) if is_conditional else None
 
     def init(key, batch: Batch):
         example = {name: array[:1] for name, array in batch.items()}

@@ -34,7 +34,7 @@ from losses import elbo
 from models.classical.components import TINY, Components
 from models.classical.estimator import Estimator, fit_turn, initial_weights
 from models.classical.kmeans import nearest_of
-from models.nets.class_conditioning import requested_label
+from models.nets.conditioning import requested_label
 
 COMPONENT_DRAW, EXAMPLE_DRAW = 0, 1
 

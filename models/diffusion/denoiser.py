@@ -5,27 +5,33 @@ from typing import NamedTuple
 
 import flax.linen as nn
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Bool, Float, Int
 
+from atelier.core.types import Batch
+from atelier.data.conditions.condition import KEY
+from atelier.data.conditions.words import END
 from atelier.data.dataset import Spec
 from models.diffusion.process.predictions import Prediction
 from models.diffusion.process.schedules import Schedule
+from models.nets.conditioning import given_in
 
 Events = Float[Array, 'batch *event']
 Times = Float[Array, 'batch']
-Labels = Int[Array, 'batch'] | None
-Condition = Labels | Float[Array, 'batch *condition']
+Condition = Int[Array, 'batch *tokens'] | Float[Array, 'batch *condition'] | None
 
 
 class DenoiserNetworks(NamedTuple):
     """The parts of a diffusion model.
 
-    network: (x [batch, *event], half log-SNR [batch], label [batch] or None) -> [batch, *event];
-      label `spec.num_classes` is the null label, which stands for any class.
+    network: (x [batch, *event], half log-SNR [batch], condition or None) -> [batch, *event]. The
+      condition is the label [batch]; or, if the data have a condition, its features [batch,
+      features + 1], the last of which is 1 if they are hidden; or the tokens [batch, length] of a
+      caption. `null_like` returns the condition that stands for any.
     prediction: what the network's output means.
     spec: spec of the data.
-    is_conditional: whether the network reads the label.
-    given: None, or (batch) -> a condition [batch, *condition] that replaces the label.
+    is_conditional: whether the network reads a condition.
+    given: None, or (batch) -> an array [batch, *condition] that replaces the condition of the data.
+    reads_words: whether the network reads the tokens of a caption instead of features.
     """
 
     network: nn.Module
@@ -33,6 +39,39 @@ class DenoiserNetworks(NamedTuple):
     spec: Spec
     is_conditional: bool = False
     given: Callable | None = None
+    reads_words: bool = False
+
+
+def condition_of(nets: DenoiserNetworks, batch: Batch) -> Condition:
+    """Returns the network's condition; labels left out of training become the null label."""
+    if nets.given is not None:
+        return nets.given(batch)
+    if not nets.is_conditional:
+        return None
+    if nets.reads_words:
+        return batch[KEY]
+    given = given_in(batch, nets.spec)
+    if nets.spec.condition is not None:
+        return jnp.pad(given, ((0, 0), (0, 1)))
+    novel = jnp.asarray(nets.spec.left_out, jnp.int32)
+    return jnp.where(jnp.isin(given, novel), nets.spec.num_classes, given)
+
+
+def null_like(nets: DenoiserNetworks, condition: Condition) -> Condition:
+    """Returns the condition that stands for any, for each row of `condition`."""
+    if nets.reads_words:
+        return jnp.full_like(condition, END)
+    if nets.spec.condition is None:
+        return jnp.full_like(condition, nets.spec.num_classes)
+    return jnp.zeros_like(condition).at[:, -1].set(1)
+
+
+def with_some_hidden(
+    nets: DenoiserNetworks, condition: Condition, is_hidden: Bool[Array, 'batch']
+) -> Condition:
+    """Returns the condition, the null condition where it is hidden (Ho and Salimans 2022)."""
+    is_hidden = is_hidden.reshape(-1, *[1] * (condition.ndim - 1))
+    return jnp.where(is_hidden, null_like(nets, condition), condition)
 
 
 def data_std(spec: Spec) -> float:
@@ -96,8 +135,7 @@ def denoiser(
       nets: the networks.
       schedule: schedule of the process.
       weights: parameters of the network.
-      label: label of each row if the network reads labels (`spec.num_classes` is the null label),
-        or the condition from `nets.given`.
+      label: condition of each row, if the network reads one: as `condition_of` returns it.
       guidance: w in null + w (class - null), which replaces the class-conditional mean `class`;
         `null` is the mean given the null label. This is equation 6 of Ho and Salimans (2022), whose
         w is this w minus 1. 1 turns guidance off and halves the cost.
@@ -112,8 +150,8 @@ def denoiser(
         if label is None or guidance == 1.0:
             return mean(x_t, t, label)
         twice = lambda a: jnp.concatenate([a, a])
-        labels = jnp.concatenate([label, jnp.full_like(label, nets.spec.num_classes)])
-        of_class, of_any = jnp.split(mean(twice(x_t), twice(t), labels), 2)
+        both = jnp.concatenate([label, null_like(nets, label)])
+        of_class, of_any = jnp.split(mean(twice(x_t), twice(t), both), 2)
         return of_any + guidance * (of_class - of_any)
 
     def clipped(x_t, t):

@@ -21,10 +21,11 @@ from models.diffusion.checks import check_label_dropout, check_likelihood, check
 from models.diffusion.denoiser import (
     Condition,
     DenoiserNetworks,
-    Labels,
     as_data,
+    condition_of,
     process_per_normalized,
     to_process,
+    with_some_hidden,
 )
 from models.diffusion.learned_schedule import MonotoneHalfLogSnr, learned
 from models.diffusion.process import time_sampling
@@ -48,7 +49,7 @@ from models.diffusion.variational_bound import (
     ode_nats,
     weighted_error,
 )
-from models.nets.class_conditioning import random_labels, requested_label
+from models.nets.conditioning import conditional_sample, requested
 from models.shared.bayes_classifier import classifier_by_bayes_rule
 
 EPS_DRAW, LABEL_DROPOUT_DRAW = 0, 1  # key indices of the training loss
@@ -62,7 +63,8 @@ class Process(NamedTuple):
     weighting: one of `models.diffusion.process.weightings`, or None for the unweighted error of the
       network's output.
     time: distribution of training times, one of `models.diffusion.process.time_sampling`.
-    label_dropout: fraction of examples whose label is hidden (Ho and Salimans 2022, Algorithm 1).
+    label_dropout: fraction of examples whose condition is hidden (Ho and Salimans 2022, Algorithm
+      1).
     """
 
     schedule: Schedule | MonotoneHalfLogSnr
@@ -125,7 +127,7 @@ def diffusion(
         return terms if nets.spec.levels is None else {**terms, **in_bits(terms, nets.spec)}
 
     log_prob = log_prob_of(nets, process, likelihood)
-    classify = classifier_by_bayes_rule(log_prob.nats, nets.spec) if nets.is_conditional else None
+    classify = classifier_by_bayes_rule(log_prob.nats, nets.spec, nets.is_conditional)
     return Family(
         init=lambda key, batch: initialize(nets, process, key, batch),
         turns=(game.Turn(players, loss),),
@@ -194,7 +196,7 @@ def sampling_abilities(
     def walk(weights, rng, condition):
         schedule, label = (
             schedule_of(process, weights.params),
-            label_of_samples(nets, rng, condition),
+            condition_of_samples(nets, rng, condition),
         )
         return sampled(nets, schedule, sampling, weights.params['model'], rng, label)
 
@@ -219,7 +221,7 @@ def sampling_abilities(
         )
 
     def prior(weights, rng):
-        return codes_from_prior(nets, rng, label_of_samples(nets, rng, None))
+        return codes_from_prior(nets, rng, condition_of_samples(nets, rng, None))
 
     def encode(weights, batch, rng):
         del rng
@@ -231,13 +233,13 @@ def sampling_abilities(
         schedule = schedule_of(process, weights.params)
         return decoded(nets, schedule, weights.params['model'], codes, ode_steps)
 
-    labels = random_labels(LABEL_DRAW, nets.spec, nets.is_conditional)
+    has_class = nets.is_conditional and nets.spec.condition is None
     return (
-        Sample(sample, nets.is_conditional, labels),
+        conditional_sample(sample, LABEL_DRAW, nets.spec, nets.is_conditional),
         Trajectory(trajectory, sampling.evaluations),
         Denoise(denoise, max_noise(process) / process_per_normalized(nets.spec)),
         Inpaint(inpaint),
-        Codes(encode, decode, prior, dims=(nets.spec.num_dims,), has_class=nets.is_conditional),
+        Codes(encode, decode, prior, dims=(nets.spec.num_dims,), has_class=has_class),
     )
 
 
@@ -275,23 +277,13 @@ def training_error(nets: DenoiserNetworks, process: Process, params, batch: Batc
     label = condition_of(nets, batch)
     if nets.is_conditional:
         u = jax.vmap(jax.random.uniform)(fold_in(rng.keys, LABEL_DROPOUT_DRAW))
-        label = jnp.where(u < process.label_dropout, nets.spec.num_classes, label)
+        label = with_some_hidden(nets, label, u < process.label_dropout)
     x, eps_keys = to_process(nets.spec, batch['x']), fold_in(rng.keys, EPS_DRAW)
     return weighted_error(nets, schedule, params['model'], x, t, eps_keys, label, process.weighting)
 
 
-def condition_of(nets: DenoiserNetworks, batch: Batch) -> Condition:
-    """Returns the network's condition; labels left out of training become the null label."""
-    if nets.given is not None:
-        return nets.given(batch)
+def condition_of_samples(nets: DenoiserNetworks, rng: Rng, condition: Batch | None) -> Condition:
+    """Returns the condition of each sample, by default a random one of the training split."""
     if not nets.is_conditional:
         return None
-    label, novel = batch['label'], jnp.asarray(nets.spec.left_out, jnp.int32)
-    return jnp.where(jnp.isin(label, novel), nets.spec.num_classes, label)
-
-
-def label_of_samples(nets: DenoiserNetworks, rng: Rng, condition: Batch | None) -> Labels:
-    """Returns the class of each sample, by default a random class of the training split."""
-    if not nets.is_conditional:
-        return None
-    return requested_label(fold_in(rng.keys, LABEL_DRAW), condition, nets.spec)
+    return condition_of(nets, requested(fold_in(rng.keys, LABEL_DRAW), condition, nets.spec))

@@ -6,11 +6,12 @@ import math
 import flax.linen as nn
 import jax.numpy as jnp
 from jax.typing import DTypeLike
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Float
 
 from atelier.errors import check_sizes
 from models.diffusion.noise_embedding import adaptive_norm, condition_vector
 from models.nets import attention
+from models.nets.conditioning import Given
 from models.nets.conv_encoder_decoder import spatial_shape
 from models.nets.patches import from_patches, to_patches
 from models.nets.transformer import check_heads
@@ -57,8 +58,8 @@ class DiT(nn.Module):
       width: dimensions of a token.
       blocks: number of blocks.
       heads: number of attention heads, which divides `width`.
-      num_classes: number of classes of the label; 0 without labels. Class `num_classes` is the null
-        label, which stands for any class.
+      num_classes: number of classes of the label, or of features; 0 without a condition. Class
+        `num_classes`, or a last feature, is the null label, which stands for any condition.
       dtype: data type of the matrix products; parameters, sums and outputs are float32.
     """
 
@@ -80,7 +81,7 @@ class DiT(nn.Module):
         self,
         x: Float[Array, 'batch *event'],
         half_log_snr: Float[Array, 'batch'],
-        label: Int[Array, 'batch'] | None = None,
+        label: Given | None = None,
     ) -> Float[Array, 'batch *event']:
         """Returns [batch, *event] in float32; at initialization the output is 0 for any x."""
         event, space = x.shape[1:], spatial_shape(x.shape[1:])

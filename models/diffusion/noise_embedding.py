@@ -6,9 +6,10 @@ import math
 import flax.linen as nn
 import jax.numpy as jnp
 from jax.typing import DTypeLike
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Float
 
 from atelier.errors import MAX_UNROLLED, UserError, at_least, check_sizes
+from models.nets.conditioning import Given, embedded
 
 CONDITION = 128  # width of the MLP's condition vector
 LEVEL_WAVELENGTHS = 40.0, 0.1  # longest and shortest, for the half log-SNR in -10 to 10
@@ -32,19 +33,21 @@ def waves(
 
 def condition_vector(
     half_log_snr: Float[Array, 'batch'],
-    label: Int[Array, 'batch'] | None,
+    label: Given | None,
     dims: int,
     num_classes: int,
 ) -> Float[Array, 'batch dims']:
-    """Returns an embedding of the noise level, and of the label if there are classes.
+    """Returns an embedding of the noise level, and of the label or features if there are some.
 
     Call this function inside a compact method. Class `num_classes` is the null label (Ho and
-    Salimans 2022).
+    Salimans 2022), and so is the last of `num_classes` + 1 features. Features are numbers, so that
+    their embedding has a further layer.
     """
     vector = nn.Dense(dims)(waves(half_log_snr, dims, LEVEL_WAVELENGTHS))
     vector = nn.Dense(dims)(nn.silu(vector))
     if num_classes:
-        vector += nn.Embed(num_classes + 1, dims)(label)
+        of_label = embedded(nn.Embed(num_classes + 1, dims).embedding, label)
+        vector += of_label if label.ndim == 1 else nn.Dense(dims)(nn.silu(of_label))
     return vector
 
 
@@ -91,8 +94,8 @@ class ConditionedMLP(nn.Module):
     Attributes:
       width: units of each block.
       blocks: number of blocks.
-      num_classes: number of classes of the label; 0 without labels. Class `num_classes` is the null
-        label, which stands for any class.
+      num_classes: number of classes of the label, or of features; 0 without a condition. Class
+        `num_classes`, or a last feature, is the null label, which stands for any condition.
       num_waves: number of sines and cosines of each dimension of x, as additional inputs.
       dtype: data type of the products; parameters, sums and outputs are float32.
     """
@@ -116,7 +119,7 @@ class ConditionedMLP(nn.Module):
         self,
         x: Float[Array, 'batch *event'],
         half_log_snr: Float[Array, 'batch'],
-        label: Int[Array, 'batch'] | None = None,
+        label: Given | None = None,
     ) -> Float[Array, 'batch *event']:
         """Returns [batch, *event] in float32; at initialization the output is 0 for any x."""
         vector = condition_vector(half_log_snr, label, CONDITION, self.num_classes)

@@ -177,15 +177,15 @@ def codes_from_prior(
 ) -> Float[Array, 'batch latent']:
     """Returns the codes of the noise that `sampled` starts from."""
     keys = fold_in(rng.keys, START_DRAW)
-    return _with_class(nets, standard_normal(keys, *nets.spec.event_shape), label)
+    return _with_condition(nets, standard_normal(keys, *nets.spec.event_shape), label)
 
 
 def coded(
     nets: DenoiserNetworks, schedule: Schedule, weights, x: Events, label: Condition, steps: int
 ) -> Float[Array, 'batch latent']:
-    """Returns the ODE's codes, followed by the one-hot class, or by zeros for the null label."""
+    """Returns the ODE's codes, followed by the condition: a one-hot class, zeros if it is null."""
     mean, x = denoiser(nets, schedule, weights, label), to_process(nets.spec, x)
-    return _with_class(nets, ode_encode(mean, x, schedule, steps), label)
+    return _with_condition(nets, ode_encode(mean, x, schedule, steps), label)
 
 
 def decoded(
@@ -199,20 +199,29 @@ def decoded(
 
     A code between two classes is decoded with the nearer class as its label.
     """
-    z, classes = jnp.split(codes, [nets.spec.num_dims], -1)
-    label = None
-    if nets.is_conditional:
-        is_any = jnp.max(classes, -1) <= 0
-        label = jnp.where(is_any, nets.spec.num_classes, jnp.argmax(classes, -1))
-    mean, z = denoiser(nets, schedule, weights, label), z.reshape(-1, *nets.spec.event_shape)
+    z, rest = jnp.split(codes, [nets.spec.num_dims], -1)
+    condition = _condition_in(nets, rest) if nets.is_conditional else None
+    mean, z = denoiser(nets, schedule, weights, condition), z.reshape(-1, *nets.spec.event_shape)
     return in_interval(nets.spec, ode_decode(mean, z, schedule, steps))
 
 
-def _with_class(
-    nets: DenoiserNetworks, z: Events, label: Condition
+def _with_condition(
+    nets: DenoiserNetworks, z: Events, condition: Condition
 ) -> Float[Array, 'batch latent']:
-    """Returns events as flat codes, followed by the one-hot label if there is a label."""
+    """Returns events as flat codes, followed by the condition; a label becomes one-hot."""
     z = z.reshape(len(z), -1)
-    if label is None:
+    if condition is None:
         return z
-    return jnp.concatenate([z, jax.nn.one_hot(label, nets.spec.num_classes)], -1)
+    if condition.ndim == 1:
+        condition = jax.nn.one_hot(condition, nets.spec.num_classes)
+    return jnp.concatenate([z, condition.astype(z.dtype)], -1)
+
+
+def _condition_in(nets: DenoiserNetworks, values: Float[Array, 'batch columns']) -> Condition:
+    """Returns the condition at the end of codes."""
+    if nets.reads_words:
+        return jnp.round(values).astype(jnp.int32)
+    if nets.spec.condition is not None:
+        return values
+    is_any = jnp.max(values, -1) <= 0
+    return jnp.where(is_any, nets.spec.num_classes, jnp.argmax(values, -1))

@@ -12,11 +12,12 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 from jax.typing import DTypeLike
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Float
 
 from atelier.errors import UserError, at_least, check_sizes
 from models.diffusion.noise_embedding import condition_vector
 from models.nets import attention
+from models.nets.conditioning import Given
 from models.nets.conv import Conv
 from models.nets.conv_encoder_decoder import STRIDE, spatial_shape
 from models.nets.norms import GroupNorm
@@ -138,8 +139,8 @@ class UNet(nn.Module):
       blocks: blocks per resolution, on the way down and again on the way up.
       attention: the resolutions (0 is the finest) whose blocks have attention. The middle block
         belongs to the coarsest resolution.
-      num_classes: number of classes of the label; 0 without labels. Class `num_classes` is the null
-        label, which stands for any class.
+      num_classes: number of classes of the label, or of features; 0 without a condition. Class
+        `num_classes`, or a last feature, is the null label, which stands for any condition.
       options: settings shared by all blocks.
       patch: pixels along each axis that make one position of the U-Net (Luhman and Luhman 2022).
     """
@@ -167,7 +168,7 @@ class UNet(nn.Module):
         self,
         x: Float[Array, 'batch *event'],
         half_log_snr: Float[Array, 'batch'],
-        label: Int[Array, 'batch'] | None = None,
+        label: Given | None = None,
     ) -> Float[Array, 'batch *event']:
         """Returns [batch, *event] in float32."""
         event, space = x.shape[1:], spatial_shape(x.shape[1:])

@@ -13,7 +13,6 @@ from losses import denoising
 from models.diffusion.denoiser import (
     Condition,
     DenoiserNetworks,
-    Labels,
     denoiser,
     output_of,
     process_per_normalized,
@@ -142,7 +141,7 @@ def ode_nats(
     weights,
     batch: Batch,
     keys: Keys,
-    label: Labels,
+    label: Condition,
     steps: int,
     probes: int,
 ) -> Nats:

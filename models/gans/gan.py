@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 
 from atelier.core import game
-from atelier.core.abilities import Codes, Sample
+from atelier.core.abilities import Codes
 from atelier.core.family import Family
 from atelier.core.randomness import fold_in, identity
 from atelier.core.types import Batch, Weights
@@ -37,7 +37,7 @@ from models.gans.players import (
     init_generator,
     noise,
 )
-from models.nets.class_conditioning import random_labels, requested_class
+from models.nets.conditioning import conditional_sample, given_in, requested_features
 
 PENALTIES = ('none', 'gradient_penalty', 'r1', 'r2')
 # indices folded into each row's key
@@ -70,7 +70,7 @@ class Rules(NamedTuple):
 
 
 def _label(nets: GANNetworks, batch):
-    return batch['label'] if nets.is_conditional else None
+    return given_in(batch, nets.spec) if nets.is_conditional else None
 
 
 def _generate(nets: GANNetworks, weights: Weights, z, label, train: bool, gather):
@@ -231,17 +231,17 @@ def gan(nets: GANNetworks, rules: Rules) -> Family:
     last = rules.discriminator_turns - 1
 
     def prior(weights, rng, condition=None):
-        """Draws z and, if conditional, the requested or a random class, one-hot."""
+        """Draws z and, if conditional, the requested or a random condition."""
         z = noise(nets, rng.keys)
         if not nets.is_conditional:
             return z
-        classes = requested_class(fold_in(rng.keys, LABEL_DRAW), condition, nets.spec)
-        return jnp.concatenate([z, classes], -1)
+        features = requested_features(fold_in(rng.keys, LABEL_DRAW), condition, nets.spec)
+        return jnp.concatenate([z, features], -1)
 
     def decode(weights, codes):
-        z, classes = jnp.split(codes, [nets.latent_dim], axis=-1)
-        label = classes if nets.is_conditional else None  # one-hot, or between two classes
-        x, _ = _generate(nets, weights, z, label, False, identity)
+        z, features = jnp.split(codes, [nets.latent_dim], axis=-1)
+        given = features if nets.is_conditional else None  # a one-hot class, or between two
+        x, _ = _generate(nets, weights, z, given, False, identity)
         return nets.spec.denormalize(x)
 
     def sample(weights, rng, condition):
@@ -265,7 +265,6 @@ def gan(nets: GANNetworks, rules: Rules) -> Family:
 
     dims = (nets.latent_dim,) if nets.is_conditional else ()
     advise = adviser(advice_for(nets, rules))
-    labels = random_labels(LABEL_DRAW, nets.spec, nets.is_conditional)
     return Family(
         init=lambda key, batch: initialize(nets, rules, key, batch),
         turns=(
@@ -274,7 +273,12 @@ def gan(nets: GANNetworks, rules: Rules) -> Family:
         ),
         metrics=metrics,
         abilities=(
-            Sample(sample, nets.is_conditional, labels),
-            Codes(decode=decode, prior=prior, dims=dims, has_class=nets.is_conditional),
+            conditional_sample(sample, LABEL_DRAW, nets.spec, nets.is_conditional),
+            Codes(
+                decode=decode,
+                prior=prior,
+                dims=dims,
+                has_class=nets.is_conditional and nets.spec.condition is None,
+            ),
         ),
     )

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from atelier.errors import UserError, at_least
+from models.nets.conditioning import embedded
 from models.nets.conv import Conv
 from models.nets.conv_encoder_decoder import ConvEncoder
 
@@ -43,7 +44,7 @@ class Generator(nn.Module):
     Attributes:
       body: [batch, inputs] -> [batch, *event].
       is_bounded: whether normalized events lie in [0, 1].
-      num_classes: number of classes of the label; 0 if the network takes no label.
+      num_classes: number of classes of the label, or of features; 0 if the network takes neither.
       embedding_dim: dimensions of the label embedding.
     """
 
@@ -56,11 +57,10 @@ class Generator(nn.Module):
     def __call__(
         self, z: Float[Array, 'batch latent'], label: Array | None
     ) -> Float[Array, 'batch *event']:
-        """Returns normalized events; `label` is [batch], or class weights [batch, classes]."""
+        """Returns normalized events; `label` is [batch], or features [batch, features]."""
         if self.num_classes:
-            embed = nn.Embed(self.num_classes, self.embedding_dim)
-            vector = embed(label) if label.ndim == 1 else label @ embed.embedding
-            z = jnp.concatenate([z, vector], -1)
+            table = nn.Embed(self.num_classes, self.embedding_dim)
+            z = jnp.concatenate([z, embedded(table.embedding, label)], -1)
         x = self.body(z)
         return jax.nn.sigmoid(x) if self.is_bounded else x
 
@@ -71,7 +71,7 @@ class Discriminator(nn.Module):
     Attributes:
       body: [packs, ...] -> [packs, units], before the activation.
       activation: activation of the body's units; its outputs are the features.
-      num_classes: number of classes of the label; 0 if the network takes no label.
+      num_classes: number of classes of the label, or of features; 0 if the network takes neither.
       conditioning: 'projection' adds the inner product of the features and a class embedding
         (Miyato and Koyama 2018, equation 3) to the logit; 'embedding' multiplies the features by
         1 + a class embedding.
@@ -92,7 +92,7 @@ class Discriminator(nn.Module):
         features = self.activation(self.body(x))
         vector = None
         if self.num_classes:
-            vector = nn.Embed(self.num_classes, features.shape[-1])(label)
+            vector = embedded(nn.Embed(self.num_classes, features.shape[-1]).embedding, label)
         if self.num_classes and self.conditioning == 'embedding':
             features = features * (1 + vector)
         logits = nn.Dense(1, kernel_init=self.kernel_init)(features)[:, 0]

@@ -6,12 +6,13 @@ from typing import NamedTuple
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Int, UInt32
+from jaxtyping import Array, Float, UInt32
 
 from atelier.core.randomness import identity, standard_normal
 from atelier.data.dataset import Spec
 from models.gans.adaptive_augmentation import COLLECTION
 from models.gans.networks import pack
+from models.nets.conditioning import Given
 from models.nets.norms import spectral_normalize, spectral_vectors
 
 SPECTRAL = 'spectral'  # the collection of the discriminator's singular vectors
@@ -29,7 +30,7 @@ class GANNetworks(NamedTuple):
     latent_dim: dimensions of the noise; 0 without a generator.
     spec: spec of the data.
     packing: examples that are judged together (Lin et al. 2018).
-    is_conditional: whether both networks take the label.
+    is_conditional: whether both networks take the label, or the features of a condition.
     spectral: whether the discriminator's kernels are divided by their largest singular value.
     batch_norm: whether the discriminator has batch norm.
     """
@@ -122,5 +123,8 @@ def init_discriminator(nets: GANNetworks, key, x: Float[Array, 'batch *event']):
     return params, variables
 
 
-def _any_label(nets: GANNetworks) -> Int[Array, '1'] | None:
-    return jnp.zeros((1,), jnp.int32) if nets.is_conditional else None
+def _any_label(nets: GANNetworks) -> Given | None:
+    if not nets.is_conditional:
+        return None
+    features = nets.spec.condition and jnp.zeros((1, nets.spec.condition.num_features))
+    return jnp.zeros((1,), jnp.int32) if features is None else features

@@ -25,8 +25,8 @@ These are the same logits[:, position]. `previous` [batch] is the token at posit
 value at position 0. Positions run in order from 0, and are the same for the whole batch; they may
 be traced, and the cache can be the carry of a `lax.scan`. The cache holds `length` positions. A
 step beyond them silently overwrites the last one, so begin a new cache with the tokens that should
-stay visible. If the network has `num_classes`, both ways take a `label` [batch], whose embedding is
-added to every position.
+stay visible. If the network has `num_classes`, both ways take a `label` [batch] or features
+[batch, num_classes], whose embedding is added to every position.
 
 A row may hold several sequences of at most `length` tokens (`models.nets.packed_rows`):
 
@@ -48,6 +48,7 @@ from jaxtyping import Array, Float, Int, UInt32
 from atelier.core.randomness import fold_in
 from atelier.errors import MAX_UNROLLED, UserError, at_least, check_sizes, share
 from models.nets.attention import Heads, attention
+from models.nets.conditioning import Given, embedded
 from models.nets.dropout import dropout
 from models.nets.dtypes import sum_dtype
 from models.nets.packed_rows import Bounds
@@ -56,7 +57,7 @@ from models.nets.rotary import rotated
 MLP_FACTOR = 4  # hidden units of a block's MLP, in multiples of the width
 SMALL = nn.initializers.normal(0.02)  # initializer of the layer that outputs logits
 Units = Float[Array, 'batch tokens width']
-Label = Int[Array, 'batch'] | None
+Label = Given | None
 Keys = UInt32[Array, 'batch 2'] | None
 
 
@@ -131,7 +132,7 @@ class Transformer(nn.Module):
       width: dimensions of a token's vector.
       blocks: number of blocks.
       heads: number of attention heads, which divides `width`.
-      num_classes: number of classes of the label; 0 if the network takes no label.
+      num_classes: number of classes of the label, or of features; 0 if the network takes neither.
       embedding_deviation: initial standard deviation of token, start, position and label
         embeddings. Tied token embeddings are initialized like the last layer.
       dropout: fraction of the embedded tokens and of each branch's output that training drops
@@ -243,7 +244,7 @@ class Transformer(nn.Module):
         units = units.astype(sum_dtype(self.dtype))
         if not self.is_rotary:
             units += self.places[positions]
-        return units if self.classes is None else units + self.classes[label][:, None]
+        return units if self.classes is None else units + embedded(self.classes, label)[:, None]
 
     def _rotated(
         self, positions: Int[Array, '*rows tokens'], queries: Heads, keys: Heads, values: Heads

@@ -8,13 +8,19 @@ from atelier.core.abilities import Classify, PerExample
 from atelier.data.dataset import Spec
 
 
-def classifier_by_bayes_rule(nats: PerExample, spec: Spec) -> Classify:
+def classifier_by_bayes_rule(
+    nats: PerExample, spec: Spec, is_conditional: bool = True
+) -> Classify | None:
     """The classifier of a family whose log likelihood `nats` is log p(x | label).
+
+    None if the family is not conditional, or on something else than a class.
 
     Its logits are log p(x | label), because the prior over classes is uniform; classes absent from
     training have probability 0. All classes share an example's random draws, so that the noise of
     their estimates is shared too.
     """
+    if not is_conditional or spec.condition is not None:
+        return None
     classes = np.arange(spec.num_classes)
     is_known = np.isin(classes, spec.known_classes)
 

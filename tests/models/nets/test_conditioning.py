@@ -12,7 +12,7 @@ from atelier.core.abilities import Sample
 from atelier.core.randomness import rng_for
 from atelier.data.spec import Spec
 from atelier.run import restore
-from models.nets.class_conditioning import requested_class, requested_label
+from models.nets.conditioning import requested_class, requested_label
 
 N = 32
 

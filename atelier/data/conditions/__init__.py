@@ -1,0 +1,1 @@
+"""Conditions that are more than one class: numbers, several labels, words."""

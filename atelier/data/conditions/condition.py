@@ -1,0 +1,131 @@
+"""The condition of a data set: its kinds, what training fixes of it, and its record."""
+
+import collections
+from typing import Any
+
+import numpy as np
+
+from atelier.data.conditions.labels import Labels
+from atelier.data.conditions.numbers import Numbers
+from atelier.data.conditions.words import Words
+
+Condition = Numbers | Labels | Words
+KEY = 'condition'  # array of a split and of a batch, [n, columns]
+KINDS = {'numbers': Numbers, 'labels': Labels, 'words': Words}
+MAX_COLUMNS = 1024
+MAX_EXAMPLES, MAX_EXAMPLE_VALUES = 64, 4096
+
+
+def of_training(condition: Condition, values: np.ndarray) -> Condition:
+    """Returns the condition with what the training split [n, columns] fixes of it.
+
+    These are moments, and some conditions from which samples without a requested one are drawn.
+
+    Raises:
+      UserError: a column is constant.
+    """
+    count = max(1, min(MAX_EXAMPLES, MAX_EXAMPLE_VALUES // condition.num_columns, len(values)))
+    rows = np.asarray(values[np.linspace(0, len(values) - 1, count).astype(int)])
+    examples = tuple(map(tuple, rows.tolist()))
+    return condition.fitted(np.asarray(values))._replace(examples=examples)
+
+
+def recorded(condition: Condition | None) -> dict[str, Any] | None:
+    """Returns the condition as plain values for a JSON file."""
+    if condition is None:
+        return None
+    kind = next(name for name, each in KINDS.items() if type(condition) is each)
+    return {'kind': kind, **condition._asdict()}
+
+
+def from_record(stored: Any) -> Condition | None:
+    """Returns the condition of `recorded`, which may be untrusted.
+
+    Raises:
+      ValueError: it is no condition; the message says why.
+    """
+    if stored is None:
+        return None
+    if not isinstance(stored, dict) or stored.get('kind') not in KINDS:
+        raise ValueError('its kind is unknown')
+    kind = KINDS[stored['kind']]
+    fields = {name: value for name, value in stored.items() if name != 'kind'}
+    if {*fields} != {*kind._fields}:
+        raise ValueError(f'its fields are not {", ".join(kind._fields)}')
+    condition = kind(**{name: _as_tuples(value) for name, value in fields.items()})
+    fault = _FAULTS[kind](condition) or _fault_of_examples(condition)
+    if fault:
+        raise ValueError(fault)
+    return condition
+
+
+def _as_tuples(value: Any) -> Any:
+    return tuple(map(_as_tuples, value)) if isinstance(value, list) else value
+
+
+def fault_of_texts(texts: Any, most: int, most_characters: int = 200) -> str:
+    """Returns why these are no distinct, encodable texts; '' if they are."""
+    if not isinstance(texts, tuple) or not 1 <= len(texts) <= most:
+        return f'expected 1 to {most:,} texts'
+    if not all(isinstance(each, str) and 1 <= len(each) <= most_characters for each in texts):
+        return f'a text is empty or longer than {most_characters} characters'
+    if any(0xD800 <= ord(symbol) < 0xE000 for each in texts for symbol in each):
+        return 'a text has characters that no file can hold'
+    (text, number), *_ = collections.Counter(texts).most_common(1)
+    return f'{text!r:.100} stands there {number} times' if number > 1 else ''
+
+
+def _fault_of_numbers(condition: Numbers) -> str:
+    fault = fault_of_texts(condition.names, MAX_COLUMNS)
+    for row in () if fault else (condition.mean, condition.std):
+        if not _are_finite(row) or len(row) != len(condition.names):
+            fault = 'mean and std are not a finite number for each name'
+    return fault or ('' if min(condition.std) > 0 else 'std is not above 0')
+
+
+def _fault_of_labels(condition: Labels) -> str:
+    fault = fault_of_texts(condition.names, MAX_COLUMNS)
+    if fault or not isinstance(condition.values, tuple):
+        return fault or 'values are no texts'
+    if len(condition.values) != len(condition.names):
+        return 'values are not the texts of each name'
+    return next(filter(None, (fault_of_texts(each, MAX_VALUES) for each in condition.values)), '')
+
+
+def _fault_of_words(condition: Words) -> str:
+    if type(condition.length) is not int or not 2 <= condition.length <= MAX_COLUMNS:
+        return f'length is not a whole number from 2 to {MAX_COLUMNS}'
+    return fault_of_texts(condition.vocabulary, MAX_WORDS)
+
+
+def _fault_of_examples(condition: Condition) -> str:
+    """Returns why the examples are no conditions; '' if they are."""
+    rows = condition.examples
+    if not isinstance(rows, tuple) or not 1 <= len(rows) <= MAX_EXAMPLES:
+        return f'expected 1 to {MAX_EXAMPLES} examples'
+    if not all(isinstance(row, tuple) and len(row) == condition.num_columns for row in rows):
+        return 'an example has another number of values'
+    if isinstance(condition, Numbers):
+        return '' if all(map(_are_finite, rows)) else 'a value of an example is not finite'
+    tops = (
+        [condition.num_tokens] * condition.length
+        if isinstance(condition, Words)
+        else [*map(len, condition.values)]
+    )
+    is_index = lambda value, top: type(value) is int and 0 <= value < top
+    fits = all(is_index(v, top) for row in rows for v, top in zip(row, tops, strict=True))
+    return '' if fits else 'a value of an example is out of range'
+
+
+def _are_finite(row: Any) -> bool:
+    if not isinstance(row, tuple) or not all(type(each) in (int, float) for each in row):
+        return False
+    try:
+        return bool(np.all(np.isfinite(np.asarray(row, np.float32))))
+    except OverflowError:  # an integer of hundreds of digits
+        return False
+
+
+MAX_VALUES = 1000  # of a label
+MAX_WORDS = 10_000
+_FAULTS = {Numbers: _fault_of_numbers, Labels: _fault_of_labels, Words: _fault_of_words}

@@ -1,0 +1,97 @@
+"""Conditions in the arrays of splits: captions become tokens, and training fixes the rest."""
+
+from typing import Any
+
+import numpy as np
+
+from atelier.data.conditions.condition import KEY, MAX_COLUMNS, MAX_WORDS, of_training
+from atelier.data.conditions.words import END, Words, of_captions, words_of
+from atelier.data.left_out import rows_of
+from atelier.data.origins import Origins
+from atelier.errors import UserError, shortened
+from atelier.log import counted, log
+
+CAPTION = 'caption'  # array of a split, texts [n], that a source gives
+Splits = dict[str, dict[str, np.ndarray]]
+
+
+def conditioned(data: Any) -> Any:
+    """Returns a `Dataset` with the condition of its Spec as an array `KEY`, as training fixes it.
+
+    Captions are in an array `CAPTION`. Their vocabulary is that of training and validation. Test
+    examples whose captions have other words, or more words, are left out.
+
+    Args:
+      data: with the splits 'train', 'valid' and 'test'.
+
+    Raises:
+      UserError: a caption is empty, a column is constant, or there are too many words or columns.
+    """
+    if CAPTION in data.splits['train']:
+        data = _with_tokens(data)
+    condition = data.spec.condition
+    if condition is None:
+        return data
+    if condition.num_columns > MAX_COLUMNS:
+        raise UserError(
+            f'a condition of {condition.num_columns:,} columns: at most {MAX_COLUMNS:,} are read'
+        )
+    condition = of_training(condition, data.splits['train'][KEY])
+    return data._replace(spec=data.spec._replace(condition=condition))
+
+
+def _with_tokens(data: Any) -> Any:
+    """Returns the data with tokens in place of captions, and their `Words` in the Spec."""
+    words, splits, notes = _words_of(data.splits), {}, ()
+    for name, split in data.splits.items():
+        rows, index = _tokens(words, split[CAPTION])
+        if not len(index):
+            raise UserError(f'each caption of {name} has a word that training lacks')
+        others = {key: array for key, array in split.items() if key != CAPTION}
+        if len(index) < len(rows):
+            lost = counted(len(rows) - len(index), 'example')
+            notes += (f'{lost} of {name} left out: training lacks words of their captions',)
+            log.info('%s: %s', data.name, notes[-1])
+            others = rows_of(others, index, f'{name}-with-known-words')
+            data = data._replace(origins=_at(data.origins, name, index))
+        splits[name] = {**others, KEY: rows[index]}
+    spec = data.spec._replace(condition=words)
+    return data._replace(splits=splits, spec=spec, notes=data.notes + notes)
+
+
+def _words_of(splits: Splits) -> Words:
+    """Returns the words of training and validation.
+
+    Raises:
+      UserError: a caption is empty, or there are too many different words, or too many in one.
+    """
+    known = [str(text) for split in ('train', 'valid') for text in splits[split][CAPTION]]
+    words = of_captions(known)
+    if len(words.vocabulary) > MAX_WORDS or words.length > MAX_COLUMNS:
+        raise UserError(
+            f'captions of {counted(len(words.vocabulary), "different word")} and up to '
+            f'{counted(words.length - 1, "word")}: at most {MAX_WORDS:,} and {MAX_COLUMNS - 1:,} '
+            'are read'
+        )
+    return words
+
+
+def _at(origins: Origins | None, split: str, index: np.ndarray) -> Origins | None:
+    """Returns the origins with only these examples of the split."""
+    if origins is None or split not in origins.rows:
+        return origins
+    return origins._replace(rows=origins.rows | {split: np.asarray(origins.rows[split])[index]})
+
+
+def _tokens(words: Words, captions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Returns the rows [n, length] of captions, and the indices of those without unknown words."""
+    number = {word: token for token, word in enumerate(words.vocabulary, 1)}
+    rows, is_known = np.full((len(captions), words.length), END, np.int32), []
+    for i, text in enumerate(captions):
+        tokens = [number.get(word) for word in words_of(str(text))]
+        if not tokens:
+            raise UserError(f'a caption is empty: {shortened(str(text))}')
+        is_known.append(None not in tokens and len(tokens) < words.length)
+        if is_known[-1]:
+            rows[i, : len(tokens)] = tokens
+    return rows, np.flatnonzero(is_known)

@@ -1,0 +1,83 @@
+"""A condition of several labels, such as the attributes of a face."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, Int
+
+from atelier.data.conditions.request import check_count
+from atelier.errors import UserError, did_you_mean, short_repr, shortened
+from atelier.log import escaped, listed
+
+MAX_SHOWN = 20
+
+
+class Labels(NamedTuple):
+    """Several labels [columns], each of a few values.
+
+    names: of the labels, untrusted.
+    values: of each label, the names of its values, untrusted; label i of an example is an index
+      into `values[i]`.
+    examples: some conditions of training. A sample without a requested condition has one of them.
+    """
+
+    names: tuple[str, ...]
+    values: tuple[tuple[str, ...], ...]
+    examples: tuple[tuple[int, ...], ...] = ()
+
+    __repr__ = short_repr
+
+    @property
+    def num_columns(self) -> int:
+        """Number of stored values of an example."""
+        return len(self.names)
+
+    @property
+    def num_features(self) -> int:
+        """Number of inputs of a network."""
+        return sum(map(len, self.values))
+
+    def features(self, values: Int[Array, 'n columns']) -> Float[Array, 'n features']:
+        """Returns the labels, each one-hot, one after the other."""
+        sizes = [len(names) for names in self.values]
+        each = [jax.nn.one_hot(values[:, i], size) for i, size in enumerate(sizes)]
+        return jnp.concatenate(each, -1)
+
+    def fitted(self, values: Int[np.ndarray, 'n columns']) -> 'Labels':
+        """Returns the condition, which needs nothing of the training split.
+
+        Raises:
+          UserError: a label is constant, so that nothing can be learned from it.
+        """
+        constant = np.flatnonzero((values == values[:1]).all(0))
+        if len(constant):
+            name = escaped(self.names[constant[0]])
+            raise UserError(f'condition {name} is constant in the training split: leave it out')
+        return self
+
+    def parsed(self, text: str) -> list[int]:
+        """Returns the condition that a text such as 'brown,short' requests.
+
+        Raises:
+          UserError: it has another number of labels, or there is no such value.
+        """
+        parts = [part.strip() for part in text.split(',')]
+        check_count(parts, [escaped(name) for name in self.names])
+        return [self._index(column, part) for column, part in enumerate(parts)]
+
+    def _index(self, column: int, text: str) -> int:
+        known = self.values[column]
+        if text in known:
+            return known.index(text)
+        name = escaped(self.names[column])
+        hint = did_you_mean(text, known)
+        shown = listed([escaped(each) for each in known], MAX_SHOWN)
+        raise UserError(f'condition {name}={shortened(text)}: no such value{hint}: give {shown}')
+
+    def described(self, values: Sequence[int]) -> str:
+        """Returns the condition as a line of text."""
+        rows = zip(self.names, self.values, values, strict=True)
+        return ', '.join(f'{escaped(name)} {escaped(known[i])}' for name, known, i in rows)

@@ -1,0 +1,72 @@
+"""A condition of real numbers, such as an age or the parameters of a simulator."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+
+from atelier.data.conditions.request import check_count, number_of
+from atelier.errors import UserError, short_repr
+from atelier.log import escaped
+
+
+class Numbers(NamedTuple):
+    """Numbers [columns] that an example is conditional on, in the units of the data.
+
+    names: of the columns, untrusted.
+    mean, std: of the training split, by column; networks see standardized numbers.
+    examples: some conditions of training. A sample without a requested condition has one of them.
+    """
+
+    names: tuple[str, ...]
+    mean: tuple[float, ...] = ()
+    std: tuple[float, ...] = ()
+    examples: tuple[tuple[float, ...], ...] = ()
+
+    __repr__ = short_repr
+
+    @property
+    def num_columns(self) -> int:
+        """Number of stored values of an example."""
+        return len(self.names)
+
+    @property
+    def num_features(self) -> int:
+        """Number of inputs of a network."""
+        return len(self.names)
+
+    def features(self, values: Float[Array, 'n columns']) -> Float[Array, 'n features']:
+        """Returns the standardized numbers."""
+        return (values - jnp.asarray(self.mean)) / jnp.asarray(self.std)
+
+    def fitted(self, values: Float[np.ndarray, 'n columns']) -> 'Numbers':
+        """Returns the condition with the moments of the training split.
+
+        Raises:
+          UserError: a column is constant, so that nothing can be learned from it.
+        """
+        constant = np.flatnonzero((values == values[:1]).all(0))
+        if len(constant):
+            name = escaped(self.names[constant[0]])
+            raise UserError(f'condition {name} is constant in the training split: leave it out')
+        mean, std = values.mean(0, np.float64), values.std(0, dtype=np.float64)
+        return self._replace(mean=tuple(mean.tolist()), std=tuple(std.tolist()))
+
+    def parsed(self, text: str) -> list[float]:
+        """Returns the condition that a text such as '0.3,1.2' requests.
+
+        Raises:
+          UserError: it has another number of values, or one is no finite number.
+        """
+        parts = [part.strip() for part in text.split(',')]
+        check_count(parts, [escaped(name) for name in self.names])
+        return [
+            number_of(part, escaped(name)) for part, name in zip(parts, self.names, strict=True)
+        ]
+
+    def described(self, values: Sequence[float]) -> str:
+        """Returns the condition as a line of text."""
+        pairs = zip(self.names, values, strict=True)
+        return ', '.join(f'{escaped(name)} {value:.4g}' for name, value in pairs)

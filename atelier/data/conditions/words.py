@@ -1,0 +1,106 @@
+"""A condition of words: a caption, as tokens of a vocabulary."""
+
+import re
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+import jax
+import numpy as np
+from jaxtyping import Array, Float, Int
+
+from atelier.errors import UserError, did_you_mean, short_repr, shortened
+from atelier.log import counted, escaped
+
+END = 0  # token that ends a caption and fills the rest of its row; a caption alone is no word
+WORD = re.compile(r'\w+|[^\w\s]')
+
+
+class Words(NamedTuple):
+    """A caption [length]: tokens of a vocabulary, then `END` up to the length.
+
+    vocabulary: the words of tokens 1, 2, ...
+    length: tokens of a row, one more than the longest caption has words.
+    examples: some captions of training, as rows. A sample without a requested caption has one of
+      them.
+    """
+
+    vocabulary: tuple[str, ...]
+    length: int
+    examples: tuple[tuple[int, ...], ...] = ()
+
+    __repr__ = short_repr
+
+    @property
+    def num_columns(self) -> int:
+        """Number of stored tokens of an example."""
+        return self.length
+
+    @property
+    def num_tokens(self) -> int:
+        """Number of different tokens: the words and `END`."""
+        return len(self.vocabulary) + 1
+
+    @property
+    def num_features(self) -> int:
+        """Number of inputs of a network that reads no tokens."""
+        return self.length * self.num_tokens
+
+    def features(self, values: Int[Array, 'n length']) -> Float[Array, 'n features']:
+        """Returns the token at each position, one-hot, for networks that read no tokens."""
+        return jax.nn.one_hot(values, self.num_tokens).reshape(len(values), -1)
+
+    def fitted(self, values: Int[np.ndarray, 'n length']) -> 'Words':
+        """Returns the condition, which needs nothing more of the training split.
+
+        Raises:
+          UserError: all captions are equal, so that nothing can be learned from them.
+        """
+        if (values == values[:1]).all():
+            raise UserError('all captions of the training split are equal')
+        return self
+
+    def parsed(self, text: str) -> list[int]:
+        """Returns the row of a caption.
+
+        Raises:
+          UserError: the caption is empty or too long, or a word is not in the vocabulary.
+        """
+        words = words_of(text)
+        if not words:
+            raise UserError('an empty caption: give at least one word')
+        if len(words) >= self.length:
+            raise UserError(
+                f'the caption {shortened(text)} has {counted(len(words), "word")}, more than the '
+                f'{self.length - 1} of the longest caption in training'
+            )
+        index = {word: token for token, word in enumerate(self.vocabulary, 1)}
+        for word in words:
+            if word not in index:
+                hint = did_you_mean(word, self.vocabulary)
+                raise UserError(f'the word {shortened(word)} is in no caption of training{hint}')
+        row = [index[word] for word in words]
+        return row + [END] * (self.length - len(row))
+
+    def described(self, values: Sequence[int]) -> str:
+        """Returns the caption as a line of text."""
+        return ' '.join(escaped(self.vocabulary[i - 1]) for i in values if i != END)
+
+
+def words_of(text: str) -> list[str]:
+    """Returns the words and punctuation marks of a text, in lower case."""
+    return WORD.findall(text.casefold())
+
+
+def of_captions(captions: Iterable[str]) -> Words:
+    """Returns the condition whose vocabulary are the sorted words of these captions.
+
+    Raises:
+      UserError: a caption is empty.
+    """
+    texts = [*captions]
+    rows = [words_of(text) for text in texts]
+    if not all(rows):
+        number = next(i for i, row in enumerate(rows, 1) if not row)
+        raise UserError(f'caption {number} is empty: each picture needs at least one word')
+    vocabulary = tuple(sorted({word for row in rows for word in row}))
+    return Words(vocabulary, 1 + max(map(len, rows)))
