@@ -38,10 +38,12 @@ def density_of(trained: TrainedRun, sets: Sets) -> Density | None:
     A class-conditional model has the mean of p(x | class) over its classes, or over its own
     p(class). Where log p(x) is a bound or an estimate, so is p(x).
 
-    Returns None if the model has no likelihood, events have more than two values, or two discrete
+    Returns None if the model has no likelihood, or that of x given more than a class, events have more than two values, or two discrete
     ones, or if log p(x) has too large a random error, which the log says.
     """
     log_prob = trained.run.family.ability(LogProb)
+    if reads_condition(trained.run.family):
+        return None
     axes = None if log_prob is None else grid_axes(trained.run.data.spec, sets, log_prob.budget)
     if axes is None:
         return None

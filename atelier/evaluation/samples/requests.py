@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from jaxtyping import Float, Int
 
-from atelier.core.abilities import Sample
+from atelier.core.family import reads_condition
 from atelier.data.conditions.condition import KEY, Condition
 from atelier.data.conditions.words import Words
 from atelier.errors import UserError, about, reading
@@ -21,18 +21,12 @@ FILES = {'condition': '.csv', 'prompt': '.txt'}
 Given = Int[np.ndarray, 'n'] | Float[np.ndarray, 'n columns'] | Int[np.ndarray, 'n columns']
 
 
-def reads_condition(run: Run) -> bool:
-    """Whether samples of the run can be drawn given the condition of its data."""
-    ability = run.family.ability(Sample)
-    return ability is not None and ability.reads_condition
-
-
 def like_split(run: Run, split: str, max_examples: int) -> Given | None:
     """Returns what the examples of `split_examples` are conditional on: labels or conditions.
 
     None if the family is not conditional.
     """
-    if not reads_condition(run):
+    if not reads_condition(run.family):
         return labels_like(run, split, max_examples)
     index = order_of_known(run, split)[:max_examples]
     return np.asarray(run.data.splits[split][KEY])[index]
@@ -71,7 +65,7 @@ def _condition_for(run: Run, option: str) -> Condition:
       UserError: it does not.
     """
     condition = run.data.spec.condition
-    if not reads_condition(run) or condition is None:
+    if not reads_condition(run.family) or condition is None:
         raise UserError(
             f'--{option}: the model of {run.folder} is not conditional on numbers, several labels '
             'or words'
