@@ -50,10 +50,10 @@ def apply(
 ) -> dict[str, np.ndarray]:
     """Completes test examples from their known part, and compares with the truth.
 
-    A conditional model gets the label or condition. The completions, their mean and, as a baseline, the
-    mean of x over the training split are compared with the truth on the hidden part alone. Even for
-    a perfect model, the expected squared error of one completion is twice that of the best guess,
-    which is the mean of many completions. PSNR is computed with x scaled to [0, 1], as in
+    A conditional model gets the label or condition. The completions, their mean and, as a baseline,
+    the mean of x over the training split are compared with the truth on the hidden part alone. Even
+    for a perfect model, the expected squared error of one completion is twice that of the best
+    guess, which is the mean of many completions. PSNR is computed with x scaled to [0, 1], as in
     `denoise`. The returned arrays hold one PSNR per completion or example; the JSON file records
     the PSNR of the mean squared error over all examples. SSIM is of whole images.
 

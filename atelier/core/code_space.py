@@ -113,7 +113,7 @@ def code_space(parent: Family, kind: str, name: str) -> CodeSpace:
     choose('data.codes', kind, dict.fromkeys(KINDS))
     if (is_class_conditional(parent) or reads_condition(parent)) and codes.encode is not None:
         raise UserError(
-            f'{name} is conditional, so its codes do not hold the class or condition: train a model '
+            f'{name} is conditional, so its codes do not hold the class or condition: train one '
             'without them there, and give the model of its codes config.model.is_conditional'
         )
     tokens = codes.tokens if codes.tokens is not None and codes.tokens.vectors else None
