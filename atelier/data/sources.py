@@ -44,7 +44,7 @@ def source(name: str, may_prepare: bool = False) -> Callable:
         case 'shapes':
             from atelier.data.shapes import load
         case 'captioned_shapes':
-            from atelier.data.captioned.captioned_shapes import load
+            from atelier.data.captioned_shapes import load
         case 'arrays':
             from atelier.data.arrays import load
         case 'folder':

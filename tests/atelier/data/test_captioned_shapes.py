@@ -8,10 +8,10 @@ import pytest
 
 from atelier.data import dataset
 from atelier.data.captioned.agreement import agreement
-from atelier.data.captioned.captioned_shapes import SIZES, load
 from atelier.data.captioned.captions import parse
 from atelier.data.captioned.reading import read
 from atelier.data.captioned.scenes import HELD_OUT, SEEN
+from atelier.data.captioned_shapes import SIZES, load
 from atelier.errors import UserError
 from configs.shared.common import common_config
 
