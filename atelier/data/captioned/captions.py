@@ -14,13 +14,7 @@ import functools
 import re
 from typing import NamedTuple
 
-from atelier.data.captioned.scenes import (
-    COLOURS,
-    PLACES,
-    RELATIONS,
-    SHAPES,
-    SIZES,
-)
+from atelier.data.captioned.scenes import COLOURS, PLACES, RELATIONS, SHAPES, SIZES
 from atelier.data.conditions.words import words_of
 
 

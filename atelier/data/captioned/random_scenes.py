@@ -68,7 +68,7 @@ def _with_one_object(u: Float[np.ndarray, 'draws n'], is_unseen: bool) -> list[E
 def _with_two_objects(u: Float[np.ndarray, 'draws n'], is_unseen: bool) -> list[Example]:
     """Returns examples with two different pairs, of which the other one is any, if one is unseen.
 
-    The first object of the caption is the held-out one as often as the second.
+    The object of a pair that has to be held out is the first or the second one, equally often.
     """
     pairs = _pick(itertools.repeat(HELD_OUT if is_unseen else SEEN), u[0])
     pool = PAIRS if is_unseen else SEEN
@@ -95,7 +95,7 @@ def _pick(options: Iterable[Sequence[T]], u: Float[np.ndarray, 'n']) -> list[T]:
 
 @functools.cache
 def _first_pixels(size: str) -> list[int]:
-    """Returns the columns at which an object can begin, with its centre in one place or another."""
+    """Returns the columns at which an object can begin, with its centre clearly in one place."""
     side = SIZES[size]
     away = lambda start: min(abs(start + side / 2 - border) for border in (LOW, HIGH))
     return [start for start in range(SIDE - side + 1) if away(start) >= MARGIN]

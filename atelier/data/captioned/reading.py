@@ -18,7 +18,7 @@ MAX_DISTANCE = 127.5  # between a fitted colour and its name: half of that betwe
 
 
 def read(x: Real[np.ndarray, 'n 16 16 3']) -> list[Scene]:
-    """Returns the objects of each picture, from the top to the bottom.
+    """Returns the objects of each picture, in the order of their last pixels.
 
     An object of another colour has None as its colour, and one that fits no shape has None as its
     shape and its size.
