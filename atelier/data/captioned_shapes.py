@@ -25,8 +25,8 @@ each shape is there in other pairs. In half of the test pictures there are only 
 the other one is of any ('unseen').
 
 Splits: 20,000 train, 1,000 validate, 2,000 test. There are only 3,116 pictures with one object of a
-pair that is seen, so nearly all of those in test are in training too, mostly with another caption.
-No labels and no factors: the number of objects varies.
+pair that is seen, so 96 % of those in test are in training too; of those with two objects, 1 % are.
+There are no labels and no factors, because the number of objects varies.
 """
 
 import numpy as np

@@ -73,6 +73,14 @@ def test_held_out_pairs_are_only_in_test(splits):
     assert kinds == {(number, unseen): 500 for number in (1, 2) for unseen in (False, True)}
 
 
+def test_most_test_pictures_with_one_seen_object_are_in_training_and_no_unseen_one_is(splits):
+    trained = {x.tobytes() for x in splits['train']['x']}
+    is_trained = np.array([x.tobytes() in trained for x in splits['test']['x']])
+    groups = agreement(splits['test']['x'], splits['test']['caption']).groups.values()
+    shares = [is_trained[group].mean() for group in groups]
+    np.testing.assert_allclose(shares, [0.96, 0, 0.014, 0], atol=1e-6)
+
+
 def test_training_has_all_words_of_test(splits):
     words = {
         name: {word for caption in split['caption'] for word in caption.split()}
