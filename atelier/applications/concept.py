@@ -234,7 +234,9 @@ def _draw(
         columns = [view.events.removesuffix('s'), *columns]
     names = ['' if view.are_single else 'code + s direction'] * len(x)
     if view.are_single and 'given' in arrays:
-        names = [f'{shortened_text(ends.noun, MAX_NAME)} {each:.3g}' for each in arrays['given']]
+        names = [
+            f'{shortened_text(ends.noun, MAX_NAME)} {number(each, 3)}' for each in arrays['given']
+        ]
     among, title = _pictures.among(trained), figure_title(spec, ends)
     across = _across(direction, ends)
     _common.save_picture(path, view.rows(x, spec, title, names, columns, among, across))
