@@ -45,6 +45,12 @@ class Contrast(NamedTuple):
         return not self.values
 
     @property
+    def scale(self) -> str:
+        """What the values of `of` are called."""
+        source, target = self.names
+        return self.noun if self.is_number else f'{self.noun} ({source} is 0, {target} is 1)'
+
+    @property
     def sets(self) -> list[str]:
         """What the examples of each end are called."""
         kind = 'captions with' if self.column is None else self.noun

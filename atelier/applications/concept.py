@@ -205,7 +205,8 @@ def _log(
         return
     unit, values, steps = UNITS.get(attribute, ''), arrays['value'], arrays['steps']
     first, last = (f'{_mean(values[:, i])}{unit} at step {steps[i]:+.3g}' for i in (0, -1))
-    log.info('mean %s: %s, %s', ends.noun, first, last)
+    name = ends.contrast.scale if ends.contrast else ends.noun
+    log.info('mean %s: %s, %s', name, first, last)
 
 
 def _mean(values: np.ndarray) -> str:

@@ -45,6 +45,7 @@ def test_captions_hold_one_word_and_not_the_other():
     rows = np.array([[4, 3, 1, 0], [3, 2, 1, 0], [4, 2, 0, 0], [1, 0, 0, 0]])
     word = contrast_of(WORDS, 'word', 'small', 'Large')
     np.testing.assert_array_equal(word.of(rows), [0, 1, np.nan, np.nan])
+    assert word.scale == 'word (small is 0, large is 1)'
     assert word.sets == ['captions with small', 'captions with large']
     assert contrast_of(WORDS, 'small', 0, 1) is None
 
