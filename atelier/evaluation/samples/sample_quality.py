@@ -83,7 +83,8 @@ def sample_quality(
     """
     metrics = compare_with_data(run, state, devices, features, image_path, items_path)
     has_classifier = features is not None and features.classifier is not None
-    if metrics and has_classifier and is_class_conditional(run.family):
+    can_learn = has_classifier and run.config.eval.learns_from_samples
+    if metrics and can_learn and is_class_conditional(run.family):
         score = accuracy_score(run, state, devices, features.classifier)
         metrics['values']['classification_accuracy'] = score
     return metrics
