@@ -1,4 +1,4 @@
-"""Text to image: diffusion given a caption, with guidance (Rombach et al. 2022; Ho and Salimans 2022).
+"""Text to image: diffusion given a caption, with guidance (Rombach et al. 2022).
 
     python main.py --config=configs/text_to_image.py
     python main.py --mode=sample --workdir=runs/text_to_image-captioned_shapes \\
@@ -28,6 +28,8 @@ def get_config(argument: str | None = None) -> ConfigDict:
     name, debug = common.parse_argument(argument, default='captioned_shapes')
     config = diffusion.get_config(f'{name},debug' if debug else name).unlock()
     del config.model['is_conditional']
+    if name == 'captioned_shapes':
+        config.data.objects = 'both'  # pictures of one object, of two, or both: one | two | both
     config.model.update(
         network='unet',  # network: unet | mlp | dit (a transformer, with cross-attention to words)
         channels=(64, 96, 96),

@@ -36,7 +36,7 @@ from atelier.data.captioned.captions import caption_of
 from atelier.data.captioned.drawing import draw
 from atelier.data.captioned.random_scenes import Example, random_examples
 from atelier.data.captioned.scenes import SIDE
-from atelier.data.conditions.in_splits import CAPTION
+from atelier.data.condition_splits import CAPTION
 from atelier.data.dataset import Dataset, Spec
 from atelier.errors import choose
 

@@ -59,7 +59,7 @@ class Block(nn.Module):
         return tokens + gate_mlp * layer(width)(wide).astype(jnp.float32), None
 
     def _of_words(self, tokens: Tokens, words: EncodedWords) -> Tokens:
-        """Returns what the tokens read of the words: queries of tokens, keys and values of words."""
+        """Returns what the tokens read of the words, by attention to their vectors."""
         width = tokens.shape[-1]
         in_heads = lambda a: a.reshape(*a.shape[:2], self.heads, -1)
         layer = functools.partial(nn.Dense, dtype=self.dtype)

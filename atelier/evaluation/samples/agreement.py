@@ -3,15 +3,24 @@
 The groups are those of the data, such as conditions with and without a pair that training lacks.
 """
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
+import jax
 import numpy as np
 from jaxtyping import Array, Float, Int, Real
 
+from atelier.core import game
+from atelier.core.family import reads_condition
+from atelier.core.randomness import Stream, key_for
 from atelier.data.dataset import Dataset
 from atelier.evaluation.samples.item_quality import Share, share
+from atelier.evaluation.samples.requests import like_split
+from atelier.evaluation.samples.sampling import sampler, split_examples
+from atelier.run.experiment import Run
 
 ALL = 'all'  # group of all samples
+MAX_SAMPLES = 2000
 
 
 class GroupAgreement(NamedTuple):
@@ -25,6 +34,33 @@ class GroupAgreement(NamedTuple):
     num_samples: int
     shares: dict[str, Share]
     num_asked: dict[str, int]
+
+
+def agreement_values(
+    run: Run, state: game.State, devices: Sequence[jax.Device]
+) -> dict[str, dict[str, float | None]]:
+    """Returns {'GROUP: FACT': {'samples', 'standard_error', 'floor'}}, given test conditions.
+
+    These are shares of samples with what their conditions ask for, and of real test examples as the
+    floor. Empty if the data have no `Dataset.agreement`, or the family reads no condition.
+    """
+    if run.data.agreement is None or not reads_condition(run.family):
+        return {}
+    n = min(MAX_SAMPLES, run.data.size('test'))
+    condition, key = like_split(run, 'test', n), key_for(state.key, Stream.SAMPLE)
+    fake = sampler(run, devices)(state, key, n, condition)
+    real = split_examples(run, state, devices, 'test', n)
+    of_fake, of_real = (agreement_of(run.data, x, condition) for x in (fake, real))
+    return {
+        f'{group}: {fact}': {
+            'samples': share.value,
+            'standard_error': share.standard_error,
+            'floor': of_real[group].shares[fact].value,
+        }
+        for group, each in of_fake.items()
+        for fact, share in each.shares.items()
+        if share.value is not None
+    }
 
 
 def agreement_of(
