@@ -54,7 +54,7 @@ def _checked_condition(values: object, count: int, name: str) -> np.ndarray:
         got = f'{getattr(values, "dtype", "no array")} {np.shape(values)}'
         raise UserError(f'{name}: expected numbers of shape ({count}, columns), got {got}')
     if kind == 'f':
-        bad = np.argwhere(~np.isfinite(values.astype(np.float32)))
+        bad = np.argwhere(~(np.abs(values) <= np.finfo(np.float32).max))
         if len(bad):
             row, column = bad[0]
             raise UserError(

@@ -40,7 +40,7 @@ class Labels(NamedTuple):
         """Number of inputs of a network."""
         return sum(map(len, self.values))
 
-    def features(self, values: Int[Array, 'n columns']) -> Float[Array, 'n features']:
+    def features(self, values: Int[Array | np.ndarray, 'n columns']) -> Float[Array, 'n features']:
         """Returns the labels, each one-hot, one after the other."""
         sizes = [len(names) for names in self.values]
         each = [jax.nn.one_hot(values[:, i], size) for i, size in enumerate(sizes)]

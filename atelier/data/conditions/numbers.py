@@ -37,7 +37,9 @@ class Numbers(NamedTuple):
         """Number of inputs of a network."""
         return len(self.names)
 
-    def features(self, values: Float[Array, 'n columns']) -> Float[Array, 'n features']:
+    def features(
+        self, values: Float[Array | np.ndarray, 'n columns']
+    ) -> Float[Array, 'n features']:
         """Returns the standardized numbers."""
         return (values - jnp.asarray(self.mean)) / jnp.asarray(self.std)
 

@@ -45,7 +45,7 @@ class Words(NamedTuple):
         """Number of inputs of a network that reads no tokens."""
         return self.length * self.num_tokens
 
-    def features(self, values: Int[Array, 'n length']) -> Float[Array, 'n features']:
+    def features(self, values: Int[Array | np.ndarray, 'n length']) -> Float[Array, 'n features']:
         """Returns the token at each position, one-hot, for networks that read no tokens."""
         return jax.nn.one_hot(values, self.num_tokens).reshape(len(values), -1)
 

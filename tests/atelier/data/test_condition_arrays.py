@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-from support import assembled
 
 from atelier.data import dataset
 from atelier.data.conditions.condition import KEY
@@ -10,6 +9,7 @@ from atelier.data.conditions.labels import Labels
 from atelier.data.conditions.numbers import Numbers
 from atelier.data.conditions.words import Words
 from atelier.errors import UserError
+from configs.shared import common
 
 N = 40
 X = np.arange(N * 4, dtype=np.float32).reshape(N, 4)
@@ -19,8 +19,9 @@ CHOICES = np.array(['red', 'blue circle'])
 def loaded(tmp_path, arrays, **changes):
     path = tmp_path / 'mine.npz'
     np.savez(path, x=X, **arrays)
-    run = assembled(tmp_path, 'ppca:arrays', data__path=str(path), **changes)
-    return dataset.load(run.config)
+    config = common.common_config()
+    config.data.update(name='arrays', path=str(path), **changes)
+    return dataset.load(config)
 
 
 @pytest.mark.parametrize('split_by', ['order', 'content'])
@@ -33,7 +34,7 @@ def loaded(tmp_path, arrays, **changes):
     ],
 )
 def test_every_split_has_the_condition_of_its_examples(tmp_path, arrays, kind, split_by):
-    data = loaded(tmp_path, arrays, data__split_by=split_by)
+    data = loaded(tmp_path, arrays, split_by=split_by)
     condition = data.spec.condition
     assert type(condition) is kind
     for split in data.splits.values():
