@@ -10,7 +10,7 @@ from atelier import checkout, files
 from atelier.data.dataset import Dataset
 from atelier.run import run_folder
 
-RULES = ('split_by', 'channels', 'splits', 'classes')
+RULES = ('split_by', 'channels', 'splits', 'classes', 'condition')
 
 
 @pytest.fixture
@@ -41,7 +41,7 @@ def test_an_earlier_run_is_continued_with_its_rules(earlier, caplog):
         run_folder.check_same(earlier, config_file, config)
     assert "keeps the classes that it began with: config.data.classes='declared'" in caplog.text
     found = [config.data[name] for name in RULES]
-    assert found == ['order', 'last', 'exact', 'declared']
+    assert found == ['order', 'last', 'exact', 'declared', ('none',)]
 
 
 @pytest.mark.parametrize('to_train', [False, True])
