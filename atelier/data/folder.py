@@ -19,7 +19,7 @@ from collections.abc import Sequence
 from atelier.data import content, folder_layout, picture_files
 from atelier.data.classes import stored_names
 from atelier.data.conditions import beside_pictures
-from atelier.data.conditions.columns import with_condition
+from atelier.data.conditions.columns import arrays_of, with_condition
 from atelier.data.conditions.setting import NONE, chosen
 from atelier.data.dataset import Dataset
 from atelier.data.decoding import ImageSplit, StoredImage, decoded
@@ -64,6 +64,7 @@ def load(
     with reading(root):
         bases = folder_layout.splits_of(root, splits)
         sources = beside_pictures.find(root, bases, chosen(condition))
+        beside_pictures.check_found(root, sources, chosen(condition))
     split_files, notes = _pictures(root, bases, [each.path for each in sources], splits, strict)
     labelled = folder_layout.labels_of_splits(bases, split_files)
     class_names = folder_layout.classes_of(labelled, is_natural, root)
@@ -82,7 +83,7 @@ def load(
     files = [name for names in in_root.values() for name in names]
     is_of_all = [each.path.parent for each in sources] == [root]
     pictures = [files] if is_of_all else [*split_files.values()]
-    columns = beside_pictures.read(sources, pictures, strict) if sources else None
+    given = arrays_of(beside_pictures.read(sources, pictures, strict)) if sources else None
     shape = tuple(image_shape)
     key = content.key_of(root, files, verify, (kind, shape, *bases, *class_names))
     data = decoded(f'{kind}-{key}', open_splits, root.name, shape, share, strict, named(files))
@@ -90,7 +91,7 @@ def load(
         spec=data.spec._replace(class_names=stored_names(class_names) if is_natural else ()),
         notes=(*notes, *data.notes),
     )
-    return with_condition(data, columns)
+    return with_condition(data, given)
 
 
 def _pictures(

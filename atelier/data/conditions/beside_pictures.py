@@ -9,7 +9,7 @@ import pathlib
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from atelier.data.conditions.columns import Columns
+from atelier.data.conditions.columns import Columns, joined, with_note
 from atelier.data.conditions.picture_lines import (
     CAPTIONS,
     OBJECTS,
@@ -18,9 +18,9 @@ from atelier.data.conditions.picture_lines import (
     columns_of,
     lines_of,
 )
-from atelier.data.conditions.setting import NONE, SWITCH_OFF, TEXTS, check_known, described
+from atelier.data.conditions.setting import NONE, TEXTS, check_known, described
 from atelier.errors import UserError, shortened
-from atelier.log import counted, escaped
+from atelier.log import counted
 
 FILES = (CAPTIONS, OBJECTS, TABLE)
 
@@ -49,7 +49,7 @@ def find(
       names: as of `setting.chosen`.
 
     Raises:
-      UserError: columns are chosen and there is no file; some splits have none; there are several.
+      UserError: some splits have a file and others have none, or there are several.
     """
     if names is None:
         return []
@@ -64,10 +64,20 @@ def find(
             f'{lacking} has no condition of its pictures, unlike {found[0].path.parent}: give it a '
             f'file {found[0].path.name}, or set config.data.condition={NONE}'
         )
-    if not whole and not found and names:
+    return [whole] if whole else found
+
+
+def check_found(
+    root: pathlib.Path, sources: Sequence[Source], names: tuple[str, ...] | None
+) -> None:
+    """Checks that there is a file with the columns that are chosen by name.
+
+    Raises:
+      UserError: there is none in `root`.
+    """
+    if names and not sources:
         files = FILES if names == TEXTS[:1] else FILES[1:]
         raise UserError(f'{described(names)}: {root} has no {" and no ".join(files)}')
-    return [whole] if whole else found
 
 
 def _source_in(folder: pathlib.Path, names: tuple[str, ...]) -> Source | None:
@@ -100,28 +110,22 @@ def read(
     Raises:
       UserError: a line is not what it should be, or a picture has none.
     """
-    lines, notes = [], [_note(sources[0])]
-    for source, names in zip(sources, pictures, strict=True):
-        found, absent = _rows(source, names)
-        lines += [(source, line) for line in found]
-        notes += _note_of_absent(source, absent, strict)
-    columns = {
-        name: [_value(source, line, k) for source, line in lines]
-        for k, name in enumerate(sources[0].names)
-    }
-    place = lambda i: f'{lines[i][0].path}, line {lines[i][1].number:,}'
-    return Columns(columns, place, tuple(notes))
+    each = [
+        _columns(source, names, strict) for source, names in zip(sources, pictures, strict=True)
+    ]
+    columns = joined(each, sources[0].path.parent)
+    return with_note(columns, sources[0].path.name, sources[0].is_guess)
 
 
-def _note(source: Source) -> str:
-    names = ', '.join(map(escaped, source.names))
-    guess = f'; {SWITCH_OFF}' if source.is_guess else ''
-    return f'condition: {names} of {source.path.name}{guess}'
+def _columns(source: Source, pictures: Sequence[str], strict: bool) -> Columns:
+    found, absent = _rows(source, pictures)
+    values = {name: [_value(source, line, name) for line in found] for name in source.names}
+    place = lambda i: f'{source.path}, line {found[i].number:,}'
+    return Columns(values, place, _note_of_absent(source, absent, strict))
 
 
-def _value(source: Source, line: Line, column: int) -> Any:
+def _value(source: Source, line: Line, name: str) -> Any:
     """Returns a value of a line; a cell of a table becomes a number if it holds one."""
-    name = source.names[column]
     value = line.values[name]
     return _of_cell(value) if source.path.name == TABLE and name not in TEXTS else value
 
@@ -183,14 +187,14 @@ def _inside(line: Line, path: pathlib.Path) -> str:
     return str(name)
 
 
-def _note_of_absent(source: Source, absent: list[Line], strict: bool) -> list[str]:
+def _note_of_absent(source: Source, absent: list[Line], strict: bool) -> tuple[str, ...]:
     """Returns a note on the lines of pictures that are not there, if there are any.
 
     Raises:
       UserError: `strict`, and there are some.
     """
     if not absent:
-        return []
+        return ()
     lines = f'{counted(len(absent), "line")} of pictures that are not there'
     first = f'line {absent[0].number:,}, {absent[0].file}'
     if strict:
@@ -198,4 +202,4 @@ def _note_of_absent(source: Source, absent: list[Line], strict: bool) -> list[st
             f'{source.path} has {lines} ({first}), and config.data.strict=True: remove them, or '
             'set config.data.strict=False'
         )
-    return [f'{source.path.name}: passed over {lines}: {first}']
+    return (f'{source.path.name}: passed over {lines}: {first}',)

@@ -12,7 +12,7 @@ from atelier.data.conditions.condition import KEY, MAX_VALUES, Condition, fault_
 from atelier.data.conditions.in_splits import CAPTION
 from atelier.data.conditions.labels import Labels
 from atelier.data.conditions.numbers import Numbers
-from atelier.data.conditions.setting import TEXTS
+from atelier.data.conditions.setting import SWITCH_OFF, TEXTS
 from atelier.data.conditions.words import words_of
 from atelier.data.origins import ROW
 from atelier.errors import UserError, about, shortened
@@ -39,41 +39,86 @@ class Columns(NamedTuple):
     notes: tuple[str, ...] = ()
 
 
-def with_condition(data: Any, columns: Columns | None) -> Any:
-    """Returns a `Dataset` with the condition of these columns, whose notes are logged.
+class Arrays(NamedTuple):
+    """The condition of examples: {`CAPTION`: texts [n]}, or {`KEY`: values [n, columns]}.
+
+    condition: what the values are; None of captions.
+    notes: as of `Columns`.
+    """
+
+    arrays: dict[str, np.ndarray]
+    condition: Condition | None
+    notes: tuple[str, ...]
+
+
+def joined(parts: Sequence[Columns | None], owner: object) -> Columns | None:
+    """Returns the columns of several files, one after the other; None if they have none.
 
     Args:
-      data: its splits have the number `ROW` of each example among those of `columns`.
-      columns: the condition; None: there is none.
+      parts: of each file; the columns of a file are equally long.
+      owner: what the files are called in a message.
 
     Raises:
-      UserError: as `arrays_of`.
+      UserError: the files have different columns.
     """
-    if columns is None:
+    names = [tuple(part.values) if part else () for part in parts]
+    if len({*names}) > 1:
+        described = sorted(', '.join(map(escaped, each)) or 'none' for each in {*names})
+        raise UserError(
+            f'{owner}: its files have different columns of the condition ({"; ".join(described)}): '
+            'choose columns that all have by config.data.condition'
+        )
+    if not names[0]:
+        return None
+    ends = np.cumsum([len(part.values[names[0][0]]) for part in parts])
+
+    def place(i: int) -> str:
+        which = int(np.searchsorted(ends, i, 'right'))
+        return parts[which].place(i - int(ends[which - 1]) if which else i)
+
+    values = {name: [each for part in parts for each in part.values[name]] for name in names[0]}
+    return Columns(values, place, sum((part.notes for part in parts), ()))
+
+
+def with_note(columns: Columns, owner: str, is_guess: bool) -> Columns:
+    """Returns the columns with a note on which they are, and how to leave out those of a guess."""
+    guess = f'; {SWITCH_OFF}' if is_guess else ''
+    note = f'condition: {", ".join(map(escaped, columns.values))} of {owner}{guess}'
+    return columns._replace(notes=(note, *columns.notes))
+
+
+def with_condition(data: Any, given: Arrays | None) -> Any:
+    """Returns a `Dataset` with a condition, whose notes are logged.
+
+    Args:
+      data: its splits have the number `ROW` of each example among those of the arrays.
+      given: the condition; None: there is none.
+    """
+    if given is None:
         return data
-    arrays, condition = arrays_of(columns)
     names = [name for name in ORDER if name in data.splits]
     rows = [np.asarray(data.splits[name][ROW]) for name in names]
     ends = np.cumsum([len(each) for each in rows])[:-1]
     splits = {name: dict(split) for name, split in data.splits.items()}
-    for key, array in arrays.items():
+    for key, array in given.arrays.items():
         for name, part in zip(names, np.split(array[np.concatenate(rows)], ends), strict=True):
             splits[name][key] = part
-    for note in columns.notes:
+    for note in given.notes:
         log.info('%s: %s', data.name, note)
-    spec = data.spec._replace(condition=condition)
-    return data._replace(spec=spec, splits=splits, notes=(*columns.notes, *data.notes))
+    spec = data.spec._replace(condition=given.condition)
+    return data._replace(spec=spec, splits=splits, notes=(*given.notes, *data.notes))
 
 
-def arrays_of(columns: Columns) -> tuple[dict[str, np.ndarray], Condition | None]:
-    """Returns {`CAPTION`: texts [n]} and None, or {`KEY`: values [n, columns]} and what they are.
+def arrays_of(columns: Columns) -> Arrays:
+    """Returns the condition of columns: captions, numbers or labels, by the kind of their values.
 
     Raises:
       UserError: a value is missing, not finite or of another kind than others; names its place.
     """
     for name, values in columns.values.items():
         if name in TEXTS:
-            return {CAPTION: _captions(name, values, columns.place)}, None
+            captions = _captions(name, values, columns.place)
+            return Arrays({CAPTION: captions}, None, columns.notes)
     kinds = {name: _kind(name, v, columns.place) for name, v in columns.values.items()}
     numbers = [name for name, kind in kinds.items() if kind == KINDS[float]]
     if numbers and len(numbers) < len(kinds):
@@ -84,12 +129,13 @@ def arrays_of(columns: Columns) -> tuple[dict[str, np.ndarray], Condition | None
         )
     if numbers:
         each = [_numbers(name, v, columns.place) for name, v in columns.values.items()]
-        return {KEY: np.stack(each, 1)}, Numbers(tuple(kinds))
+        return Arrays({KEY: np.stack(each, 1)}, Numbers(tuple(kinds)), columns.notes)
     known, index = {}, []
     for name, values in columns.values.items():
         known[name], numbered = _labels(name, values, columns.place)
         index.append(numbered)
-    return {KEY: np.stack(index, 1)}, Labels(tuple(known), tuple(known.values()))
+    labels = Labels(tuple(known), tuple(known.values()))
+    return Arrays({KEY: np.stack(index, 1)}, labels, columns.notes)
 
 
 def rows_as(condition: Condition, columns: Columns) -> Shaped[np.ndarray, 'n columns']:
@@ -143,7 +189,7 @@ def _numbers(name: str, values: Sequence, place: Callable[[int], str]) -> Float3
         bad = np.flatnonzero(~np.isfinite(numbers.astype(np.float32)))
     if len(bad):
         value = shortened(values[bad[0]])
-        raise UserError(f'{place(bad[0])}: {escaped(name)} is {value}: give a finite number')
+        raise UserError(f'{place(int(bad[0]))}: {escaped(name)} is {value}: give a finite number')
     if np.abs(numbers).max() * MOST_DIGITS > 1e-2 * numbers.std() > 0:
         raise UserError(
             f'{escaped(name)} varies by {numbers.std():.3g} around {numbers.mean():.3g}, too '
@@ -152,7 +198,7 @@ def _numbers(name: str, values: Sequence, place: Callable[[int], str]) -> Float3
     return numbers.astype(np.float32)
 
 
-def _float(value: float) -> float:
+def _float(value: int | float) -> float:
     try:
         return float(value)
     except OverflowError:  # an integer of hundreds of digits
