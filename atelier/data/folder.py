@@ -10,16 +10,15 @@
     pictures/captions.txt, pictures/metadata.jsonl or metadata.csv     words, numbers or labels
 
 Other names of splits, and names that may be splits or labels: `atelier.data.folder_layout`. Files
-with the condition of the pictures: `atelier.data.conditions.picture_lines`.
+with the condition of the pictures: `atelier.data.condition_lines`.
 """
 
 import pathlib
 from collections.abc import Sequence
 
-from atelier.data import content, folder_layout, picture_files
+from atelier.data import condition_files, content, folder_layout, picture_files
 from atelier.data.classes import stored_names
-from atelier.data.conditions import beside_pictures
-from atelier.data.conditions.columns import arrays_of, with_condition
+from atelier.data.condition_columns import with_condition
 from atelier.data.conditions.setting import NONE, chosen
 from atelier.data.dataset import Dataset
 from atelier.data.decoding import ImageSplit, StoredImage, decoded
@@ -63,8 +62,8 @@ def load(
     root, is_natural = _root(path), classes == 'trained'
     with reading(root):
         bases = folder_layout.splits_of(root, splits)
-        sources = beside_pictures.find(root, bases, chosen(condition))
-        beside_pictures.check_found(root, sources, chosen(condition))
+        sources = condition_files.find(root, bases, chosen(condition))
+        condition_files.check_found(root, sources, chosen(condition))
     split_files, notes = _pictures(root, bases, [each.path for each in sources], splits, strict)
     labelled = folder_layout.labels_of_splits(bases, split_files)
     class_names = folder_layout.classes_of(labelled, is_natural, root)
@@ -83,7 +82,7 @@ def load(
     files = [name for names in in_root.values() for name in names]
     is_of_all = [each.path.parent for each in sources] == [root]
     pictures = [files] if is_of_all else [*split_files.values()]
-    given = arrays_of(beside_pictures.read(sources, pictures, strict)) if sources else None
+    given = condition_files.prepared_of(sources, pictures, strict)
     shape = tuple(image_shape)
     key = content.key_of(root, files, verify, (kind, shape, *bases, *class_names))
     data = decoded(f'{kind}-{key}', open_splits, root.name, shape, share, strict, named(files))

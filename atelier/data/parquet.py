@@ -22,12 +22,11 @@ import numpy as np
 from jaxtyping import Int
 
 from atelier.data.classes import declared_classes, with_names
-from atelier.data.conditions.columns import (
+from atelier.data.condition_columns import (
     Columns,
-    arrays_of,
     joined,
+    prepared,
     with_condition,
-    with_note,
 )
 from atelier.data.conditions.setting import NONE, chosen
 from atelier.data.content import key_of_files
@@ -90,7 +89,7 @@ def load(
     names = chosen(condition)
     parts = read(files, names)
     columns = joined([part.condition for part in parts.values()], root)
-    given = columns and arrays_of(with_note(columns, root.name, not names))
+    given = prepared(columns, root.name, is_guess=not names)
     num_classes = _num_classes(parts, root)
 
     def open_splits() -> tuple[dict[str, ImageSplit], int | None]:

@@ -16,7 +16,7 @@ from atelier.log import escaped, listed
 
 NONE = 'none'
 TEXTS = ('caption', 'text')  # columns of words, the first of which is taken
-SWITCH_OFF = f'--config.data.condition={NONE} leaves them out'
+SWITCH_OFF = f'--config.data.condition={NONE} leaves captions out'
 MAX_SHOWN = 20
 
 

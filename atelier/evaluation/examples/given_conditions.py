@@ -7,10 +7,10 @@ import numpy as np
 from jaxtyping import Shaped
 
 from atelier.core.abilities import Sample
+from atelier.data import condition_files
 from atelier.data.classes import MAX_SHOWN, stored_names
-from atelier.data.conditions import beside_pictures
-from atelier.data.conditions.beside_pictures import Source
-from atelier.data.conditions.columns import Columns, rows_as
+from atelier.data.condition_columns import Columns, rows_as
+from atelier.data.condition_files import Source
 from atelier.data.conditions.condition import KEY, Condition
 from atelier.data.conditions.in_arrays import NAMES
 from atelier.data.conditions.in_splits import CAPTION
@@ -58,9 +58,9 @@ def beside(run: Run, root: pathlib.Path) -> list[Source]:
     """Returns the file in a folder that has the condition of its pictures, if there is one.
 
     Raises:
-      UserError: as `beside_pictures.find`.
+      UserError: as `condition_files.find`.
     """
-    return beside_pictures.find(root, {'test': root}, names_of(run))
+    return condition_files.find(root, {'test': root}, names_of(run))
 
 
 def of_pictures(run: Run, sources: list[Source], pictures: Sequence[str]) -> Split:
@@ -71,7 +71,7 @@ def of_pictures(run: Run, sources: list[Source], pictures: Sequence[str]) -> Spl
     """
     if not sources:
         return {}
-    columns = beside_pictures.read(sources, [pictures], run.config.data.get('strict', False))
+    columns = condition_files.read(sources, [pictures], run.config.data.get('strict', False))
     for note in columns.notes:
         log.info('%s: %s', sources[0].path.parent, note)
     return of_columns(run, columns)

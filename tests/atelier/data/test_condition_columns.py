@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from atelier.data.conditions import columns
-from atelier.data.conditions.columns import Columns, arrays_of, joined, rows_as
+from atelier.data import condition_columns
+from atelier.data.condition_columns import Columns, arrays_of, joined, rows_as
 from atelier.data.conditions.labels import Labels
 from atelier.data.conditions.numbers import Numbers
 from atelier.data.conditions.words import of_captions
@@ -80,7 +80,7 @@ def test_a_mistake_is_one_line_with_its_place(values, fault, complaint):
 
 
 def test_captions_too_long_for_memory_are_refused(complaint, monkeypatch):
-    monkeypatch.setattr(columns, 'total_bytes', lambda: 1000)
+    monkeypatch.setattr(condition_columns, 'total_bytes', lambda: 1000)
     line = complaint(arrays_of, of(caption=['a', 'a long one ' * 20]))
     assert line.startswith('line 2: caption has 220 characters, too many')
 

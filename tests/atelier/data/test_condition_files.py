@@ -108,7 +108,7 @@ def test_captions_are_used_unless_they_are_switched_off(pictures, file, rule):
     assert known and all(text == caption(red) for red, text in known.items())
     (note,) = [note for note in data.notes if note.startswith('condition')]
     key = 'caption' if file == 'captions.txt' else 'text'
-    assert note == f'condition: {key} of {file}; --config.data.condition=none leaves them out'
+    assert note == f'condition: {key} of {file}; --config.data.condition=none leaves captions out'
     assert load(pictures, 'none', **rule).spec.condition is None
     chosen = load(pictures, key, **rule)
     assert chosen.spec == data.spec and 'leaves' not in ' '.join(chosen.notes)

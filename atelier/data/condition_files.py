@@ -9,8 +9,8 @@ import pathlib
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from atelier.data.conditions.columns import Columns, joined, with_note
-from atelier.data.conditions.picture_lines import (
+from atelier.data.condition_columns import Arrays, Columns, joined, prepared
+from atelier.data.condition_lines import (
     CAPTIONS,
     OBJECTS,
     TABLE,
@@ -97,6 +97,19 @@ def _source_in(folder: pathlib.Path, names: tuple[str, ...]) -> Source | None:
     return found[0] if found else None
 
 
+def prepared_of(
+    sources: Sequence[Source], pictures: Sequence[Sequence[str]], strict: bool
+) -> Arrays | None:
+    """Returns the condition of pictures as arrays; None if there is none.
+
+    Arguments and errors: those of `read` and `condition_columns.prepared`.
+    """
+    if not sources:
+        return None
+    columns = read(sources, pictures, strict)
+    return prepared(columns, sources[0].path.name, sources[0].is_guess)
+
+
 def read(
     sources: Sequence[Source], pictures: Sequence[Sequence[str]], strict: bool = False
 ) -> Columns:
@@ -113,8 +126,7 @@ def read(
     each = [
         _columns(source, names, strict) for source, names in zip(sources, pictures, strict=True)
     ]
-    columns = joined(each, sources[0].path.parent)
-    return with_note(columns, sources[0].path.name, sources[0].is_guess)
+    return joined(each, sources[0].path.parent)
 
 
 def _columns(source: Source, pictures: Sequence[str], strict: bool) -> Columns:

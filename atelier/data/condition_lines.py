@@ -1,4 +1,4 @@
-r"""Lines on pictures: the files captions.txt, metadata.jsonl and metadata.csv beside them.
+"""Lines on pictures: the files captions.txt, metadata.jsonl and metadata.csv beside them.
 
     captions.txt     cat/1.png<TAB>a grey cat
     metadata.jsonl   {"file_name": "cat/1.png", "text": "a grey cat", "age": 3}

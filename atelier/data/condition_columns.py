@@ -80,11 +80,30 @@ def joined(parts: Sequence[Columns | None], owner: object) -> Columns | None:
     return Columns(values, place, sum((part.notes for part in parts), ()))
 
 
-def with_note(columns: Columns, owner: str, is_guess: bool) -> Columns:
-    """Returns the columns with a note on which they are, and how to leave out those of a guess."""
-    guess = f'; {SWITCH_OFF}' if is_guess else ''
-    note = f'condition: {", ".join(map(escaped, columns.values))} of {owner}{guess}'
-    return columns._replace(notes=(note, *columns.notes))
+def prepared(columns: Columns | None, owner: str, is_guess: bool) -> Arrays | None:
+    """Returns the condition of the columns of a file; None if there is none.
+
+    Args:
+      columns: of all examples.
+      owner: what the file is called.
+      is_guess: whether the columns were not chosen by name. Then equal captions, from which nothing
+        can be learned, are no condition, and a note says how to leave captions out.
+
+    Raises:
+      UserError: as `arrays_of`.
+    """
+    if columns is None:
+        return None
+    names, guess = ', '.join(map(escaped, columns.values)), f'; {SWITCH_OFF}' * is_guess
+    if is_guess and all(len({*map(str, values)}) == 1 for values in columns.values.values()):
+        log.info('%s: each %s is the same, and no condition', owner, names)
+        return None
+    try:
+        arrays = arrays_of(columns)
+    except UserError as error:
+        raise UserError(f'{error}{guess}') from error
+    note = f'condition: {names} of {owner}{guess}'
+    return arrays._replace(notes=(note, *arrays.notes))
 
 
 def with_condition(data: Any, given: Arrays | None) -> Any:

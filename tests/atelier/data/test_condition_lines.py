@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from atelier.data.conditions import picture_lines
-from atelier.data.conditions.picture_lines import columns_of, lines_of
+from atelier.data import condition_lines
+from atelier.data.condition_lines import columns_of, lines_of
 
 TEXT = st.text(st.characters(codec='utf-8', exclude_characters='\0\r\n\t\x1c\x1d\x1e\x85\u2028'))
 NAME = TEXT.filter(str.strip)
@@ -85,5 +85,5 @@ def test_a_mistake_is_one_line_with_its_number(folder, name, content, fault, com
 def test_sizes_are_bounded(folder, complaint, monkeypatch):
     path = written(folder, 'captions.txt', 'a.png\t' + 'a' * (1 << 20))
     assert 'line 1: it has more than 1,048,576 characters' in complaint(lambda: [*lines_of(path)])
-    monkeypatch.setattr(picture_lines, 'total_bytes', lambda: 1 << 20)
+    monkeypatch.setattr(condition_lines, 'total_bytes', lambda: 1 << 20)
     assert 'too large for the memory' in complaint(lambda: [*lines_of(path)])
