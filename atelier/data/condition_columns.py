@@ -8,8 +8,8 @@ import numpy as np
 from jaxtyping import Float32, Int32, Shaped
 
 from atelier.data.classes import natural
+from atelier.data.condition_splits import CAPTION
 from atelier.data.conditions.condition import KEY, MAX_VALUES, Condition, fault_of_texts
-from atelier.data.conditions.in_splits import CAPTION
 from atelier.data.conditions.labels import Labels
 from atelier.data.conditions.numbers import Numbers
 from atelier.data.conditions.setting import SWITCH_OFF, TEXTS

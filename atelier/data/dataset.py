@@ -11,7 +11,7 @@ from atelier.data import classes, fingerprints, items, preprocess, train_and_val
 from atelier.data.augmentation import Augmentation
 from atelier.data.augmentation_settings import augmentation_of
 from atelier.data.borders import with_background
-from atelier.data.conditions.in_splits import conditioned
+from atelier.data.condition_splits import conditioned
 from atelier.data.content import WAYS
 from atelier.data.left_out import leave_out
 from atelier.data.modes import Modes

@@ -10,8 +10,8 @@ import numpy as np
 from atelier.data import dataset, text_files
 from atelier.data.arrays import check_float32
 from atelier.data.classes import MAX_SHOWN, stored_names
+from atelier.data.condition_arrays import NAMES
 from atelier.data.conditions.condition import KEY
-from atelier.data.conditions.in_arrays import NAMES
 from atelier.data.dataset import Dataset, Spec
 from atelier.data.items import are_items, are_packed, as_events
 from atelier.data.moments import moments

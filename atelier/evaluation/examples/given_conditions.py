@@ -9,11 +9,11 @@ from jaxtyping import Shaped
 from atelier.core.abilities import Sample
 from atelier.data import condition_files
 from atelier.data.classes import MAX_SHOWN, stored_names
+from atelier.data.condition_arrays import NAMES
 from atelier.data.condition_columns import Columns, rows_as
 from atelier.data.condition_files import Source
+from atelier.data.condition_splits import CAPTION
 from atelier.data.conditions.condition import KEY, Condition
-from atelier.data.conditions.in_arrays import NAMES
-from atelier.data.conditions.in_splits import CAPTION
 from atelier.data.conditions.numbers import Numbers
 from atelier.data.conditions.setting import chosen
 from atelier.data.conditions.words import Words
