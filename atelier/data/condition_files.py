@@ -208,7 +208,7 @@ def _note_of_absent(source: Source, absent: list[Line], strict: bool) -> tuple[s
     if not absent:
         return ()
     lines = f'{counted(len(absent), "line")} of pictures that are not there'
-    first = f'line {absent[0].number:,}, {absent[0].file}'
+    first = f'line {absent[0].number:,}, {shortened(absent[0].file)}'
     if strict:
         raise UserError(
             f'{source.path} has {lines} ({first}), and config.data.strict=True: remove them, or '

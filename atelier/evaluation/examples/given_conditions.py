@@ -57,10 +57,15 @@ def check_whole(run: Run, split: Split) -> Split:
 def beside(run: Run, root: pathlib.Path) -> list[Source]:
     """Returns the file in a folder that has the condition of its pictures, if there is one.
 
+    Captions may be in another file than those of training.
+
     Raises:
       UserError: as `condition_files.find`.
     """
-    return condition_files.find(root, {'test': root}, names_of(run))
+    names, bases = names_of(run), {'test': root}
+    found = condition_files.find(root, bases, names)
+    is_of_words = names is not None and isinstance(run.data.spec.condition, Words)
+    return condition_files.find(root, bases, ()) if is_of_words and not found else found
 
 
 def of_pictures(run: Run, sources: list[Source], pictures: Sequence[str]) -> Split:

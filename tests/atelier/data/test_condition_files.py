@@ -154,7 +154,7 @@ def test_the_file_is_not_passed_over_and_lines_of_no_picture_are(pictures, compl
     )
     assert any(note.startswith(passed_over) for note in data.notes)
     assert not any('no picture' in note for note in data.notes)
-    assert 'line 41, a/gone.png), and config.data.strict=True' in complaint(
+    assert "line 41, 'a/gone.png'), and config.data.strict=True" in complaint(
         load, pictures, strict=True
     )
     write(pictures, 'captions.txt')

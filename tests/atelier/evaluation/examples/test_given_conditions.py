@@ -73,6 +73,16 @@ def test_pictures_have_the_condition_beside_them(runs, kind, tmp_path):
     assert data.splits['test']['x'][:, 0, 0, 0].tolist() == [0, 8]
 
 
+def test_captions_may_be_in_another_file_than_those_of_training(runs, tmp_path):
+    run = runs['words']
+    config = run.config.copy_and_resolve_references()
+    config.data.condition = ('text',)
+    path = pictures(tmp_path / 'new', [{}, {}])
+    (tmp_path / 'new' / 'captions.txt').write_text('1.png\ttwo dogs\n0.png\ta cat\n')
+    data = given.read(run._replace(config=config), path)
+    assert condition_of(run, data) == ['a cat', 'two dogs']
+
+
 @pytest.mark.parametrize('kind', ROWS)
 def test_parquet_files_have_the_condition_in_their_columns(runs, kind, tmp_path):
     pyarrow = pytest.importorskip('pyarrow')
