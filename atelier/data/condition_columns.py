@@ -39,6 +39,14 @@ class Columns(NamedTuple):
     notes: tuple[str, ...] = ()
 
 
+def of_cell(text: str) -> str | float:
+    """Returns the number that a cell of a table holds, or its text."""
+    try:
+        return text if '_' in text else float(text)  # Python also reads 1_000
+    except ValueError:
+        return text
+
+
 class Arrays(NamedTuple):
     """The condition of examples: {`CAPTION`: texts [n]}, or {`KEY`: values [n, columns]}.
 

@@ -9,7 +9,7 @@ import pathlib
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from atelier.data.condition_columns import Arrays, Columns, joined, prepared
+from atelier.data.condition_columns import Arrays, Columns, joined, of_cell, prepared
 from atelier.data.condition_lines import (
     CAPTIONS,
     OBJECTS,
@@ -139,14 +139,7 @@ def _columns(source: Source, pictures: Sequence[str], strict: bool) -> Columns:
 def _value(source: Source, line: Line, name: str) -> Any:
     """Returns a value of a line; a cell of a table becomes a number if it holds one."""
     value = line.values[name]
-    return _of_cell(value) if source.path.name == TABLE and name not in TEXTS else value
-
-
-def _of_cell(text: str) -> str | float:
-    try:
-        return text if '_' in text else float(text)  # Python also reads 1_000
-    except ValueError:
-        return text
+    return of_cell(value) if source.path.name == TABLE and name not in TEXTS else value
 
 
 def _rows(source: Source, pictures: Sequence[str]) -> tuple[list[Line], list[Line]]:

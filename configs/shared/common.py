@@ -46,7 +46,7 @@ def common_config() -> ConfigDict:
             # folders of the splits of a folder: auto (by their names) | none (all are classes) |
             # train=NAME,valid=NAME,test=NAME
             splits='auto',
-            # columns of a file that its pictures are conditional on, of numbers, labels or words:
+            # columns of a file that its examples are conditional on, of numbers, labels or words:
             # () (captions, if there are any) | none | names such as age,height, caption or text
             condition=(),
             # what pictures take an array for: auto (by its shape) | images | points | signals |

@@ -78,6 +78,7 @@ def test_captions_may_be_in_another_file_than_those_of_training(runs, tmp_path):
     config = run.config.copy_and_resolve_references()
     config.data.condition = ('text',)
     path = pictures(tmp_path / 'new', [{}, {}])
+    (tmp_path / 'new' / 'metadata.jsonl').unlink()
     (tmp_path / 'new' / 'captions.txt').write_text('1.png\ttwo dogs\n0.png\ta cat\n')
     data = given.read(run._replace(config=config), path)
     assert condition_of(run, data) == ['a cat', 'two dogs']
