@@ -6,6 +6,7 @@ note counts them.
 """
 
 import pathlib
+import re
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -23,6 +24,7 @@ from atelier.errors import UserError, shortened
 from atelier.log import counted
 
 FILES = (CAPTIONS, OBJECTS, TABLE)
+UNUSUAL = re.compile(r'^$|^/|/$|//|(^|/)\.{1,2}(/|$)')  # paths that may be written in another way
 
 
 class Source(NamedTuple):
@@ -183,6 +185,8 @@ def _check_whole(path: pathlib.Path, pictures: Sequence[str], found: list[Line |
 
 def _inside(line: Line, path: pathlib.Path) -> str:
     """Returns the path of a line's picture below the folder of the file."""
+    if not UNUSUAL.search(line.file):
+        return line.file
     name = pathlib.PurePosixPath(line.file)
     if name.is_absolute() or '..' in name.parts:
         raise UserError(

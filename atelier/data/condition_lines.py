@@ -14,6 +14,7 @@ import io
 import json
 import os
 import pathlib
+import re
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
@@ -27,6 +28,7 @@ from atelier.memory import total_bytes
 CAPTIONS, OBJECTS, TABLE = 'captions.txt', 'metadata.jsonl', 'metadata.csv'
 FILE_NAME = 'file_name'  # key or column with the names of pictures
 MAX_LINE = 1 << 20  # characters
+NO_TEXT = re.compile('[\udc80-\udcff]')  # bytes that are no UTF-8, as they are decoded
 
 
 class Line(NamedTuple):
@@ -85,7 +87,7 @@ def _texts(path: pathlib.Path) -> Iterator[tuple[int, str]]:
 def _fault_of(line: str) -> str:
     if len(line) > MAX_LINE:
         return f'it has more than {MAX_LINE:,} characters'
-    if not line.isascii() and any(0xDC80 <= ord(symbol) <= 0xDCFF for symbol in line):
+    if NO_TEXT.search(line):
         return 'it is not UTF-8 text: convert the file'
     return 'it has zero bytes, and is no text' if '\0' in line else ''
 

@@ -7,6 +7,7 @@ import numpy as np
 from jaxtyping import Shaped
 
 from atelier.core.abilities import Sample
+from atelier.core.family import reads_condition
 from atelier.data import condition_files
 from atelier.data.classes import MAX_SHOWN, stored_names
 from atelier.data.condition_arrays import NAMES
@@ -43,8 +44,8 @@ def check_whole(run: Run, split: Split) -> Split:
     Raises:
       UserError: it is missing.
     """
-    condition, sample = run.data.spec.condition, run.family.ability(Sample)
-    if condition is None or sample is None or not sample.reads_condition or KEY in split:
+    condition = run.data.spec.condition
+    if condition is None or KEY in split or not reads_condition(run.family):
         return split
     if isinstance(condition, Words):
         needed, advice = 'the caption', f'captions.txt beside pictures, or {CAPTION} in an .npz'
