@@ -14,7 +14,8 @@ ITEMS = ('lines', 'molecules', 'tunes')  # sources of texts that end
 CODES = 'codes'  # source of the codes of a trained run
 TEXTS = ('text', *ITEMS)  # sources of symbols
 SOURCES = (
-    *('digits', 'mnist_5k', 'static_mnist', 'shapes', 'arrays', 'folder', 'parquet', 'text'),
+    *('digits', 'mnist_5k', 'static_mnist', 'shapes', 'captioned_shapes'),
+    *('arrays', 'folder', 'parquet', 'text'),
     *POINTS,
     *ITEMS,
     CODES,
@@ -24,16 +25,17 @@ SOURCES = (
 OWN_PICTURES = ('folder', 'parquet')
 # sources whose data are no pictures of `images.LEVELS` levels; all others decode pictures
 NO_PICTURES = ('digits', 'static_mnist', 'shapes', 'arrays', CODES, *TEXTS, *POINTS)
-EMBEDDED = ('digits', 'static_mnist', 'shapes', *POINTS)  # sources that never change
+# sources that never change
+EMBEDDED = ('digits', 'static_mnist', 'shapes', 'captioned_shapes', *POINTS)
 
 # fields of config.data that some sources read
 SETTINGS = (
     *('data_dir', 'path', 'image_shape', 'splits', 'channels', 'strict', 'draw_as', 'condition'),
     *('column', 'label_column', 'separator'),  # which only configs of texts have
-    *('run', 'codes'),  # of the codes of a run
+    *('run', 'codes', 'objects'),  # of the codes of a run, and of captioned shapes
 )
 # values of SETTINGS that any source may have
-UNSET = ('', (), 'auto', 'exact', 'last', False, (NONE,))
+UNSET = ('', (), 'auto', 'exact', 'last', 'both', False, (NONE,))
 # parameters of `load` that are no settings, because a record must not decide them: whether TFDS may
 # download a set, and the function that encodes a run's data
 GIVEN = ('may_prepare', 'encoded')
@@ -51,6 +53,8 @@ def source(name: str, may_prepare: bool = False) -> Callable:
             from atelier.data.static_mnist import load
         case 'shapes':
             from atelier.data.shapes import load
+        case 'captioned_shapes':
+            from atelier.data.captioned_shapes import load
         case 'arrays':
             from atelier.data.arrays import load
         case 'folder':

@@ -42,6 +42,7 @@ LATER = {
     'train.optimizer': 'adam',
     'train.unroll': 1,
     'train.command_buffers': 'auto',
+    'eval.learns_from_samples': True,
 }
 LATER_OF_SOME = {'model.is_direct': True}  # the same, of fields that only some configs have
 # rules of config.data that a run keeps, and the values for which it does; (): all
