@@ -3,6 +3,7 @@
 import numpy as np
 
 from atelier.applications._application import Application, require
+from atelier.data.conditions.condition import KEY
 from atelier.errors import UserError, about
 from atelier.evaluation.examples import given
 from atelier.paths import user_path
@@ -30,8 +31,10 @@ def opened(application: Application, run: Run, beside: str, verb: str) -> Run:
         raise UserError(f'--beside={beside}: that is the run itself, give another run')
     if run.data.origins is not None and run.data.origins.suffix:  # not the examples of the run
         with about(f'--beside={beside}'):
-            test = run.data.splits['test']
-            return given.with_given(other, given.from_arrays(other, test['x'], test.get('label')))
+            test, spec = run.data.splits['test'], run.data.spec
+            condition = test.get(KEY) if other.data.spec.condition == spec.condition else None
+            given_test = given.from_arrays(other, test['x'], test.get('label'), condition)
+            return given.with_given(other, given_test)
     label, other_label = (each.data.splits['test'].get('label') for each in (run, other))
     if run.data.name != other.data.name or not np.array_equal(label, other_label):
         raise UserError(

@@ -4,7 +4,13 @@ from typing import Any
 
 import numpy as np
 
-from atelier.data.conditions.condition import KEY, MAX_COLUMNS, MAX_WORDS, of_training
+from atelier.data.conditions.condition import (
+    KEY,
+    MAX_COLUMNS,
+    MAX_WORDS,
+    fault_of_texts,
+    of_training,
+)
 from atelier.data.conditions.words import END, Words, of_captions, words_of
 from atelier.data.left_out import rows_of
 from atelier.data.origins import Origins
@@ -73,6 +79,9 @@ def _words_of(splits: Splits) -> Words:
             f'{counted(words.length - 1, "word")}: at most {MAX_WORDS:,} and {MAX_COLUMNS - 1:,} '
             'are read'
         )
+    fault = fault_of_texts(words.vocabulary, MAX_WORDS)
+    if fault:
+        raise UserError(f'captions: {fault}')
     return words
 
 

@@ -18,7 +18,7 @@ from atelier.data.left_out import leave_out
 from atelier.data.modes import Modes
 from atelier.data.moments import with_moments
 from atelier.data.origins import Origins, of_splits, taken_out
-from atelier.data.sources import CODES, settings_of, source
+from atelier.data.sources import CODES, check_settings, settings_of, source
 from atelier.data.sources import EMBEDDED as EMBEDDED
 from atelier.data.sources import POINTS as POINTS  # for configs
 from atelier.data.sources import SOURCES as SOURCES
@@ -27,14 +27,7 @@ from atelier.data.splits import check_rule, hold_out, printed_rule
 from atelier.errors import UserError, choose
 from atelier.log import log
 
-# fields of config.data that some sources read
-SETTINGS = (
-    *('data_dir', 'path', 'image_shape', 'splits', 'channels', 'strict', 'draw_as'),
-    *('column', 'label_column', 'separator'),  # which only configs of texts have
-    *('run', 'codes', 'objects'),  # of the codes of a run, and of captioned shapes
-)
 STORED = 'stored'  # array of a split, while classes are left out
-UNSET = ('', (), 'auto', 'exact', 'last', 'both', False)  # values that any source may have
 
 
 class Dataset(NamedTuple):
@@ -144,10 +137,7 @@ def load(
     choose('data.classes', data.classes, dict.fromkeys(classes.RULES))
     is_embedded_text = data.name == 'text' and not data.path
     check_rule(data, 'split_by' in accepted and not is_embedded_text)
-    for name in SETTINGS:
-        if data.get(name) and data[name] not in UNSET and name not in accepted:
-            setting = f'config.data.{name}={data[name]!r}'
-            raise UserError(f'{setting}: {data.name} does not read it: omit it')
+    check_settings(data, accepted)
     if data.verify != WAYS[0] and 'verify' not in accepted:
         log.info('data.verify=%s has no effect: %s always reads all bytes', data.verify, data.name)
     for name in (name for name, needed in accepted.items() if needed and name not in data):

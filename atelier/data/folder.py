@@ -7,14 +7,19 @@
     pictures/1.png, pictures/2.jpg            without labels
     pictures/train/..., pictures/test/...     your own splits (train, valid, test), each as above
 
-Other names of splits, and names that may be splits or labels: `atelier.data.folder_layout`.
+    pictures/captions.txt, pictures/metadata.jsonl or metadata.csv     words, numbers or labels
+
+Other names of splits, and names that may be splits or labels: `atelier.data.folder_layout`. Files
+with the condition of the pictures: `atelier.data.condition_lines`.
 """
 
 import pathlib
 from collections.abc import Sequence
 
-from atelier.data import content, folder_layout, picture_files
+from atelier.data import condition_files, content, folder_layout, picture_files
 from atelier.data.classes import stored_names
+from atelier.data.condition_columns import with_condition
+from atelier.data.conditions.setting import NONE, chosen
 from atelier.data.dataset import Dataset
 from atelier.data.decoding import ImageSplit, StoredImage, decoded
 from atelier.data.origins import named
@@ -32,6 +37,7 @@ def load(
     verify: str = 'content',
     splits: str = 'auto',
     classes: str = 'trained',
+    condition: tuple[str, ...] = (NONE,),
 ) -> Dataset:
     """Loads the images below `path`, decoded once and cached until one of them changes.
 
@@ -48,12 +54,17 @@ def load(
       splits: which sub-folders are splits; see `atelier.data.folder_layout`.
       classes: 'trained': classes are in natural order and have names. 'declared': they are in
         alphabetical order and have none.
+      condition: what the images are conditional on; see `atelier.data.conditions.setting`.
 
     Raises:
-      UserError: there are no images, or one of them cannot be used.
+      UserError: there are no images, or one of them or its condition cannot be used.
     """
     root, is_natural = _root(path), classes == 'trained'
-    bases, split_files, notes = _pictures(root, splits, strict)
+    with reading(root):
+        bases = folder_layout.splits_of(root, splits)
+        sources = condition_files.find(root, bases, chosen(condition))
+        condition_files.check_found(root, sources, chosen(condition))
+    split_files, notes = _pictures(root, bases, [each.path for each in sources], splits, strict)
     labelled = folder_layout.labels_of_splits(bases, split_files)
     class_names = folder_layout.classes_of(labelled, is_natural, root)
     notes += folder_layout.say_parts(root, class_names)
@@ -67,33 +78,37 @@ def load(
         return image_splits, len(class_names) or None
 
     kind, share = ('folder-content', held_out_share) if split_by == 'content' else ('folder', 0.0)
-    files = [
-        name
-        for split, names in split_files.items()
-        for name in _with_prefix(bases[split].relative_to(root).as_posix(), names)
-    ]
+    in_root = {split: _below(root, bases[split], names) for split, names in split_files.items()}
+    files = [name for names in in_root.values() for name in names]
+    is_of_all = [each.path.parent for each in sources] == [root]
+    pictures = [files] if is_of_all else [*split_files.values()]
+    given = condition_files.prepared_of(sources, pictures, strict)
     shape = tuple(image_shape)
     key = content.key_of(root, files, verify, (kind, shape, *bases, *class_names))
     data = decoded(f'{kind}-{key}', open_splits, root.name, shape, share, strict, named(files))
-    return data._replace(
+    data = data._replace(
         spec=data.spec._replace(class_names=stored_names(class_names) if is_natural else ()),
         notes=(*notes, *data.notes),
     )
+    return with_condition(data, given)
 
 
 def _pictures(
-    root: pathlib.Path, splits: str, strict: bool
-) -> tuple[dict[str, pathlib.Path], dict[str, list[str]], tuple[str, ...]]:
-    """Returns the folder of each split, the names of its pictures, and what was passed over.
+    root: pathlib.Path,
+    bases: dict[str, pathlib.Path],
+    others_read: list[pathlib.Path],
+    splits: str,
+    strict: bool,
+) -> tuple[dict[str, list[str]], tuple[str, ...]]:
+    """Returns the names of the pictures of each split, and what was passed over.
 
     Raises:
       UserError: a split has no picture, a folder may or may not be a split, or `strict` refuses a
         file.
     """
     with reading(root):
-        bases = folder_layout.splits_of(root, splits)
         folder_layout.refuse_beside(root, bases)
-        found = {split: picture_files.below(base) for split, base in bases.items()}
+        found = {split: picture_files.below(base, others_read) for split, base in bases.items()}
     split_files = {split: each.pictures for split, each in found.items()}
     for split, files in split_files.items():
         if not files:
@@ -105,7 +120,7 @@ def _pictures(
     notes += picture_files.say_passed_over(root, found.values(), strict)
     if splits == 'auto':
         folder_layout.refuse_deeper(bases, split_files)
-    return bases, split_files, notes
+    return split_files, notes
 
 
 def _root(path: str) -> pathlib.Path:
@@ -123,7 +138,9 @@ def _root(path: str) -> pathlib.Path:
     return root
 
 
-def _with_prefix(folder: str, files: list[str]) -> list[str]:
+def _below(root: pathlib.Path, base: pathlib.Path, files: list[str]) -> list[str]:
+    """Returns paths below `base` as paths below `root`."""
+    folder = base.relative_to(root).as_posix()
     return files if folder == '.' else [f'{folder}/{name}' for name in files]
 
 

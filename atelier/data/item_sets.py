@@ -15,6 +15,7 @@ from jaxtyping import Int
 
 from atelier.data import item_tokens
 from atelier.data.classes import natural, stored_names
+from atelier.data.condition_columns import Arrays, Columns, joined, of_cell, prepared
 from atelier.data.dataset import Dataset, Spec
 from atelier.data.item_texts import Items
 from atelier.data.origins import Origins, named
@@ -71,6 +72,7 @@ def dataset_of(name: str, file: str, parts: dict[str, Items], rules: Rules, noun
     """
     _check(rules)
     parts = {split: _of_length(items, rules, file, noun) for split, items in parts.items()}
+    given = _condition(parts, file)
     index, rule, origin = _split(parts, rules)
     texts = [text for items in parts.values() for text in items.texts]
     tokens, symbols, index, unknown = item_tokens.encoded(texts, index, noun)
@@ -79,14 +81,16 @@ def dataset_of(name: str, file: str, parts: dict[str, Items], rules: Rules, noun
         index['train'] = np.concatenate([index['train'], index['valid']])
         rule, origin = rule and described(rule), described(origin)
     label, class_names = _classes(parts, rules, file)
-    notes = (*dict.fromkeys(note for items in parts.values() for note in items.notes), *unknown)
+    notes = dict.fromkeys(note for items in parts.values() for note in items.notes)
+    notes = (*notes, *unknown, *(given.notes if given else ()))
     for note in notes:
         log.info('%s: %s', file, note)
     num_classes = None if label is None else int(label.max()) + 1
+    spec = Spec((length + 1,), len(symbols), num_classes, symbols=symbols, class_names=class_names)
     return Dataset(
         name,
-        Spec((length + 1,), len(symbols), num_classes, symbols=symbols, class_names=class_names),
-        _arrays(tokens, label, index, length, rules),
+        spec._replace(condition=given and given.condition),
+        _arrays(tokens, label, given.arrays if given else {}, index, length, rules),
         f'{file}: {counted(len(texts), noun)} of at most {length} symbols, '
         f'{len(symbols) - 1} different ones',
         split_rule=rule,
@@ -99,6 +103,7 @@ def dataset_of(name: str, file: str, parts: dict[str, Items], rules: Rules, noun
 def _arrays(
     tokens: item_tokens.Encoded,
     label: Int[np.ndarray, 'items'] | None,
+    condition: dict[str, np.ndarray],
     index: dict[str, np.ndarray],
     length: int,
     rules: Rules,
@@ -110,8 +115,27 @@ def _arrays(
             x = item_tokens.packed(tokens, each, length, rules.context, rules.num_pieces)
         else:
             x = item_tokens.events(tokens, each, length)
-        splits[split] = {'x': x} if label is None else {'x': x, 'label': label[each]}
+        others = condition if label is None else {'label': label, **condition}
+        splits[split] = {'x': x, **{key: array[each] for key, array in others.items()}}
     return splits
+
+
+def _condition(parts: dict[str, Items], file: str) -> Arrays | None:
+    """Returns the condition of all items; None if they have none.
+
+    Raises:
+      UserError: as `condition_columns.arrays_of`.
+    """
+    given = joined([columns_of(items, file) for items in parts.values()], file)
+    return prepared(given, file, is_guess=False)
+
+
+def columns_of(items: Items, file: str) -> Columns | None:
+    """Returns the columns that items are conditional on; None if there are none."""
+    if items.condition is None:
+        return None
+    values = {name: [*map(of_cell, cells)] for name, cells in items.condition.items()}
+    return Columns(values, lambda i: f'{file}, {items.counted_by} {items.rows[i]:,}')
 
 
 def _origins(

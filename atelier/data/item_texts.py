@@ -9,7 +9,7 @@ import csv
 import io
 import pathlib
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -35,6 +35,7 @@ class Items(NamedTuple):
     labels: name of the class of each item; None: they have none.
     notes: lines on what was left out.
     counted_by: what `rows` counts, for messages.
+    condition: cells of columns that the items are conditional on, by name; None: there are none.
     """
 
     texts: list[str]
@@ -42,20 +43,27 @@ class Items(NamedTuple):
     labels: list[str] | None = None
     notes: tuple[str, ...] = ()
     counted_by: str = 'line'
+    condition: dict[str, list[str]] | None = None
 
     def at(self, index: np.ndarray) -> 'Items':
         """Returns the items at an index [n]."""
-        texts, labels = self.texts, self.labels
         index = np.asarray(index)
+        chosen = lambda values: [values[i] for i in index.tolist()]
+        condition = self.condition and {k: chosen(v) for k, v in self.condition.items()}
         return self._replace(
-            texts=[texts[i] for i in index.tolist()],
+            texts=chosen(self.texts),
             rows=self.rows[index],
-            labels=labels and [labels[i] for i in index.tolist()],
+            labels=self.labels and chosen(self.labels),
+            condition=condition,
         )
 
 
 def read(
-    file: pathlib.Path, column: str = '', label_column: str = '', separator: str = ''
+    file: pathlib.Path,
+    column: str = '',
+    label_column: str = '',
+    separator: str = '',
+    condition: Sequence[str] = (),
 ) -> Items:
     """Reads a file: of a table (.csv, .tsv) the cells of a column, otherwise lines or parts.
 
@@ -64,6 +72,7 @@ def read(
       column: name of the column of a table; '': its only one.
       label_column: name of the column with classes; '': there are no labels.
       separator: as of `in_parts`; '': each line is an item.
+      condition: names of the columns that the items are conditional on.
 
     Raises:
       UserError: the file is not such a text, has no items or lacks the column.
@@ -73,8 +82,9 @@ def read(
     if delimiter is not None:
         if separator:
             raise UserError(f'{file.name} is a table: leave config.data.separator out')
-        return in_column(text, file.name, column, label_column, delimiter)
-    for field, value in (('column', column), ('label_column', label_column)):
+        return in_column(text, file.name, column, label_column, delimiter, condition)
+    names = {'column': column, 'label_column': label_column, 'condition': ','.join(condition)}
+    for field, value in names.items():
         if value:
             raise UserError(
                 f'config.data.{field}={value}: {file.name} is no table: a file with columns is '
@@ -90,7 +100,13 @@ def usual_labels(labels: Sequence[str]) -> list[str]:
     return [each if each and counts[each] >= FEWEST else OTHER for each in labels]
 
 
-def read_similar(file: pathlib.Path, column: str, label_column: str, separator: str) -> Items:
+def read_similar(
+    file: pathlib.Path,
+    column: str,
+    label_column: str,
+    separator: str,
+    condition: Sequence[str] = (),
+) -> Items:
     """Reads a file as `read` does, without what it lacks: a column, or parts of a table.
 
     Raises:
@@ -108,7 +124,8 @@ def read_similar(file: pathlib.Path, column: str, label_column: str, separator: 
         columns = _columns(header)
         raise UserError(f'{file.name} has the columns {columns}: give a table with {needed}')
     column, label_column = (each if each in header else '' for each in (column, label_column))
-    return in_column(text, file.name, column, label_column, delimiter)
+    condition = condition if {*condition} <= {*header} else ()
+    return in_column(text, file.name, column, label_column, delimiter, condition)
 
 
 def _text_of(file: pathlib.Path) -> str:
@@ -144,46 +161,69 @@ def in_parts(text: str, separator: str) -> Items:
     return without_empty(Items(texts, np.array(rows)))
 
 
-def in_column(text: str, name: str, column: str, label_column: str, delimiter: str) -> Items:
+def in_column(
+    text: str,
+    name: str,
+    column: str,
+    label_column: str,
+    delimiter: str,
+    condition: Sequence[str] = (),
+) -> Items:
     """Returns the cells of a column as items; the first line of a table names its columns.
 
     Raises:
       UserError: the table is damaged, or there is no such column; lists those that there are.
     """
-    if '"' not in text and delimiter not in text:  # one column: no need to look at each cell
+    # of one column, there is no need to look at each cell
+    if '"' not in text and delimiter not in text and not condition:
         header, _, rest = text.partition(NEWLINE)
         _index_of(column, [header], name, 'column')
         if label_column:
             _index_of(label_column, [header], name, 'label_column')
         items = in_lines(rest)
         return _checked(items._replace(rows=items.rows + 1), name)
-    texts, rows, labels, empty, line = [], [], [], 0, 1
+    table = _rows_of(text, name, delimiter)
+    _, header = next(table, (1, []))
+    index = _index_of(column, header, name, 'column')
+    label_index = _index_of(label_column, header, name, 'label_column') if label_column else 0
+    indices = [_index_of(each, header, name, 'condition') for each in condition]
+    rows, columns, empty = [], [[] for _ in (index, label_index, *indices)], 0
+    for line, cells in table:
+        if not cells or not cells[index].strip():
+            empty += 1
+            continue
+        if label_column and not cells[label_index].strip():
+            raise UserError(f'{name}, line {line}: there is no {label_column}')
+        rows.append(line)
+        for i, values in zip((index, label_index, *indices), columns, strict=True):
+            values.append(cells[i])
+    notes = (f'{counted(empty, "empty item")} left out',) if empty else ()
+    texts, labels, *given = columns
+    items = Items(texts, np.array(rows, np.int64), labels if label_column else None, notes)
+    given = dict(zip(condition, given, strict=True))
+    return _checked(items._replace(condition=given or None), name)
+
+
+def _rows_of(text: str, name: str, delimiter: str) -> Iterator[tuple[int, list[str]]]:
+    """Yields the first line and the cells of each row of a table, the header first.
+
+    Raises:
+      UserError: the table is damaged, or a row has more or fewer cells than the header.
+    """
     reader = csv.reader(io.StringIO(text, NEWLINE), delimiter=delimiter, strict=True)
+    line, num_cells = 1, None
     try:
-        header = next(reader, [])
-        index = _index_of(column, header, name, 'column')
-        label_index = _index_of(label_column, header, name, 'label_column') if label_column else 0
-        line = reader.line_num + 1
         for cells in reader:
-            if cells and len(cells) != len(header):
+            num_cells = len(cells) if num_cells is None else num_cells
+            if cells and len(cells) != num_cells:
                 raise UserError(
                     f'{name}, line {line}: it has {counted(len(cells), "cell")}, the first line '
-                    f'{len(header)}: put cells that have {delimiter!r} in them into quotes'
+                    f'{num_cells}: put cells that have {delimiter!r} in them into quotes'
                 )
-            if not cells or not cells[index].strip():
-                empty += 1
-            elif label_column and not cells[label_index].strip():
-                raise UserError(f'{name}, line {line}: there is no {label_column}')
-            else:
-                texts.append(cells[index])
-                rows.append(line)
-                labels.append(cells[label_index])
+            yield line, cells
             line = reader.line_num + 1
     except csv.Error as error:
         raise UserError(f'{name}, line {line}: {error}') from error
-    notes = (f'{counted(empty, "empty item")} left out',) if empty else ()
-    items = Items(texts, np.array(rows, np.int64), labels if label_column else None, notes)
-    return _checked(items, name)
 
 
 def _index_of(column: str, header: Sequence[str], name: str, field: str) -> int:

@@ -6,6 +6,7 @@
 |---|---|
 | `.txt`, or any other ending | its lines, or the parts between `config.data.separator` |
 | `.csv`, `.tsv` | the cells of `config.data.column`, with classes in `config.data.label_column` |
+|  | and what they are conditional on in `config.data.condition` |
 
 The file is UTF-8 and may be packed by gzip. Without a path, the items are the names of the
 characters of Unicode 3.2 (`character_names`), with their scripts as labels.
@@ -15,6 +16,7 @@ other (`config.data.is_packed`), so that short items cost no more time than thei
 """
 
 from atelier.data import character_names, item_texts
+from atelier.data.conditions.setting import NONE, chosen, described
 from atelier.data.dataset import Dataset
 from atelier.data.item_sets import Rules, dataset_of
 from atelier.errors import UserError, reading
@@ -35,6 +37,7 @@ def load(
     held_out_share: float = 0.1,
     num_valid: int = 0,
     train_on_valid: bool = False,
+    condition: tuple[str, ...] = (NONE,),
 ) -> Dataset:
     r"""Loads the items of a file.
 
@@ -54,6 +57,7 @@ def load(
       held_out_share: by content, share of the items in each of test and validation.
       num_valid: by order, number of items in each of them; 0: a tenth, at most 5,000.
       train_on_valid: whether training has the validation items too.
+      condition: columns of a table that items are conditional on. Packed rows have none.
 
     Raises:
       UserError: the file is missing or damaged, an item is too long, or a setting is invalid.
@@ -69,17 +73,19 @@ def load(
         num_valid=num_valid,
         train_on_valid=train_on_valid,
     )
-    for field, value in (
-        ('column', column),
-        ('label_column', label_column),
-        ('separator', separator),
-    ):
+    names = chosen(condition) or ()
+    given = {'column': column, 'label_column': label_column, 'separator': separator}
+    for field, value in {**given, 'condition': ','.join(names)}.items():
         if value and not path:
             raise UserError(f'config.data.{field}={value!r}: set config.data.path to a file, too')
     if label_column and is_packed:
         raise UserError(
             f'config.data.label_column={label_column!r}: packed rows have no labels: set '
             'config.data.is_packed=False'
+        )
+    if names and is_packed:
+        raise UserError(
+            f'{described(names)}: packed rows have no condition: set config.data.is_packed=False'
         )
     if not path:
         parts = {'train': character_names.items()}
@@ -88,5 +94,5 @@ def load(
     with reading(file):
         if not file.is_file():
             raise UserError(f'config.data.path: there is no file {file}')
-        items = item_texts.read(file, column, label_column, separator)
+        items = item_texts.read(file, column, label_column, separator, names)
     return dataset_of('lines', file.name, {'train': items}, rules, 'item')

@@ -8,8 +8,9 @@
                                            training split
 
 The column `image` (or `img`) holds encoded pictures, as binary or as {bytes, path}, where `path` is
-ignored. The column `label` (or `labels`), if there is one, holds whole numbers from 0 on. Other
-columns are not read, and are named in the table of the data. Reading needs pyarrow.
+ignored. The column `label` (or `labels`), if there is one, holds whole numbers from 0 on. Columns
+that `config.data.condition` chooses hold numbers, labels or words (`atelier.data.conditions`).
+Other columns are not read, and are named in the table of the data. Reading needs pyarrow.
 """
 
 import pathlib
@@ -21,6 +22,13 @@ import numpy as np
 from jaxtyping import Int
 
 from atelier.data.classes import declared_classes, with_names
+from atelier.data.condition_columns import (
+    Columns,
+    joined,
+    prepared,
+    with_condition,
+)
+from atelier.data.conditions.setting import NONE, chosen
 from atelier.data.content import key_of_files
 from atelier.data.dataset import Dataset
 from atelier.data.decoding import ImageSplit, StoredImage, decoded
@@ -40,12 +48,13 @@ SHARD = re.compile(r'(\d{1,6})-of-(\d{1,6})')
 
 
 class ParquetSplit(NamedTuple):
-    """A split: its images as stored, and their labels [n], or None."""
+    """A split: its images as stored, their labels [n] or None, and their condition or None."""
 
     images: ImageSplit
     label: Int[np.ndarray, 'n'] | None
     class_names: tuple[str, ...]
     unread: tuple[str, ...]  # columns
+    condition: Columns | None
 
 
 def load(
@@ -53,6 +62,7 @@ def load(
     image_shape: tuple[int, ...] = (),
     split_by: str = 'order',
     held_out_share: float = 0.1,
+    condition: tuple[str, ...] = (NONE,),
 ) -> Dataset:
     """Loads the images in the parquet file or the folder of parquet files at `path`.
 
@@ -61,6 +71,7 @@ def load(
       image_shape: (height, width, 1 or 3) to scale and crop to; empty: images keep their shape.
       split_by: rule that makes missing splits, by the bytes of the stored images or by order.
       held_out_share: of the images, in each split that is made by content.
+      condition: what the images are conditional on; see `atelier.data.conditions.setting`.
 
     Raises:
       UserError: there are no such files, one is damaged, or pyarrow is missing.
@@ -75,7 +86,10 @@ def load(
     if not files:
         raise UserError(f'config.data.path: there is no parquet file in {root}')
 
-    parts = read(files)
+    names = chosen(condition)
+    parts = read(files, names)
+    columns = joined([part.condition for part in parts.values()], root)
+    given = prepared(columns, root.name, is_guess=not names)
     num_classes = _num_classes(parts, root)
 
     def open_splits() -> tuple[dict[str, ImageSplit], int | None]:
@@ -89,9 +103,10 @@ def load(
     notes = (f'columns that are not read: {listed(unread)}',) if unread else ()
     for note in notes:
         log.info('%s: %s', root, note)
-    return data._replace(
+    data = data._replace(
         spec=with_names(data.spec, parts['train'].class_names), notes=(*notes, *data.notes)
     )
+    return with_condition(data, given)
 
 
 def find(location: pathlib.Path) -> tuple[pathlib.Path, ...]:
@@ -117,26 +132,32 @@ def find(location: pathlib.Path) -> tuple[pathlib.Path, ...]:
     return tuple(inside)
 
 
-def read(files: Sequence[pathlib.Path]) -> dict[str, ParquetSplit]:
+def read(
+    files: Sequence[pathlib.Path], condition: tuple[str, ...] | None = None
+) -> dict[str, ParquetSplit]:
     """Returns the splits of parquet files; the images stay encoded until they are needed.
+
+    The condition is chosen as by `setting.chosen`.
 
     Raises:
       UserError: a file is damaged, has other columns or is missing, or pyarrow is missing.
     """
     parts = {}
     for split, shards in _files_of_splits(files).items():
-        tables = [Table(shard) for shard in shards]
+        tables = [Table(shard, condition) for shard in shards]
         parts[split] = _joined(tables, shards)
     return parts
 
 
-def read_together(files: Sequence[pathlib.Path]) -> tuple[ParquetSplit, list[int]]:
+def read_together(
+    files: Sequence[pathlib.Path], condition: tuple[str, ...] | None = None
+) -> tuple[ParquetSplit, list[int]]:
     """Returns the rows of all files, one file after the other, and the number of each file's rows.
 
     Raises:
       UserError: as `read`.
     """
-    tables = [Table(file) for file in files]
+    tables = [Table(file, condition) for file in files]
     return _joined(tables, list(files)), [table.count for table in tables]
 
 
@@ -211,8 +232,17 @@ def _joined(tables: list[Table], files: list[pathlib.Path]) -> ParquetSplit:
             images.append(StoredImage(name, tables[which].image(row), value))
         return images
 
+    images = ImageSplit(sum(sizes), read_images)
     unread = tuple(name for table in tables for name in table.unread)
-    return ParquetSplit(ImageSplit(sum(sizes), read_images), label, tables[0].class_names, unread)
+    condition = _condition(tables, files)
+    return ParquetSplit(images, label, tables[0].class_names, unread, condition)
+
+
+def _condition(tables: list[Table], files: list[pathlib.Path]) -> Columns | None:
+    """Returns the condition of the rows of all files; None if they have none."""
+    place = lambda file: lambda row: f'{file.name} row {row}'
+    each = [Columns(t.condition, place(file)) for t, file in zip(tables, files, strict=True)]
+    return joined(each, files[0].parent)
 
 
 def _num_classes(parts: dict[str, ParquetSplit], root: pathlib.Path) -> int | None:

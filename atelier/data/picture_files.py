@@ -4,7 +4,7 @@ import collections
 import os
 import pathlib
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from atelier.errors import UserError, reading
@@ -35,16 +35,21 @@ class Found(NamedTuple):
     empty: list[str]
 
 
-def below(base: pathlib.Path) -> Found:
+def below(base: pathlib.Path, others_read: Collection[pathlib.Path] = ()) -> Found:
     """Returns what lies below `base`, following links but visiting each folder once.
 
     A file is a picture if its content begins like one, or if its name ends like one. The second
     kind is refused later if it cannot be read, so no damaged picture goes unnoticed. Links to
     folders are followed last, so that a folder keeps its own name beside a link to it.
 
+    Args:
+      base: the folder.
+      others_read: files that are no pictures and are read, so that they are not passed over.
+
     Raises:
       UserError: a folder or a file cannot be read.
     """
+    read = {*map(str, others_read)}
     pictures, others, visited = [], collections.defaultdict(list), set()
     links, repeated, folders = collections.deque(), [], []
     pending = [(str(base), '', _FOLDER)]  # a stack, because folders may be deeply nested
@@ -56,7 +61,8 @@ def below(base: pathlib.Path) -> Found:
         if kind == 'picture':
             pictures.append(prefix + name)
         elif kind != 'folder':
-            others[kind].append(path)
+            if path not in read:
+                others[kind].append(path)
         elif entry.is_link and not is_linked:
             links.append((folder, prefix, entry))
         else:

@@ -2,9 +2,12 @@
 
 import functools
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Collection
+from typing import Any
 
+from atelier.data.conditions.setting import NONE
 from atelier.data.original.known import KNOWN
+from atelier.errors import UserError
 
 POINTS = ('ring', 'grid', 'eight_gaussians', 'moons', 'checkerboard')  # sources of toy points
 ITEMS = ('lines', 'molecules', 'tunes')  # sources of texts that end
@@ -25,7 +28,14 @@ NO_PICTURES = ('digits', 'static_mnist', 'shapes', 'arrays', CODES, *TEXTS, *POI
 # sources that never change
 EMBEDDED = ('digits', 'static_mnist', 'shapes', 'captioned_shapes', *POINTS)
 
-
+# fields of config.data that some sources read
+SETTINGS = (
+    *('data_dir', 'path', 'image_shape', 'splits', 'channels', 'strict', 'draw_as', 'condition'),
+    *('column', 'label_column', 'separator'),  # which only configs of texts have
+    *('run', 'codes', 'objects'),  # of the codes of a run, and of captioned shapes
+)
+# values of SETTINGS that any source may have
+UNSET = ('', (), 'auto', 'exact', 'last', 'both', False, (NONE,))
 # parameters of `load` that are no settings, because a record must not decide them: whether TFDS may
 # download a set, and the function that encodes a run's data
 GIVEN = ('may_prepare', 'encoded')
@@ -94,3 +104,15 @@ def settings_of(name: str) -> dict[str, bool]:
         for field, parameter in parameters.items()
         if field not in GIVEN
     }
+
+
+def check_settings(data: Any, accepted: Collection[str]) -> None:
+    """Checks that the source of `config.data` takes the settings that are set, all `accepted`.
+
+    Raises:
+      UserError: it does not read one of `SETTINGS`.
+    """
+    for name in SETTINGS:
+        if data.get(name) and data[name] not in UNSET and name not in accepted:
+            setting = f'config.data.{name}={data[name]!r}'
+            raise UserError(f'{setting}: {data.name} does not read it: omit it')

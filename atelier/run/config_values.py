@@ -12,6 +12,7 @@ from ml_collections import ConfigDict
 from atelier import checkout, user_files
 from atelier.data import dataset
 from atelier.data.augmentation_settings import NO_AUGMENTATION
+from atelier.data.conditions.setting import NONE
 from atelier.errors import UserError
 from atelier.log import log
 from atelier.paths import user_path
@@ -28,6 +29,7 @@ LATER = {
     'data.split_by': 'order',
     'data.channels': 'last',
     'data.splits': 'exact',
+    'data.condition': [NONE],
     'data.classes': 'declared',
     'data.held_out_share': 0.1,
     'data.strict': False,
@@ -44,7 +46,14 @@ LATER = {
 }
 LATER_OF_SOME = {'model.is_direct': True}  # the same, of fields that only some configs have
 # rules of config.data that a run keeps, and the values for which it does; (): all
-KEPT_RULES = {'split_by': (), 'channels': ('last',), 'splits': ('exact',), 'classes': ()}
+KEPT_RULES = {
+    'split_by': (),
+    'channels': ('last',),
+    'splits': ('exact',),
+    'classes': (),
+    'condition': ([NONE],),
+}
+SUBJECTS = {'classes': 'classes', 'condition': 'condition'}  # of the rules; of others, the splits
 # the last part of the name of a field that holds a path, and fields from before this rule
 PATH_ENDINGS = ('path', 'dir', 'file', 'folder', 'run')
 OTHER_PATHS = ('eval.classifier',)
@@ -185,13 +194,14 @@ def adopt_data_rules(
     accepted = dataset.settings_of(config.data.name)
     for name, kept in KEPT_RULES.items():
         rule = then['data'][name]
-        if config.data[name] == rule or rule not in (kept or (rule,)):
+        now = config.data[name]
+        is_chosen = name == 'condition' and now  # so a difference is refused later
+        if now in (rule, _as_tuple(rule)) or rule not in (kept or (rule,)) or is_chosen:
             continue
         if log_it and name in (*accepted, 'classes'):
-            subject = 'classes' if name == 'classes' else 'splits'
             log.info(
                 '%s keeps the %s that it began with: config.data.%s=%r',
-                *(folder, subject, name, rule),
+                *(folder, SUBJECTS.get(name, 'splits'), name, rule),
             )
         config.data[name] = rule
 
@@ -274,4 +284,9 @@ def _set(config: ConfigDict, name: str, value: Any) -> None:
     *path, last = name.split('.')
     for part in path:
         config = config[part]
-    config[last] = tuple(value) if isinstance(value, list) else value
+    config[last] = _as_tuple(value)
+
+
+def _as_tuple(value: Any) -> Any:
+    """Returns a value as a config has it, with a tuple where JSON has a list."""
+    return tuple(value) if isinstance(value, list) else value

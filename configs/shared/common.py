@@ -46,6 +46,9 @@ def common_config() -> ConfigDict:
             # folders of the splits of a folder: auto (by their names) | none (all are classes) |
             # train=NAME,valid=NAME,test=NAME
             splits='auto',
+            # columns of a file that its examples are conditional on, of numbers, labels or words:
+            # () (captions, if there are any) | none | names such as age,height, caption or text
+            condition=(),
             # what pictures take an array for: auto (by its shape) | images | points | signals |
             # table | values
             draw_as='auto',

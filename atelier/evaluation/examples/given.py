@@ -10,6 +10,8 @@ import numpy as np
 from atelier.data import dataset, text_files
 from atelier.data.arrays import check_float32
 from atelier.data.classes import MAX_SHOWN, stored_names
+from atelier.data.condition_arrays import NAMES
+from atelier.data.conditions.condition import KEY
 from atelier.data.dataset import Dataset, Spec
 from atelier.data.items import are_items, are_packed, as_events
 from atelier.data.moments import moments
@@ -21,7 +23,7 @@ from atelier.data.text import encode, scored_once
 from atelier.data.text_splits import positions
 from atelier.data.units import warn_of_units
 from atelier.errors import UserError, about, check_option, reading, shortened
-from atelier.evaluation.examples import given_items, given_parquet
+from atelier.evaluation.examples import given_conditions, given_items, given_parquet
 from atelier.evaluation.examples.given_labels import check_class_names, checked_labels, numbers_of
 from atelier.evaluation.examples.given_pictures import of_folder, pictures, unbinarised_levels
 from atelier.log import counted, listed
@@ -112,16 +114,18 @@ def read(run: Run, path: str, suffix: str = '') -> Dataset:
         split, origins = _arrays(run, file)
     else:
         split, origins = {'x': pictures(run, [file])}, named([file.name])
+    split = given_conditions.check_whole(run, split)
     return as_data(run, split, origins._replace(suffix=suffix), file.name)
 
 
-def from_arrays(run: Run, x: Any, label: Any = None) -> Dataset:
+def from_arrays(run: Run, x: Any, label: Any = None, condition: Any = None) -> Dataset:
     """Returns examples x [n, *event], in the units of the stored data, as `read` does.
 
-    If the run has items, x may be a list of texts, too.
+    If the run has items, x may be a list of texts, too. The condition is as of
+    `given_conditions.checked`.
 
     Raises:
-      UserError: x or label is not like those of the run.
+      UserError: x, label or condition is not like those of the run.
     """
     if are_items(run.data.spec) and given_items.are_texts(x):
         split = {'x': given_items.of_texts(run.data.spec, x)}
@@ -130,6 +134,11 @@ def from_arrays(run: Run, x: Any, label: Any = None) -> Dataset:
     if label is not None:
         numbers = numbers_of(run.data.spec, _as_array('label', label))
         split['label'] = checked_labels(run, numbers, len(split['x']))
+    if condition is not None and run.data.spec.condition is not None:
+        values = _as_array('condition', condition)
+        expected = run.data.spec.condition
+        split[KEY] = given_conditions.checked(expected, values, len(split['x']), 'condition')
+    split = given_conditions.check_whole(run, split)
     return as_data(run, split, named([FROM_ARRAYS], [len(split['x'])]), FROM_ARRAYS)
 
 
@@ -162,7 +171,9 @@ def _arrays(run: Run, file: pathlib.Path) -> tuple[dict[str, np.ndarray], Origin
         labels = [arrays[f'label{suffix}'] for suffix in suffixes if f'label{suffix}' in arrays]
         _check_keys(run, arrays, suffixes, len(labels))
         parts = [_checked(run, arrays[f'x{suffix}']) for suffix in suffixes]
-    split, sizes = {'x': np.concatenate(parts)}, [len(part) for part in parts]
+        sizes = [len(part) for part in parts]
+        condition = given_conditions.of_arrays(run, arrays, suffixes, sizes)
+    split = {'x': np.concatenate(parts), **condition}
     if labels:
         split['label'] = checked_labels(run, np.concatenate(labels), sum(sizes))
     names = [f'{file.name}:x{suffix}' if suffix else file.name for suffix in suffixes]
@@ -171,12 +182,15 @@ def _arrays(run: Run, file: pathlib.Path) -> tuple[dict[str, np.ndarray], Origin
 
 def _check_keys(run: Run, arrays: Mapping, suffixes: list[str], num_labels: int) -> None:
     """Refuses keys that would be ignored, and levels or names that the run has not."""
-    known = {f'{kind}{suffix}' for kind in ('x', 'label') for suffix in suffixes}
+    kinds = ('x', 'label', *given_conditions.keys_of(run))
+    known = {f'{kind}{suffix}' for kind in kinds for suffix in suffixes}
+    known |= {NAMES} if KEY in kinds else set()
     unknown = sorted(set(arrays) - known - {'levels', 'class_names', 'column_names'})
     if unknown or 0 < num_labels < len(suffixes):
         raise UserError(
-            f'it has {", ".join(arrays)}: known are x or x_train, x_valid, x_test, label likewise '
-            'for each of them or for none, levels, class_names and column_names'
+            f'it has {", ".join(arrays)}: known are x or x_train, x_valid, x_test, '
+            f'{" and ".join(kinds[1:])} likewise for each of them or for none, levels, '
+            'class_names and column_names'
         )
     spec, levels = run.data.spec, unbinarised_levels(run)
     if 'levels' in arrays and arrays['levels'].tolist() != levels:

@@ -8,11 +8,13 @@ import numpy as np
 from jaxtyping import Integer
 
 from atelier.data import item_texts
+from atelier.data.item_sets import columns_of
 from atelier.data.item_tokens import encoded_as
 from atelier.data.items import END, is_scored
 from atelier.data.origins import Origins, named
 from atelier.data.spec import Spec
 from atelier.errors import UserError, shortened
+from atelier.evaluation.examples import given_conditions
 from atelier.evaluation.examples.given_labels import checked_labels, numbers_of
 from atelier.log import log
 from atelier.run.experiment import Run
@@ -34,6 +36,7 @@ def of_file(run: Run, file: pathlib.Path) -> tuple[dict[str, np.ndarray], Origin
         config.get('column', ''),
         config.get('label_column', '') if has_labels else '',
         config.get('separator', ''),
+        given_conditions.names_of(run) or (),
     )
     for note in items.notes:
         log.info('%s: %s', file.name, note)
@@ -42,6 +45,7 @@ def of_file(run: Run, file: pathlib.Path) -> tuple[dict[str, np.ndarray], Origin
     if items.labels is not None:
         numbers = numbers_of(spec, np.array(items.labels))
         split['label'] = checked_labels(run, numbers, len(items.texts))
+    split |= given_conditions.of_columns(run, columns_of(items, file.name))
     origins = named([file.name], [int(items.rows.max()) + 1])
     return split, origins._replace(rows={'test': items.rows})
 

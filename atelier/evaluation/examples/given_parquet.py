@@ -6,6 +6,7 @@ import numpy as np
 
 from atelier.data import parquet
 from atelier.data.origins import Origins, named
+from atelier.evaluation.examples import given_conditions
 from atelier.evaluation.examples.given_labels import check_class_names, checked_labels
 from atelier.evaluation.examples.given_pictures import of_images
 from atelier.run.experiment import Run
@@ -28,14 +29,16 @@ def of_files(
 ) -> tuple[dict[str, np.ndarray], Origins]:
     """Reads the images of parquet files, one file after the other, whatever their splits.
 
-    Returns x [n, *event] and, if the files and the run have labels, label [n]; and the file and
-    row of each.
+    Returns x [n, *event] and, if the files and the run have them, label [n] and condition
+    [n, columns]; and the file and row of each.
 
     Raises:
-      UserError: a file is damaged or has no images, or its classes are not those of the run.
+      UserError: a file is damaged or has no images, or its classes or its condition are not those
+        of the run.
     """
-    part, sizes = parquet.read_together(files)
-    split = {'x': of_images(run, part.images, name)}
+    part, sizes = parquet.read_together(files, given_conditions.names_of(run))
+    condition = given_conditions.of_columns(run, part.condition)
+    split = {'x': of_images(run, part.images, name), **condition}
     if part.label is not None and run.data.spec.num_classes is not None:
         check_class_names(run, part.class_names)
         split['label'] = checked_labels(run, part.label, part.images.count)

@@ -12,6 +12,7 @@ from atelier.data.inspection import ImageSplit, StoredImage
 from atelier.data.origins import Origins, named
 from atelier.data.sources import decodes_pictures
 from atelier.errors import UserError
+from atelier.evaluation.examples import given_conditions
 from atelier.log import counted, listed, log
 from atelier.report import image_grids
 from atelier.run.experiment import Run
@@ -22,15 +23,19 @@ MAX_NAMED = 8  # folders that a line names
 def of_folder(run: Run, root: pathlib.Path) -> tuple[dict[str, np.ndarray], Origins]:
     """Reads the pictures below a folder: x [n, *event], and label [n] if its folders are classes.
 
+    If a file beside them has the condition that the run reads, it is 'condition' [n, columns].
+
     Raises:
-      UserError: there are no pictures, one of them cannot be used, or config.data.strict refuses
-        one.
+      UserError: there are no pictures, one of them or its condition cannot be used, or
+        config.data.strict refuses one.
     """
-    found = picture_files.below(root)
+    sources = given_conditions.beside(run, root)
+    found = picture_files.below(root, [source.path for source in sources])
     if not found.pictures:
         raise UserError(f'it has no images ({", ".join(sorted(picture_files.SUFFIXES))})')
     picture_files.say_passed_over(root, [found], _is_strict(run))
-    split = {'x': pictures(run, [root / name for name in found.pictures], root.name)}
+    condition = given_conditions.of_pictures(run, sources, found.pictures)
+    split = {'x': pictures(run, [root / name for name in found.pictures], root.name), **condition}
     label = labels(run, root, found.pictures)
     if label is not None:
         split['label'] = label

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from ml_collections import ConfigDict
 
 from atelier.data import dataset
+from atelier.data.conditions.setting import NONE
 from atelier.data.dataset import Dataset
 from atelier.data.origins import named
 from atelier.errors import UserError, about, reading
@@ -24,6 +25,7 @@ def another_data_set(run: Run, name: str, path: str, data_dir: str) -> Dataset:
     """
     config = ConfigDict({'data': run.config.data.to_dict()})
     config.data.update(name=name, path=path, data_dir=data_dir, without_classes=(), num_valid=0)
+    config.data.condition = (NONE,)  # of other columns than the run's
     config.data.split_by = (
         'order'  # nothing is trained on outliers: even equal ones have a test split
     )

@@ -226,3 +226,47 @@ def test_a_config_reads_the_fields_of_items(file):
     config.data.update(name='digits', path='', num_valid=0, column='name')
     with pytest.raises(UserError, match="config.data.column='name': digits does not read it"):
         dataset.load(config)
+
+
+# Conditions
+
+
+@pytest.mark.parametrize('rule', [{}, {'split_by': 'order'}, {'train_on_valid': True}])
+def test_columns_of_a_table_are_the_condition_of_their_items(file, rule):
+    rows = [f'{len(word)},{word},{word.count("a") / 2},{word[0]}' for word in WORDS]
+    path = file(['size,word,half,first', *rows], 'mine.csv')
+    settings = dict(column='word', **rule)
+    numbers = lines.load(path, condition=('half', 'size'), **settings)
+    labels = lines.load(path, condition=('first',), **settings)
+    assert numbers.spec.condition.names == ('half', 'size')
+    assert 'condition: half, size of mine.csv' in numbers.notes
+    for split, part in numbers.splits.items():
+        texts = texts_of(numbers, split)
+        expected = [[word.count('a') / 2, len(word)] for word in texts]
+        np.testing.assert_array_equal(part['condition'], expected)
+        index = labels.splits[split]['condition'][:, 0].tolist()
+        assert [labels.spec.condition.values[0][i] for i in index] == [w[0] for w in texts]
+    assert lines.load(path, **settings).spec.condition is None
+
+
+def test_the_condition_follows_items_that_are_left_out(file):
+    rows = ['word,size', *(f'{"a" * i},{i}' for i in [*range(1, 9)] * 8)]
+    settings = dict(column='word', condition=('size',), max_length=5, too_long='leave_out')
+    for part in lines.load(file(rows, 'a.csv'), split_by='order', **settings).splits.values():
+        np.testing.assert_array_equal(part['condition'][:, 0], (part['x'] > 0).sum(1))
+
+
+@pytest.mark.parametrize(
+    ('settings', 'fault'),
+    [
+        (dict(condition=('siez',)), "config.data.condition='siez': a.csv has no such column (did"),
+        (dict(condition=('size',)), 'a.csv, line 3: size is missing'),
+        (dict(condition=('size',), is_packed=True), 'packed rows have no condition: set config'),
+    ],
+)
+def test_a_wrong_condition_is_one_line(file, settings, fault, complaint):
+    path = file(['word,size', 'a,1', 'b,'], 'a.csv')
+    assert fault in complaint(lines.load, path, column='word', split_by='order', **settings)
+    text = file(['a', 'b'])
+    assert 'is no table' in complaint(lines.load, text, condition=('size',))
+    assert 'to a file, too' in complaint(lines.load, condition=('size',))

@@ -92,7 +92,7 @@ def test_two_names_of_one_split_are_refused(tmp_path, complaint, layout):
 
 def test_the_column_labels_is_read_and_unread_columns_are_named(tmp_path, caplog):
     caplog.set_level('INFO', 'atelier')
-    values = {'labels': LABEL[:20], 'caption': ['a'] * 20, 'id': list(range(20))}
+    values = {'labels': LABEL[:20], 'source': ['a'] * 20, 'id': list(range(20))}
     info = {'info': {'features': {'labels': {'names': ['ant', 'bee', 'cat']}}}}
     described = table(image=IMAGES, **values).replace_schema_metadata(
         {'huggingface': json.dumps(info)}
@@ -101,10 +101,77 @@ def test_the_column_labels_is_read_and_unread_columns_are_named(tmp_path, caplog
     data = loaded(tmp_path / 'a.parquet')
     assert data.splits['train']['label'].tolist() == [r % 3 for r in reds(data.splits['train'])]
     assert data.spec.class_names == ('ant', 'bee', 'cat')
-    assert data.notes == ('columns that are not read: caption, id',)
+    assert data.notes == ('columns that are not read: id, source',)
     assert [line for line in caplog.messages if line.endswith(data.notes[0])] == [
         f'{tmp_path}/a.parquet: {data.notes[0]}'
     ]
+
+
+def with_condition(path, rows=slice(None), **columns):
+    """Writes numbers, labels, truths and captions of the pictures in these rows."""
+    numbers = range(60)[rows]
+    values = {
+        'age': [i / 2 for i in numbers],
+        'hair': pyarrow.array(['ab'[i % 2] for i in numbers]).dictionary_encode(),
+        'smiles': [i % 3 == 0 for i in numbers],
+        'text': [' '.join(str(i)) for i in numbers],
+        **columns,
+    }
+    pq.write_table(table(image=[png(x) for x in X[rows]], **values), path)
+    return path
+
+
+@pytest.mark.parametrize('rule', ['content', 'order'])
+def test_columns_are_the_condition_of_their_pictures(tmp_path, rule):
+    path = with_condition(tmp_path / 'a.parquet')
+    numbers = loaded(path, condition=('age',), split_by=rule)
+    labels = loaded(path, condition=('hair', 'smiles'), split_by=rule)
+    words = loaded(path, split_by=rule)
+    assert labels.spec.condition.values == (('a', 'b'), ('false', 'true'))
+    assert words.spec == loaded(path, condition=('text',), split_by=rule).spec
+    assert loaded(path, condition=('none',), split_by=rule).spec.condition is None
+    for name in ('train', 'valid', 'test'):
+        parts = [data.splits[name] for data in (numbers, labels, words)]
+        red = np.array(reds(parts[0]))
+        np.testing.assert_array_equal(parts[0]['condition'], red[:, None] / 2)
+        np.testing.assert_array_equal(parts[1]['condition'], np.stack([red % 2, red % 3 == 0], 1))
+        texts = map(words.spec.condition.described, parts[2]['condition'].tolist())
+        assert [*texts] == [' '.join(str(each)) for each in reds(parts[2])]
+    assert 'condition: text of a.parquet; --config.data.condition=none leaves' in words.notes[0]
+    assert 'columns that are not read: age, hair, smiles' in words.notes
+
+
+def test_the_condition_of_several_files_is_joined(tmp_path, complaint):
+    for i in range(3):
+        name = f'train-{i:05}-of-00003.parquet'
+        with_condition(tmp_path / name, slice(20 * i, 20 * i + 20))
+    with_condition(tmp_path / 'test.parquet', slice(0, 5), age=[1.0, 2.0, 3.0, 4.0, None])
+    line = complaint(loaded, tmp_path, condition=('age',))
+    assert line == 'test.parquet row 4: age is missing: give every example one'
+    with_condition(tmp_path / 'test.parquet', slice(0, 5))
+    for part in loaded(tmp_path, condition=('age',)).splits.values():
+        np.testing.assert_array_equal(part['condition'][:, 0], np.array(reds(part)) / 2)
+
+
+@pytest.mark.parametrize(
+    ('setting', 'columns', 'fault'),
+    [
+        ('aeg', {}, "a.parquet has no column 'aeg' (did you mean 'age'?)"),
+        ('image', {}, 'its column image holds'),
+        ('size', {'size': [[1, 2]] * 60}, 'its column size holds list<'),
+        ('size', {'size': [None] * 60}, 'its column size holds null'),
+        ('size', {'size': [float('nan')] * 60}, 'a.parquet row 0: size is nan'),
+        ('size', {'size': ['a' * 2**20 + 'a'] * 60}, 'row 0: its size has 1,048,577 bytes'),
+        ('text', {'text': [''] + ['a'] * 59}, 'a.parquet row 0: text is missing or empty'),
+    ],
+)
+def test_a_wrong_condition_is_one_line(tmp_path, setting, columns, fault, complaint):
+    path = with_condition(tmp_path / 'a.parquet', **columns)
+    assert fault in complaint(loaded, path, condition=(setting,))
+
+
+def test_captions_that_are_all_equal_are_no_condition(tmp_path):
+    assert loaded(with_condition(tmp_path / 'a.parquet', text=['a'] * 60)).spec.condition is None
 
 
 def test_plain_binary_and_names_of_classes(tmp_path):

@@ -4,13 +4,14 @@ import json
 
 import numpy as np
 import pytest
-from support import assembled
+from PIL import Image
+from support import assembled, begin
 
 from atelier import checkout, files
 from atelier.data.dataset import Dataset
 from atelier.run import run_folder
 
-RULES = ('split_by', 'channels', 'splits', 'classes')
+RULES = ('split_by', 'channels', 'splits', 'classes', 'condition')
 
 
 @pytest.fixture
@@ -41,7 +42,7 @@ def test_an_earlier_run_is_continued_with_its_rules(earlier, caplog):
         run_folder.check_same(earlier, config_file, config)
     assert "keeps the classes that it began with: config.data.classes='declared'" in caplog.text
     found = [config.data[name] for name in RULES]
-    assert found == ['order', 'last', 'exact', 'declared']
+    assert found == ['order', 'last', 'exact', 'declared', ('none',)]
 
 
 @pytest.mark.parametrize('to_train', [False, True])
@@ -51,6 +52,33 @@ def test_an_earlier_run_is_opened_with_its_spec(earlier, to_train):
     assert run.data.spec.known_classes == (0, 1, 2, 3)
     assert run.data.spec.event_shape == (3, 8, 8)
     assert run.data.fingerprint() == run_folder.load(earlier)['data']
+
+
+def test_an_earlier_run_on_pictures_has_no_condition(tmp_path, complaint):
+    """Although there are captions beside the pictures, and new runs read them."""
+    pictures = tmp_path / 'pictures'
+    pictures.mkdir()
+    for i in range(40):
+        Image.new('L', (8, 8), i).save(pictures / f'{i}.png')
+    lines = [f'{i}.png\t{"dark" if i < 20 else "light"}' for i in range(40)]
+    (pictures / 'captions.txt').write_text('\n'.join(lines))
+    changes = dict(data__path=str(pictures), data__split_by='order')
+    new = assembled(tmp_path / 'new', 'vae', 'folder,debug', **changes)
+    assert new.data.spec.condition.vocabulary == ('dark', 'light')
+    run = assembled(tmp_path / 'run', 'vae', 'folder,debug', data__condition=('none',), **changes)
+    begin(run)
+    record = json.loads((run.folder / 'config.json').read_text())
+    del record['values']['data']['condition'], record['spec']['condition'], record['checksum']
+    files.write_json(run.folder / 'config.json', record)
+    again = run_folder.reopen(run.folder, to_train=True)
+    assert again.config.data.condition == ('none',) and again.data.spec.condition is None
+    config = run.config_file.config()
+    config.data.update(path=str(pictures), split_by='order')
+    run_folder.check_same(run.folder, run.config_file, config)
+    assert config.data.condition == ('none',)
+    config.data.condition = ('caption',)
+    line = complaint(run_folder.check_same, run.folder, run.config_file, config)
+    assert "data.condition (the run: ['none'], now: ['caption'])" in line
 
 
 @pytest.mark.parametrize('path', ['mine.txt', ''])

@@ -1,9 +1,12 @@
 """Items in place of a test split: a file of one's own, a list of texts, and another split."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 from support import assembled
 
+from atelier.core.abilities import Sample
 from atelier.data import items, text
 from atelier.errors import UserError
 from atelier.evaluation.examples import given, given_items
@@ -130,3 +133,28 @@ def test_texts_are_told_from_other_examples():
     assert given_items.are_texts(['a']) and given_items.are_texts(np.array(['a', 'b']))
     for other in ('abc', [], [1], np.zeros((2, 3)), ['a', 1], None):
         assert not given_items.are_texts(other)
+
+
+def test_items_of_a_table_have_the_condition_of_the_run(run, tmp_path, complaint):
+    rows = ['name,size', *(f'{word},{i}' for i, word in enumerate(WORDS))]
+    (tmp_path / 'names.csv').write_text('\n'.join(rows))
+    data = dict(data__path=str(tmp_path / 'names.csv'), data__column='name')
+    changes = dict(data__condition=('size',), data__is_packed=False, **data)
+    conditional = assembled(tmp_path / 'run', 'char_gru', 'lines,debug', **changes)
+    family = conditional.family
+    (tmp_path / 'ignored.csv').write_text('size,name\nlarge,abc\n')
+    ignored = given.read(conditional, str(tmp_path / 'ignored.csv'))
+    assert {*ignored.splits['test']} == {'x'}  # a model that reads no condition
+    sample = family.ability(Sample)._replace(reads_condition=True)
+    family = dataclasses.replace(family, abilities=(sample,))
+    conditional = conditional._replace(family=family)
+    (tmp_path / 'new.csv').write_text('size,name\n1.5,abc\n-2,d\n')
+    new = given.read(conditional, str(tmp_path / 'new.csv'))
+    assert texts_of(new) == ['abc', 'd']
+    assert new.splits['test']['condition'].tolist() == [[1.5], [-2]]
+    (tmp_path / 'new.csv').write_text('size,name\nlarge,abc\n')
+    line = complaint(given.read, conditional, str(tmp_path / 'new.csv'))
+    assert line == "new.csv, line 2: condition size='large': give a number"
+    (tmp_path / 'new.txt').write_text('abc\n')
+    line = complaint(given.read, conditional, str(tmp_path / 'new.txt'))
+    assert 'needs the condition (size) of each example' in line

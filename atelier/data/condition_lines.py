@@ -1,0 +1,155 @@
+"""Lines on pictures: the files captions.txt, metadata.jsonl and metadata.csv beside them.
+
+    captions.txt     cat/1.png<TAB>a grey cat
+    metadata.jsonl   {"file_name": "cat/1.png", "text": "a grey cat", "age": 3}
+    metadata.csv     file_name,age
+                     cat/1.png,3
+
+The files are UTF-8 and may be untrusted. They are read line by line, and only as texts: a name of a
+picture is compared with those that were found, and never opened. Empty lines count for nothing.
+"""
+
+import csv
+import io
+import json
+import os
+import pathlib
+import re
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+from atelier.data.conditions.setting import TEXTS
+from atelier.data.text_files import BYTES_OF_MEMORY
+from atelier.errors import UserError, about, first_line, reading, shortened
+from atelier.files import open_regular
+from atelier.log import counted
+from atelier.memory import total_bytes
+
+CAPTIONS, OBJECTS, TABLE = 'captions.txt', 'metadata.jsonl', 'metadata.csv'
+FILE_NAME = 'file_name'  # key or column with the names of pictures
+MAX_LINE = 1 << 20  # characters
+NO_TEXT = re.compile('[\udc80-\udcff]')  # bytes that are no UTF-8, as they are decoded
+
+
+class Line(NamedTuple):
+    """What a file says of one picture.
+
+    number: of the line, from 1.
+    file: name of the picture, as it stands there.
+    values: by name of the column; of a table they are texts.
+    """
+
+    number: int
+    file: str
+    values: dict[str, Any]
+
+
+def lines_of(path: pathlib.Path) -> Iterator[Line]:
+    """Yields the lines of one of the three files.
+
+    Raises:
+      UserError: the file cannot be read, or a line is not what it should be.
+    """
+    readers = {CAPTIONS: _captions, OBJECTS: _objects, TABLE: _table}
+    return readers[path.name](path)
+
+
+def columns_of(path: pathlib.Path) -> list[str]:
+    """Returns the names of the columns of a file, or the keys of its first line.
+
+    It is [] if the file does not name pictures, so that it is about something else.
+
+    Raises:
+      UserError: the file cannot be read, or its first line is not what it should be.
+    """
+    if path.name == CAPTIONS:
+        return [TEXTS[0]]
+    rows = _cells(path) if path.name == TABLE else _parsed(path)
+    _, first = next(rows, (0, []))
+    return [name for name in first if name != FILE_NAME] if FILE_NAME in first else []
+
+
+def _texts(path: pathlib.Path) -> Iterator[tuple[int, str]]:
+    """Yields the number and the text of each line; empty ones too."""
+    with reading(path), open_regular(path) as raw:
+        if os.fstat(raw.fileno()).st_size > total_bytes() // BYTES_OF_MEMORY:
+            raise UserError(f'{path} is too large for the memory of this machine: give fewer lines')
+        # bytes that are no UTF-8 become surrogates, so that the line that has them can be named
+        file, number = io.TextIOWrapper(raw, 'utf-8-sig', 'surrogateescape'), 0
+        while line := file.readline(MAX_LINE + 1):
+            number += 1
+            fault = _fault_of(line)
+            if fault:
+                raise UserError(f'{path}, line {number:,}: {fault}')
+            yield number, line
+
+
+def _fault_of(line: str) -> str:
+    if len(line) > MAX_LINE:
+        return f'it has more than {MAX_LINE:,} characters'
+    if NO_TEXT.search(line):
+        return 'it is not UTF-8 text: convert the file'
+    return 'it has zero bytes, and is no text' if '\0' in line else ''
+
+
+def _captions(path: pathlib.Path) -> Iterator[Line]:
+    for number, line in _texts(path):
+        file, tab, caption = line.rstrip('\n').partition('\t')
+        if not line.strip():
+            continue
+        if not tab:
+            raise UserError(
+                f'{path}, line {number:,}: {shortened(line.strip())} has no tab: write the path of '
+                'a picture, a tab and its caption'
+            )
+        yield Line(number, file, {TEXTS[0]: caption})
+
+
+def _parsed(path: pathlib.Path) -> Iterator[tuple[int, dict]]:
+    for number, line in _texts(path):
+        if not line.strip():
+            continue
+        with about(f'{path}, line {number:,}'):
+            try:
+                value = json.loads(line)
+            except (ValueError, RecursionError) as error:
+                raise UserError(f'invalid JSON: {first_line(error)}') from error
+            if not isinstance(value, dict):
+                raise UserError('it holds no object {"file_name": ..., ...}')
+        yield number, value
+
+
+def _objects(path: pathlib.Path) -> Iterator[Line]:
+    for number, value in _parsed(path):
+        file = value.get(FILE_NAME)
+        if not isinstance(file, str):
+            fault = f'{FILE_NAME} is {shortened(file)}' if FILE_NAME in value else f'no {FILE_NAME}'
+            raise UserError(f'{path}, line {number:,}: {fault}: give the path of a picture')
+        yield Line(number, file, value)
+
+
+def _cells(path: pathlib.Path) -> Iterator[tuple[int, list[str]]]:
+    """Yields the number and the cells of each row, the header first."""
+    reader, number = csv.reader((line for _, line in _texts(path)), strict=True), 1
+    try:
+        for cells in reader:
+            if any(map(str.strip, cells)):
+                yield number, cells
+            number = reader.line_num + 1
+    except csv.Error as error:
+        raise UserError(f'{path}, line {number:,}: {error}') from error
+
+
+def _table(path: pathlib.Path) -> Iterator[Line]:
+    rows = _cells(path)
+    _, header = next(rows, (0, []))
+    if header.count(FILE_NAME) != 1:
+        raise UserError(f'{path}: its first line has to name its columns, one of them {FILE_NAME}')
+    for number, cells in rows:
+        if len(cells) != len(header):
+            raise UserError(
+                f'{path}, line {number:,}: it has {counted(len(cells), "cell")}, the first line '
+                f"{len(header)}: put cells that have ',' in them into quotes"
+            )
+        values = dict(zip(header, cells, strict=True))
+        yield Line(number, values[FILE_NAME], values)
