@@ -239,10 +239,10 @@ def per_example(run: Run, state, devices: Sequence[jax.Device]) -> dict[str, np.
     """Returns all per-example values of the test split: float64 [n] by metric."""
     split, n = run.data.splits[SPLIT], run.data.size(SPLIT)
     key = key_for(state.key, Stream.EVALUATE)
-    size = run.config.eval.batch_size
 
     def apply(f):
-        values = over_examples(f, run.data, size, devices)(state, key, split, n)
+        over_all = over_examples(f, run.data, run.config.eval.batch_size, devices)
+        values = over_all(state, key, split, n)
         return jax.tree.map(lambda x: np.asarray(x, np.float64), values)
 
     values = apply(run.family.metrics)
@@ -283,10 +283,9 @@ def likelihood_description(run: Run) -> str | None:
     For dequantised data, the likelihood is that of the density, and its NLL is an upper bound on
     the NLL of the levels.
     """
-    if run.family.ability(LogProb) is None:
-        return None
-    description = run.family.ability(LogProb).description
-    return description + density_suffix(run, 'an upper bound') + condition_suffix(run.family)
+    log_prob, suffix = run.family.ability(LogProb), condition_suffix(run.family)
+    bound = density_suffix(run, 'an upper bound')
+    return None if log_prob is None else log_prob.description + bound + suffix
 
 
 def density_suffix(run: Run, bound: str) -> str:
@@ -297,6 +296,5 @@ def density_suffix(run: Run, bound: str) -> str:
 
 def condition_suffix(family: Family) -> str:
     """Returns a suffix naming what the likelihood is conditional on; empty for most families."""
-    if reads_condition(family):
-        return ', given the condition'
-    return ', given the label' if is_class_conditional(family) else ''
+    given = 'condition' if reads_condition(family) else 'label' * is_class_conditional(family)
+    return given and f', given the {given}'

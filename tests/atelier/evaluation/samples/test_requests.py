@@ -1,7 +1,5 @@
 """Conditions are requested by text or by file; what a model does not read is refused by name."""
 
-import pathlib
-
 import numpy as np
 import pytest
 
@@ -38,7 +36,7 @@ def run_with(tmp_path):
         spec = Spec((1,), None, None, condition=condition)
         family = Family(unused, (), unused, (Sample(unused, reads_condition=reads),))
         data = Dataset('d', spec, {'test': split}, '')
-        config_file = ConfigFile(pathlib.Path('configs/vae.py'), None)
+        config_file = ConfigFile('configs/vae.py')
         return Run(tmp_path, config_file, common.common_config(), family, data)
 
     return make
