@@ -41,7 +41,8 @@ LATER = {
     'train.unroll': 1,
     'train.command_buffers': 'auto',
 }
-LATER_OF_SOME = {'model.is_direct': True}  # the same, of fields that only some configs have
+# the same, of fields that only some configs have
+LATER_OF_SOME = {'model.is_direct': True, 'model.is_conditional': False}
 # rules of config.data that a run keeps, and the values for which it does; (): all
 KEPT_RULES = {'split_by': (), 'channels': ('last',), 'splits': ('exact',), 'classes': ()}
 # the last part of the name of a field that holds a path, and fields from before this rule

@@ -46,6 +46,7 @@ def begin(argument: str | None) -> tuple[ConfigDict, bool]:
             scale_bound=2.0,  # bound on the absolute log scale of an affine transform
             bins=16,  # number of bins of a spline
             tail_bound=4.0,  # half-width of a spline's interval, outside which it is the identity
+            is_conditional=False,  # whether x is modelled given its label or condition
             activation='relu',  # activation: relu | tanh | gelu | silu | softplus | leaky_relu
         )
     )
@@ -94,7 +95,8 @@ def flow_of(config: ConfigDict, spec: Spec, layers: nn.Module) -> Family:
     """Returns the flow that maps x, in the units of the data, through `layers` to a vector."""
     tokens.check_numbers(config, spec)
     bijector = Chain((data_bijector(spec, config.model.alpha), layers))
-    return flow(bijector, spec, config.eval.sampler.temperature)
+    is_conditional = common.num_classes_of(config, spec) > 0
+    return flow(bijector, spec, config.eval.sampler.temperature, is_conditional)
 
 
 def elementwise_of(config: ConfigDict) -> Elementwise:
