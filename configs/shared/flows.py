@@ -8,6 +8,7 @@ from ml_collections import ConfigDict
 
 from atelier.core.family import Family
 from atelier.data.dataset import POINTS, Spec
+from atelier.data.sources import SIMULATORS
 from atelier.errors import UserError
 from configs.shared import common, tokens
 from models.flows.bijectors import Chain
@@ -26,7 +27,7 @@ TRAINING = {  # overrides of the defaults, by data set
         },
     ),
     **dict.fromkeys(
-        POINTS,
+        (*POINTS, *SIMULATORS),
         {
             'hypers': dict(decay_steps=6000.0, clip_norm=0.0),
             'train': dict(steps=6000, batch_size=512, evaluate_every=1000, checkpoint_every=1000),
