@@ -7,6 +7,7 @@ import numpy as np
 
 from atelier.applications import _anomaly_figure, _anomaly_maps, _common
 from atelier.applications._application import LOG_PROB, RECONSTRUCT, Application
+from atelier.core.family import Family, reads_condition
 from atelier.data.dataset import Dataset
 from atelier.data.spec import Spec
 from atelier.errors import UserError
@@ -216,6 +217,21 @@ def _headline(arrays: dict[str, np.ndarray]) -> dict[str, Any]:
     return headline
 
 
+def refusal(family: Family, spec: Spec) -> str:
+    """Returns why this mode refuses the family, or ''."""
+    if spec.condition is None or not reads_condition(family):
+        return ''
+    return (
+        'cannot score x alone: it is conditional on more than a class, and no average over its '
+        'conditions is taken; --mode=score scores x given its condition'
+    )
+
+
 APPLICATION = Application(
-    apply, NEEDS, reads='it scores test examples', only_test=True, needs_labels=False
+    apply,
+    NEEDS,
+    refusal=refusal,
+    reads='it scores test examples',
+    only_test=True,
+    needs_labels=False,
 )

@@ -6,7 +6,7 @@ from atelier.applications import _common, _lossless, _lossless_text, _rate_disto
 from atelier.applications._application import CONDITIONALS, TWO_PART, Application, lacking
 from atelier.core.abilities import LogProb
 from atelier.core.code_likelihood import TwoPartCode
-from atelier.core.family import Family
+from atelier.core.family import Family, reads_condition
 from atelier.data.dataset import Spec
 from atelier.data.items import are_items
 from atelier.errors import UserError, check_option
@@ -112,6 +112,8 @@ def refusal(family: Family, spec: Spec) -> str:
     A family with codes and an exact likelihood is refused too: users would expect lossless coding,
     which it cannot do.
     """
+    if reads_condition(family):
+        return 'cannot compress: a file would have to hold the condition of each example'
     if family.ability(TwoPartCode) is not None and spec.symbols is not None:
         return 'cannot compress: text is not coded in two parts, as images are'
     if ONE_BY_ONE.is_met(family):

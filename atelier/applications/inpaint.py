@@ -15,6 +15,7 @@ from atelier.applications._nearness import Scale
 from atelier.core.abilities import Inpaint
 from atelier.core.family import Family
 from atelier.core.randomness import Stream, key_for
+from atelier.data.conditions.condition import KEY
 from atelier.data.spec import Spec
 from atelier.evaluation.evaluate import summary
 from atelier.evaluation.samples.sampling import preprocessed
@@ -49,10 +50,10 @@ def apply(
 ) -> dict[str, np.ndarray]:
     """Completes test examples from their known part, and compares with the truth.
 
-    A class-conditional model gets the label. The completions, their mean and, as a baseline, the
-    mean of x over the training split are compared with the truth on the hidden part alone. Even for
-    a perfect model, the expected squared error of one completion is twice that of the best guess,
-    which is the mean of many completions. PSNR is computed with x scaled to [0, 1], as in
+    A conditional model gets the label or condition. The completions, their mean and, as a baseline,
+    the mean of x over the training split are compared with the truth on the hidden part alone. Even
+    for a perfect model, the expected squared error of one completion is twice that of the best
+    guess, which is the mean of many completions. PSNR is computed with x scaled to [0, 1], as in
     `denoise`. The returned arrays hold one PSNR per completion or example; the JSON file records
     the PSNR of the mean squared error over all examples. SSIM is of whole images.
 
@@ -160,8 +161,8 @@ def _completions(
     run = trained.run
     blank = np.broadcast_to(np.asarray(run.data.spec.denormalize(np.zeros(x.shape))), x.shape)
     inputs = {'x': np.where(hidden, blank, x).astype(x.dtype), 'known': ~hidden}
-    if 'label' in run.data.splits['test']:
-        inputs['label'] = np.asarray(run.data.splits['test']['label'], np.int32)
+    given = {name: run.data.splits['test'].get(name) for name in ('label', KEY)}
+    inputs |= {name: np.asarray(array) for name, array in given.items() if array is not None}
     data = run.data._replace(preprocess=lambda inputs, keys: inputs)  # x is already preprocessed
     ability, size = run.family.ability(Inpaint), run.config.eval.batch_size
     fill = over_examples(ability.fill, data, size, trained.devices)

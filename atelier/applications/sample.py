@@ -1,6 +1,7 @@
 """Draws samples from a trained model: an .npz, with a PNG, a .txt or both."""
 
 import pathlib
+import re
 from typing import Any, NamedTuple
 
 import jax
@@ -12,9 +13,10 @@ from atelier.applications._application import DECODE, ENCODE, SAMPLE, Applicatio
 from atelier.core.abilities import LabelPrior, Sample
 from atelier.core.randomness import Stream, key_for
 from atelier.data.classes import described
-from atelier.data.spec import Spec
-from atelier.errors import about
+from atelier.errors import UserError, about
 from atelier.evaluation.codes.prior_draws import WHY_FITTED, decoded_draws, samples_without_data
+from atelier.evaluation.samples import requests
+from atelier.evaluation.samples.requests import Given
 from atelier.evaluation.samples.sampling import (
     check_labels,
     class_labels,
@@ -22,16 +24,18 @@ from atelier.evaluation.samples.sampling import (
     sampler,
     shows_means,
 )
-from atelier.log import counted, escaped, log
+from atelier.log import counted, escaped, listed, log
 from atelier.report import figures, texts
 from atelier.report.views.choose import view_of
 from atelier.report.views.gaps import num_gaps
+from atelier.report.views.image_view import MAX_CAPTIONS
 from atelier.report.views.view import Picture, View
 from atelier.run import restore, result_names
 from atelier.run.experiment import Run
 from atelier.run.restore import TrainedRun
 
 MAX_PRINTED = 5  # texts
+MAX_NAME = 60  # characters of an option in the name of a file
 OF_MEANS = 'the mean of x given z of each sample'
 NEEDS = (SAMPLE | ENCODE, SAMPLE | DECODE)
 
@@ -40,12 +44,14 @@ class Samples(NamedTuple):
     """Samples x [n, *event], and what is known of each.
 
     label: [n], the requested or random classes; None if they are unknown.
+    condition: [n, columns], the requested conditions of another kind; None if none are.
     mean: [n, *event], the mean of x given z, for pictures; None if they show x.
     origin: what a message says of their codes or classes.
     """
 
     x: np.ndarray
     label: np.ndarray | None
+    condition: np.ndarray | None
     mean: np.ndarray | None
     origin: str
 
@@ -55,6 +61,8 @@ def apply(
     num_samples: int = 0,
     seed: int = 0,
     labels: str = '',
+    condition: str = '',
+    prompt: str = '',
     draws: bool = False,
     format: str = _sample_pictures.GRID,
 ) -> np.ndarray:
@@ -82,6 +90,10 @@ def apply(
       labels: classes through which the samples cycle, such as '7', '0,1,2' or
         'cat,dog'; 'all' means all classes in the training data; empty: random classes, drawn by the
         model's own p(label) if it has one.
+      condition: numbers or labels that samples are given, such as 0.3,1.2, or a .csv with a row for
+        each condition, through which samples cycle; empty: those of random training examples.
+      prompt: a caption that samples are given, or a .txt with one in each line; empty: those of
+        random training examples.
       draws: whether pictures show x itself.
       format: grid, or png, which also writes each image as a picture of its own.
 
@@ -89,16 +101,23 @@ def apply(
       UserError: a missing checkpoint, a bad option, or labels for a family that is not
         class-conditional.
     """
-    num_samples, classes = _checked(run, num_samples, seed, labels, format)
+    num_samples = _checked(run, num_samples, seed, format)
+    given = _requested(run, labels, condition, prompt)
     trained = restore.load(run)
-    samples = _drawn(trained, num_samples, seed, classes, draws)
-    changed = _common.changed_options(apply, labels=labels.replace(',', '-'), draws=draws)
+    samples = _drawn(trained, num_samples, seed, given, draws)
+    changed = _common.changed_options(
+        apply,
+        labels=labels.replace(',', '-'),
+        condition=_in_name(condition),
+        prompt=_in_name(prompt),
+        draws=draws,
+    )
     name = f'seed-{seed}{changed}{result_names.settings_suffix(run)}'
     path = run.folder / 'samples' / f'{name}.npz'
     _write(path, trained, samples)
     view = view_of(run.data.spec)
     if view is not None:
-        _save_picture(path.with_suffix('.png'), trained, view, samples, classes)
+        _save_picture(path.with_suffix('.png'), trained, view, samples, given)
     if format == _sample_pictures.PNG:
         shown = _shown(samples)
         _sample_pictures.save_each(path.with_suffix(''), shown, run.data.spec, samples.label)
@@ -107,10 +126,8 @@ def apply(
     return samples.x
 
 
-def _checked(
-    run: Run, num_samples: int, seed: int, labels: str, format: str
-) -> tuple[int, np.ndarray | None]:
-    """Returns the number of samples, and the classes of `parse_labels`, which the log names.
+def _checked(run: Run, num_samples: int, seed: int, format: str) -> int:
+    """Returns the number of samples.
 
     Raises:
       UserError: an option is bad.
@@ -120,27 +137,42 @@ def _checked(
     num_samples = num_samples or _pictures.usual_number(run.data.spec)
     _common.check_outputs(run, num_samples=num_samples)
     _sample_pictures.check_format(format, run.data.spec)
+    return num_samples
+
+
+def _requested(run: Run, labels: str, condition: str, prompt: str) -> Given | None:
+    """Returns the requested classes, or rows of another condition, which the log names."""
+    rows = requests.rows_of(run, condition, prompt)
     classes = parse_labels(run, labels)
+    if rows is not None and classes is not None:
+        raise UserError('--labels beside --condition or --prompt: give one of them')
     if classes is not None and run.data.spec.class_names:
         log.info('classes: %s', described(run.data.spec, classes.tolist()))
-    return num_samples, classes
+    if rows is not None:
+        log.info('conditions: %s', listed(requests.described(run, rows)))
+    return classes if rows is None else rows
 
 
-def _drawn(
-    trained: TrainedRun, n: int, seed: int, classes: np.ndarray | None, draws: bool
-) -> Samples:
-    """Draws n samples, which cycle through the classes; with `draws`, without means."""
-    label = None if classes is None else np.resize(classes, n)
-    x, origin = compute(trained, n, seed, label)
+def _in_name(text: str) -> str:
+    """Returns an option's text as a part of the name of a file."""
+    return re.sub('[^0-9A-Za-z.]+', '-', text)[:MAX_NAME]
+
+
+def _drawn(trained: TrainedRun, n: int, seed: int, given: Given | None, draws: bool) -> Samples:
+    """Draws n samples, which cycle through what is given; with `draws`, without means."""
+    given = None if given is None else given[np.arange(n) % len(given)]
+    x, origin = compute(trained, n, seed, given)
     has_mean = shows_means(trained.run) and not draws
-    mean = means(trained, n, seed, label) if has_mean else None
-    label = drawn_labels(trained, n, seed) if label is None else label
-    return Samples(x, label, mean, origin)
+    mean = means(trained, n, seed, given) if has_mean else None
+    if given is not None and given.ndim == 2:
+        return Samples(x, None, given, mean, origin)
+    label = drawn_labels(trained, n, seed) if given is None else given
+    return Samples(x, label, None, mean, origin)
 
 
 def _write(path: pathlib.Path, trained: TrainedRun, samples: Samples) -> None:
     """Writes the arrays that there are; the log says what they are."""
-    arrays = {name: getattr(samples, name) for name in ('x', 'label', 'mean')}
+    arrays = {name: getattr(samples, name) for name in ('x', 'label', 'condition', 'mean')}
     given = {name: a for name, a in arrays.items() if a is not None}
     files.write_arrays(path, given | texts.arrays_of(samples.x, trained.run.data.spec))
     log.info(
@@ -160,25 +192,29 @@ def _save_picture(
     trained: TrainedRun,
     view: View,
     samples: Samples,
-    classes: np.ndarray | None,
+    given: Given | None,
 ) -> None:
-    """Draws the samples among test data or, of images, as a grid, by class if these were asked."""
+    """Draws the samples among test data or, of images, as a grid, with what they were given."""
     if view.is_among_data:
         title = f'Samples of {trained.run.folder.name}, {trained.weights}'
         _common.save_picture(path, _pictures.of_samples(trained, samples.x, title, samples.label))
         return
-    figures.save_picture(path, _grid(trained.run.data.spec, view, samples, classes))
+    figures.save_picture(path, _grid(trained.run, view, samples, given))
     what = '' if samples.mean is None else f' ({OF_MEANS}; x itself: --draws)'
     log.info('figure%s: %s', what, path)
 
 
-def _grid(spec: Spec, view: View, samples: Samples, classes: np.ndarray | None) -> Picture:
-    mean = samples.mean
-    is_of_classes = mean is not None and classes is not None
-    if is_of_classes and _sample_pictures.depend_on_class(mean, len(classes)):
-        return _sample_pictures.one_of_each_class(mean, spec, classes)
+def _grid(run: Run, view: View, samples: Samples, given: Given | None) -> Picture:
+    spec, mean = run.data.spec, samples.mean
+    if samples.condition is not None:
+        count = min(len(samples.x), MAX_CAPTIONS)
+        names = requests.described(run, samples.condition[:count])
+        return view.ranked(_shown(samples)[:count], names, spec, 'Samples by condition')
+    is_of_classes = mean is not None and given is not None
+    if is_of_classes and _sample_pictures.depend_on_class(mean, len(given)):
+        return _sample_pictures.one_of_each_class(mean, spec, given)
     title = 'Samples by class' if mean is None else f'Samples by class: {OF_MEANS}'
-    labels = {} if classes is None else {'samples': samples.label}
+    labels = {} if given is None else {'samples': samples.label}
     return view.samples({'samples': _shown(samples)}, spec, title, labels)
 
 
@@ -195,14 +231,17 @@ def _save_texts(path: pathlib.Path, run: Run, x: np.ndarray) -> None:
 
 
 def compute(
-    trained: TrainedRun, num_samples: int, seed: int, label: np.ndarray | None
+    trained: TrainedRun, num_samples: int, seed: int, given: Given | None
 ) -> tuple[np.ndarray, str]:
-    """Returns x [num_samples, *event], and what a message says of the codes or classes."""
+    """Returns x [num_samples, *event], and what a message says of the codes or classes.
+
+    `given` are classes [num_samples], or conditions [num_samples, columns].
+    """
     run, state, devices = trained.run, trained.state, trained.devices
     key = key_for(jax.random.PRNGKey(seed), Stream.SAMPLE)
     if run.family.ability(Sample) is not None:
-        has_own = label is None and run.family.ability(LabelPrior) is not None
-        x = sampler(run, devices)(state, key, num_samples, label)
+        has_own = given is None and run.family.ability(LabelPrior) is not None
+        x = sampler(run, devices)(state, key, num_samples, given)
         return x, ', with classes from its own p(label)' if has_own else ''
     x, source = decoded_draws(run, state, key, num_samples, devices)
     return x, f', decoded from codes of {source}'
@@ -220,10 +259,10 @@ def drawn_labels(trained: TrainedRun, num_samples: int, seed: int) -> np.ndarray
     return labels(trained.state, key, num_samples).astype(np.int32)
 
 
-def means(trained: TrainedRun, num_samples: int, seed: int, label: np.ndarray | None) -> np.ndarray:
+def means(trained: TrainedRun, num_samples: int, seed: int, given: Given | None) -> np.ndarray:
     """Returns the mean of x given the z of each sample of `compute`, [num_samples, *event]."""
     key = key_for(jax.random.PRNGKey(seed), Stream.SAMPLE)
-    return sampler(trained.run, trained.devices, means=True)(trained.state, key, num_samples, label)
+    return sampler(trained.run, trained.devices, means=True)(trained.state, key, num_samples, given)
 
 
 def parse_labels(run: Run, labels: str) -> np.ndarray | None:

@@ -14,7 +14,7 @@ import numpy as np
 from jaxtyping import Array, Bool, Float, Num
 
 from atelier.core.abilities import Codes
-from atelier.core.family import Family, codes_of, is_class_conditional
+from atelier.core.family import Family, codes_of, is_class_conditional, reads_condition
 from atelier.core.randomness import Rng, fold_in, standard_normal
 from atelier.core.types import Batch, Weights
 from atelier.errors import UserError, choose
@@ -111,10 +111,10 @@ def code_space(parent: Family, kind: str, name: str) -> CodeSpace:
     """
     codes = codes_of(parent)
     choose('data.codes', kind, dict.fromkeys(KINDS))
-    if is_class_conditional(parent) and codes.encode is not None:
+    if (is_class_conditional(parent) or reads_condition(parent)) and codes.encode is not None:
         raise UserError(
-            f'{name} is class-conditional, so its codes do not hold the class: train a model '
-            'without classes there, and give the model of its codes config.model.is_conditional'
+            f'{name} is conditional, so its codes do not hold the class or condition: train one '
+            'without them there, and give the model of its codes config.model.is_conditional'
         )
     tokens = codes.tokens if codes.tokens is not None and codes.tokens.vectors else None
     has = {

@@ -92,3 +92,9 @@ def is_class_conditional(family: Family) -> bool:
     """Whether the family models p(x | label) and can sample a given class."""
     sample = family.ability(Sample)
     return sample is not None and sample.is_class_conditional
+
+
+def reads_condition(family: Family) -> bool:
+    """Whether the family models p(x | condition) for a condition of the data that is no class."""
+    sample = family.ability(Sample)
+    return sample is not None and sample.reads_condition

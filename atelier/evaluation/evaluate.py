@@ -14,7 +14,7 @@ from ml_collections import ConfigDict
 from atelier import files, leftovers
 from atelier.core import precision
 from atelier.core.abilities import LogProb, Sample
-from atelier.core.family import Family, is_class_conditional
+from atelier.core.family import Family, is_class_conditional, reads_condition
 from atelier.core.randomness import Stream, key_for
 from atelier.errors import UserError, at_least, choose, writing
 from atelier.evaluation import evaluation_file, printed
@@ -297,4 +297,6 @@ def density_suffix(run: Run, bound: str) -> str:
 
 def condition_suffix(family: Family) -> str:
     """Returns a suffix naming what the likelihood is conditional on; empty for most families."""
+    if reads_condition(family):
+        return ', given the condition'
     return ', given the label' if is_class_conditional(family) else ''

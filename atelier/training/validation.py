@@ -16,7 +16,8 @@ from atelier.evaluation.examples.known_classes import is_known, of_known_classes
 from atelier.evaluation.per_example.per_dimension import per_dimension
 from atelier.evaluation.samples.features import coordinates
 from atelier.evaluation.samples.neighbours import overlap_metrics
-from atelier.evaluation.samples.sampling import labels_like, sampler, split_examples
+from atelier.evaluation.samples.requests import like_split
+from atelier.evaluation.samples.sampling import sampler, split_examples
 from atelier.log import log
 from atelier.report import texts
 from atelier.report.metrics_log import MetricsLog, iterate_validations
@@ -69,7 +70,7 @@ class Watch:
         # without an example of a known class there is nothing better than all examples
         has_known = known is not None and known.any()
         self._split = (of_known_classes(run, 'valid') if has_known else run).data.splits['valid']
-        self._labels = labels_like(run, 'valid', WATCHED)
+        self._given = like_split(run, 'valid', WATCHED)
         earlier = iterate_validations(run.folder) if game.advisers(run.family.turns) else ()
         # includes those of earlier processes
         self._history = list(collections.deque((means for _, means in earlier), MAX_HISTORY))
@@ -122,7 +123,7 @@ class Watch:
         if not _is_covered(self._run):
             return {}
         real, key = self._validation.real(state), key_for(state.key, Stream.SAMPLE)
-        fake = self._validation.sample(state, key, len(real), self._labels)
+        fake = self._validation.sample(state, key, len(real), self._given)
         fake = coordinates(fake, self._run.data.spec)
         return {'coverage': overlap_metrics(real, fake, NEIGHBOURS).coverage}
 

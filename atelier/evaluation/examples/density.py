@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from atelier.core.abilities import Components, LogProb
+from atelier.core.family import reads_condition
 from atelier.core.randomness import Stream, key_for
 from atelier.data import preprocess
 from atelier.data.dataset import Dataset
@@ -38,10 +39,13 @@ def density_of(trained: TrainedRun, sets: Sets) -> Density | None:
     A class-conditional model has the mean of p(x | class) over its classes, or over its own
     p(class). Where log p(x) is a bound or an estimate, so is p(x).
 
-    Returns None if the model has no likelihood, events have more than two values, or two discrete
-    ones, or if log p(x) has too large a random error, which the log says.
+    Returns None if the model has no likelihood, or only that given more than a class, if events
+    have more than two values, or two discrete ones, or if log p(x) has too large a random error,
+    which the log says.
     """
     log_prob = trained.run.family.ability(LogProb)
+    if reads_condition(trained.run.family):
+        return None
     axes = None if log_prob is None else grid_axes(trained.run.data.spec, sets, log_prob.budget)
     if axes is None:
         return None

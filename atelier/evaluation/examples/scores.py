@@ -8,10 +8,12 @@ import jax
 import numpy as np
 
 from atelier.core.abilities import Classify, LogProb, Reconstruct
-from atelier.core.family import Family, is_class_conditional
+from atelier.core.family import Family, is_class_conditional, reads_condition
 from atelier.core.randomness import Stream, key_for
 from atelier.data import items
+from atelier.data.conditions.condition import KEY
 from atelier.data.dataset import Dataset
+from atelier.errors import UserError
 from atelier.evaluation.examples.anomaly_score import has_error, reconstruction_error, scorer
 from atelier.evaluation.per_example.per_dimension import per_dimension
 from atelier.run.experiment import Run
@@ -45,7 +47,16 @@ def _per_symbol(data: Dataset, nll: np.ndarray) -> dict[str, np.ndarray]:
 
 
 def has_inputs(run: Run) -> bool:
-    """Whether every example has what the family reads: a label, if it is class-conditional."""
+    """Whether every example has what the family reads: a label or condition, if conditional.
+
+    Raises:
+      UserError: the family is conditional on more than a class, and examples have no condition.
+    """
+    if reads_condition(run.family) and KEY not in run.data.splits['test']:
+        raise UserError(
+            f'the model of {run.folder} is conditional, and the examples have no condition: give '
+            'it with them (docs/conditions.md)'
+        )
     return not is_class_conditional(run.family) or 'label' in run.data.splits['test']
 
 

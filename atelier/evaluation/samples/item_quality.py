@@ -24,7 +24,8 @@ from atelier.data.items import unpacked
 from atelier.data.text import decode
 from atelier.errors import writing
 from atelier.evaluation.samples.report import NOT_MEASURED
-from atelier.evaluation.samples.sampling import labels_like, order_of_known, sampler
+from atelier.evaluation.samples.requests import like_split
+from atelier.evaluation.samples.sampling import order_of_known, sampler
 from atelier.evaluation.samples.validity import Form, Validity, validity_of
 from atelier.log import counted, log
 from atelier.report import texts
@@ -68,10 +69,10 @@ def compare_items(
     """
     validity, spec = validity_of(run), run.data.spec
     order = order_of_known(run, 'test')[: run.config.eval.get('num_samples', NUM_SAMPLES)]
-    n, labels = len(order), labels_like(run, 'test', len(order))
+    n, given = len(order), like_split(run, 'test', len(order))
     real = decode(np.asarray(run.data.splits['test']['x'])[order], spec.symbols)
     real_forms = forms_of(real, validity)  # an error of a user's function comes before sampling
-    x = sampler(run, devices)(state, key_for(state.key, Stream.SAMPLE), n, labels)
+    x = sampler(run, devices)(state, key_for(state.key, Stream.SAMPLE), n, given)
     if path is not None:
         with writing(path):
             path.parent.mkdir(parents=True, exist_ok=True)

@@ -39,6 +39,7 @@ from atelier.evaluation.samples.neighbours import (
     overlap_metrics,
     share_of_repeats,
 )
+from atelier.evaluation.samples.requests import like_split
 from atelier.evaluation.samples.sampling import (
     has_known_classes,
     labels_like,
@@ -162,7 +163,7 @@ def _compare_in_features(
         )
         return {}
     labels = labels_like(run, 'test', 2 * n)
-    fake = _samples(run, state, devices, n, None if labels is None else labels[:n])
+    fake = _samples(run, state, devices, n, like_split(run, 'test', 2 * n))
     fake_output, real_output, floor_output = (
         features.apply(x) for x in (fake, real[:n], real[n : 2 * n])
     )
@@ -223,10 +224,10 @@ def _compare_modes(run: Run, state, devices) -> dict[str, Any]:
     return {'num_samples': n, 'num_real': n, 'features': None, 'values': _with_floor(*counts)}
 
 
-def _samples(run: Run, state, devices, n: int, labels=None) -> np.ndarray:
-    """Draws n samples, of the classes `labels` if given."""
+def _samples(run: Run, state, devices, n: int, given=None) -> np.ndarray:
+    """Draws n samples, given the first n labels or conditions, if there are some."""
     key = key_for(state.key, Stream.SAMPLE)
-    return sampler(run, devices)(state, key, n, labels)
+    return sampler(run, devices)(state, key, n, None if given is None else given[:n])
 
 
 def _feature_metrics(

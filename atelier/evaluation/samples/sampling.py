@@ -11,6 +11,7 @@ from atelier.core.abilities import Reconstruct, Sample
 from atelier.core.family import is_class_conditional
 from atelier.core.randomness import Stream, key_for
 from atelier.data.classes import described, index_of
+from atelier.data.conditions.condition import KEY
 from atelier.data.dataset import Dataset
 from atelier.data.items import are_items, as_events
 from atelier.data.splits import fixed_order
@@ -34,10 +35,12 @@ def shows_means(run: Run) -> bool:
 
 
 def sampler(run: Run, devices: Sequence[jax.Device], means: bool = False) -> Callable:
-    """Returns sample(state, key, n, labels=None) -> x [n, *event].
+    """Returns sample(state, key, n, given=None) -> x [n, *event].
 
-    Sample i depends on (key, i) and labels[i] alone; `labels`, int32 [n], is for class-conditional
-    families. With `means`, x is the mean given the latent variables of the sample (`Sample.mean`).
+    Sample i depends on (key, i) and given[i] alone. `given` are labels, int32 [n], for
+    class-conditional families, or conditions [n, columns] for families that read the condition of
+    their data. With `means`, x is the mean given the latent variables of the sample
+    (`Sample.mean`).
 
     Raises:
       UserError: the family cannot sample.
@@ -54,10 +57,17 @@ def sampler(run: Run, devices: Sequence[jax.Device], means: bool = False) -> Cal
     data = run.data._replace(preprocess=lambda inputs, keys: inputs)  # labels as they are
     apply = over_examples(draw_samples, data, run.config.eval.batch_size, devices)
 
-    def sample(state, key, n: int, labels: Int[np.ndarray, 'n'] | None = None):
-        return apply(state, key, {} if labels is None else {'label': labels}, n)
+    def sample(state, key, n: int, given: np.ndarray | None = None):
+        return apply(state, key, inputs_of(given), n)
 
     return sample
+
+
+def inputs_of(given: np.ndarray | None) -> dict[str, np.ndarray]:
+    """Returns the batch of labels [n] or of conditions [n, columns]; {} of None."""
+    if given is None:
+        return {}
+    return {'label' if given.ndim == 1 else KEY: given}
 
 
 def label_sampler(run: Run, devices: Sequence[jax.Device]) -> Callable | None:
