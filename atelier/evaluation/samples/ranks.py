@@ -57,15 +57,21 @@ def p_values(counts: Int[np.ndarray, 'dims bins']) -> Float[np.ndarray, 'dims']:
 
 
 def coverage_of(
-    ranks: Int[np.ndarray, 'n *dims'], num_samples: int, levels: Float[np.ndarray, 'levels']
-) -> Float[np.ndarray, 'levels *dims']:
+    ranks: Int[np.ndarray, 'n dims'], num_samples: int, levels: Float[np.ndarray, 'levels']
+) -> Float[np.ndarray, 'levels dims']:
     """Returns the share of true values inside the central interval of each level of the samples.
 
-    A rank r is inside if |(r + 1/2) / (num_samples + 1) - 1/2| is at most half of the level.
+    A rank r stands for [r, r + 1] / (num_samples + 1), which may be inside in part, so that the
+    coverage of uniform ranks is the level.
 
     Example:
-      >>> coverage_of(np.arange(4)[:, None], 3, np.array([0.5, 1.0])).ravel().tolist()
-      [0.5, 1.0]
+      >>> coverage_of(np.array([[0], [1], [2]]), 2, np.array([0.5])).tolist()  # 1/4, 1, 1/4
+      [[0.5]]
     """
-    away = np.abs((ranks + 0.5) / (num_samples + 1) - 0.5)
-    return np.stack([np.mean(away <= level / 2 + 1e-9, axis=0) for level in levels])
+
+    def covered(level: float) -> Float[np.ndarray, 'dims']:
+        low, high = np.array([1 - level, 1 + level]) / 2 * (num_samples + 1)
+        inside = np.minimum(ranks + 1, high) - np.maximum(ranks, low)
+        return np.mean(np.maximum(inside, 0), axis=0)
+
+    return np.stack([covered(level) for level in levels.tolist()])

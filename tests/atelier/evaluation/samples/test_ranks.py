@@ -34,8 +34,10 @@ def test_p_values_are_those_of_a_chi_square_test_and_uniform_for_uniform_ranks()
 
 
 def test_coverage_is_the_share_of_central_ranks():
-    ranks, levels = np.arange(SAMPLES + 1)[:, None], np.array([0.1, 0.5, 0.9, 1.0])
-    np.testing.assert_allclose(coverage_of(ranks, SAMPLES, levels)[:, 0], levels)
+    levels = np.array([0.1, 0.5, 0.9, 1.0])
+    for samples in (SAMPLES, 6):  # whose ranks divide none of the levels
+        ranks = np.arange(samples + 1)[:, None]
+        np.testing.assert_allclose(coverage_of(ranks, samples, levels)[:, 0], levels)
     middle = np.full((3, 2), SAMPLES // 2)
     assert (coverage_of(middle, SAMPLES, levels) == 1).all()
     assert (coverage_of(0 * middle, SAMPLES, levels)[:3] == 0).all()
