@@ -59,8 +59,8 @@ DATA = {  # overrides of the defaults, by data set
         SIMULATORS,
         {
             'model': dict(num_waves=8, label_dropout=0.0),
-            'hypers': dict(decay_steps=6000.0),
-            'train': dict(steps=6000, batch_size=512),
+            'hypers': dict(decay_steps=3000.0),
+            'train': dict(steps=3000, batch_size=512),
             'eval': dict(likelihood='ode', ode_probes=0, sampler=dict(steps=50, clip=False)),
         },
     ),
