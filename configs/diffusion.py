@@ -144,16 +144,22 @@ def build(config: ConfigDict, spec: Spec) -> Family:
     return build_with(network_of, config, spec)
 
 
-def build_with(network_of: Callable, config: ConfigDict, spec: Spec) -> Family:
-    """Builds the diffusion model with the network `network_of(config, spec, num_classes)`."""
+def build_with(
+    network_of: Callable, config: ConfigDict, spec: Spec, reads_words: bool = False
+) -> Family:
+    """Builds the diffusion model with the network `network_of(config, spec, num_classes)`.
+
+    With `reads_words`, that network reads the tokens of captions.
+    """
     tokens.check_numbers(config, spec)
-    is_conditional = config.model.is_conditional and num_vectors(spec) > 0
+    is_conditional = config.model.get('is_conditional', True) and num_vectors(spec) > 0
     std = data_std(spec)
     nets = DenoiserNetworks(
         network=network_of(config, spec, num_vectors(spec) if is_conditional else 0),
         prediction=prediction_of(config, std),
         spec=spec,
         is_conditional=is_conditional,
+        reads_words=reads_words,
     )
     likelihood = Likelihood(
         kind=choose('eval.likelihood', config.eval.likelihood, LIKELIHOODS),

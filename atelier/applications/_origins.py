@@ -17,6 +17,8 @@ FIRST = {
     'anomaly': ['-(?P<score>[^-]+)'],
     'concept': [
         rf'-label-(?P<source>\d+)-to-(?P<target>\d+){LABEL}',
+        rf'-(?P<attribute>[a-z]+)-(?P<source>\d+)-to-(?P<target>\d+){LABEL}',
+        rf'-(?P<attribute>word)-(?P<source>[a-z]+)-to-(?P<target>[a-z]+){LABEL}',
         rf'-(?P<attribute>[a-z]+)-[a-z]+-to-[a-z]+{LABEL}',
     ],
     'denoise': ['-(?P<noise>[^-]+)'],

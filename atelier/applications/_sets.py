@@ -3,11 +3,12 @@
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 
 from atelier.applications._property import LENGTH, property_of
 from atelier.core.family import codes_of
 from atelier.core.randomness import Stream, key_for
+from atelier.data.conditions.condition import KEY
 from atelier.data.dataset import Spec
 from atelier.data.items import are_items
 from atelier.errors import UserError
@@ -30,6 +31,7 @@ class EncodedExamples(NamedTuple):
     label: [n], or None if the data have none.
     num_classes: number of classes of the labels, or None.
     description: the origin of the examples.
+    condition: [n, columns], or None if the data have none.
     """
 
     codes: np.ndarray
@@ -37,6 +39,17 @@ class EncodedExamples(NamedTuple):
     label: np.ndarray | None
     num_classes: int | None
     description: str
+    condition: np.ndarray | None = None
+
+    def at(self, index: Int[np.ndarray, 'm']) -> 'EncodedExamples':
+        """Returns some of the examples."""
+        some = lambda array: None if array is None else array[index]
+        return self._replace(
+            codes=self.codes[index],
+            x=self.x[index],
+            label=some(self.label),
+            condition=some(self.condition),
+        )
 
 
 class TwoSets(NamedTuple):
@@ -73,7 +86,8 @@ def examples_of(trained: TrainedRun, split: str, key, n: int) -> EncodedExamples
     inputs = {name: array[:n] for name, array in run.data.splits[split].items()}
     description = f'{counted(len(inputs["x"]), "example")} of the {split} split'
     codes, x = encoded(run, state, inputs, devices)
-    return EncodedExamples(codes, x, inputs.get('label'), run.data.spec.num_classes, description)
+    num_classes, condition = run.data.spec.num_classes, inputs.get(KEY)
+    return EncodedExamples(codes, x, inputs.get('label'), num_classes, description, condition)
 
 
 def labelled(trained: TrainedRun, examples: EncodedExamples) -> EncodedExamples:

@@ -1,29 +1,45 @@
-"""Moves images along a latent direction, such as from one class to another."""
+"""Moves images along a latent direction, such as from one class to another.
+
+The direction is the difference between two mean codes (Larsen et al. 2016, section 4.2), and
+multiples s of it are added to codes: s = 1 spans the distance between the means, and a negative s
+goes the other way. With an encoder, the means are over training examples and the changed images are
+test images. Without one, the means are over prior codes, and the images are decoded prior codes.
+
+The two sets of codes are those of two classes, or of the quarters of the examples with the smallest
+and the largest values of an attribute. If codes end in a one-hot class, the direction between two
+classes changes that class too, and the direction of an attribute keeps it. The classifier of
+`config.eval.classifier` labels examples without labels.
+
+If the data have a condition, the sets may also be examples with two values of one of its labels, or
+whose captions have one of two words and not the other. Along a number, the direction is the slope
+of a least-squares regression of codes on the number, and steps are in its units. If codes end in
+the condition, the direction changes that too.
+"""
 
 import pathlib
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import numpy as np
 
 from atelier.applications import _common, _pictures
+from atelier.applications._along_condition import check_has_encoder, log_results
 from atelier.applications._application import DECODE, ENCODE, PRIOR, Application
+from atelier.applications._direction import Direction, direction_of
+from atelier.applications._ends import MAX_NAME, Ends, ends_of, figure_title, file_name
+from atelier.applications._regression import slope
 from atelier.applications._sets import (
     UNITS,
-    TwoSets,
-    check_attribute,
+    EncodedExamples,
     examples_of,
     labelled,
-    measure,
     of_class,
-    two_sets,
 )
 from atelier.core.family import codes_of
 from atelier.core.randomness import Stream, key_for
 from atelier.data.classes import option_of
-from atelier.data.spec import Spec
-from atelier.errors import UserError, check_option, shortened_text
-from atelier.evaluation.codes.encoding import decoded, latents
+from atelier.errors import UserError, shortened_text
+from atelier.evaluation.codes.encoding import decoded
 from atelier.log import counted, log
 from atelier.report import texts
 from atelier.report.figure_text import number
@@ -33,43 +49,6 @@ from atelier.run.experiment import Run
 from atelier.run.restore import TrainedRun
 
 NEEDS = (DECODE, ENCODE | PRIOR)
-MAX_NAME = 24  # letters of a class in a title
-ATTRIBUTES = {  # attribute: 'start to end' of its direction
-    'label': '',  # `source` and `target` name the ends
-    'intensity': 'weak to strong',
-    'thickness': 'thin to thick',
-    'slant': 'left to right',
-    'length': 'short to long',
-}
-OF_FUNCTION = 'low to high'
-
-
-class Ends(NamedTuple):
-    """The two ends of a direction.
-
-    attribute: label, or an attribute whose smallest and largest values are the ends.
-    source: class at the start, if the attribute is label.
-    target: class at the end, if the attribute is label.
-    """
-
-    attribute: str
-    source: int
-    target: int
-
-    @property
-    def name(self) -> str:
-        """The direction's name, such as '0 to 1' or 'thin to thick'."""
-        return ATTRIBUTES.get(self.attribute, OF_FUNCTION) or f'{self.source} to {self.target}'
-
-    @property
-    def noun(self) -> str:
-        """The attribute in words; that of FILE.py:FUNCTION is the name of the function."""
-        return self.attribute.rpartition(':')[2]
-
-    def title(self, spec: Spec) -> str:
-        """The direction's name, with the names of classes."""
-        ends = ' to '.join(map(spec.class_name, (self.source, self.target)))
-        return ATTRIBUTES.get(self.attribute, OF_FUNCTION) or ends
 
 
 def apply(
@@ -77,6 +56,7 @@ def apply(
     source: int | str = 0,
     target: int | str = 1,
     attribute: str = 'label',
+    change: float = 0.0,
     label: int | str = -1,
     low: float = -1.5,
     high: float = 1.5,
@@ -87,62 +67,40 @@ def apply(
 ) -> dict[str, np.ndarray]:
     """Decodes code + s (mean code of the target - mean code of the source) for several s.
 
-    Larsen et al. (2016), section 4.2. s = 1 spans the distance between the means, and a negative s
-    goes the other way. If codes end in a one-hot class, the direction between two classes changes
-    that class too, and the direction of an attribute keeps it. With an encoder, the means are over
-    training examples and the changed images are test images. Without one, the means are over prior
-    codes, and the images are decoded prior codes. The classifier of `config.eval.classifier` labels
-    examples without labels.
-
     Args:
       run: of a family with `decode`, and `encode` or `prior`.
-      source: class at the start of the direction, by number or name.
+      source: class at the start of the direction, or value of a label or word, by number or name.
       target: class at the end of the direction, likewise.
       attribute: what the direction changes: label, intensity (the mean of x), thickness or slant
-        of strokes (`atelier.evaluation.examples.strokes`), length of items (texts that end), or
-        your own function, FILE.py:FUNCTION, of the text of an item or of x. The direction of an
-        attribute leads from the quarter of the examples with its smallest values to the quarter
-        with its largest.
+        of strokes (`atelier.evaluation.examples.strokes`), length of items (texts that end), your
+        own function, FILE.py:FUNCTION, of the text of an item or of x, a column of the condition
+        of the data by its name, or word of captions.
+      change: change of a number of the condition at s = 1; 0: its standard deviation.
       label: class of the images to change. Below 0, images of any class are changed.
       low: first value of s.
       high: last value of s.
       num_steps: number of evenly spaced values of s.
       num_images: number of images to change, each a row of the figure.
-      num_codes: maximum number of codes from which the two sets are taken.
+      num_codes: maximum number of codes from which the direction comes.
       seed: seed that selects the images and draws the codes of the prior.
 
     Returns:
-      direction [latent], steps [steps], codes [images, steps, latent], x [images, steps, *event]
-      and image [images, *event], the image that was encoded, or decoded at s = 0. For an attribute
-      other than label: value [images, steps], the attribute of x. Of items also decoded_text
-      [images, steps], which a .txt has too.
+      The arrays of `compute`. Of items also decoded_text [images, steps], which a .txt has too.
 
     Raises:
       UserError: a missing checkpoint or classifier, a bad option, a class without examples, or a
         stroke attribute of data that are not images.
     """
-    ends, label = _options(run.data.spec, attribute, source, target, label)
-    _check(ends, run.data.spec, low, high)
-    _check_sizes(run, num_images, num_steps, num_codes)
-    _common.check_seed(seed)
-    trained, steps = restore.load(run), np.linspace(low, high, num_steps)
-    arrays, sets = compute(trained, ends, steps, label, num_images, num_codes, seed)
-    _log(trained, arrays, sets, ends)
-    options = dict(low=low, high=high, num_steps=num_steps, num_codes=num_codes)
-    name = _file_name(ends, label, seed) + _common.changed_options(apply, **options)
-    path = _common.save(trained, name, arrays)
-    across = f's (means of {sets.description})'
-    _draw(trained, arrays, _title(run.data.spec, ends), across, path)
+    ends = ends_of(run.data.spec, attribute, source, target, change)
+    label = option_of(run.data.spec, 'label', label)
+    _check(run, ends, low, high, num_images, num_steps, num_codes, seed)
+    trained, steps = restore.load(run), np.linspace(low, high, num_steps) * ends.unit
+    arrays, direction = compute(trained, ends, steps, label, num_images, num_codes, seed)
+    _log(trained, arrays, direction, ends)
+    options = dict(change=change, low=low, high=high, num_steps=num_steps, num_codes=num_codes)
+    name = file_name(ends, label, seed) + _common.changed_options(apply, **options)
+    _draw(trained, arrays, direction, ends, _common.save(trained, name, arrays, direction.results))
     return arrays
-
-
-def _options(
-    spec: Spec, attribute: str, source: int | str, target: int | str, label: int | str
-) -> tuple[Ends, int]:
-    """Returns the ends of the direction and the class of the images, from numbers or names."""
-    options = ('source', source), ('target', target), ('label', label)
-    source, target, label = (option_of(spec, *option) for option in options)
-    return Ends(attribute, source, target), label
 
 
 def compute(
@@ -153,56 +111,68 @@ def compute(
     num_images: int,
     num_codes: int,
     seed: int,
-) -> tuple[dict[str, np.ndarray], TwoSets]:
-    """Moves codes in steps along the direction between two sets, and decodes them.
+) -> tuple[dict[str, np.ndarray], Direction]:
+    """Moves codes in steps along a direction, and decodes them.
 
     Returns:
-      The arrays of `apply`, and the two sets.
+      The arrays and the direction. The arrays are direction [latent], steps [steps], codes
+      [images, steps, latent], x [images, steps, *event] and image [images, *event], the image that
+      was encoded, or decoded at s = 0. For an attribute other than label: value [images, steps],
+      the attribute of x; if it is one of the condition, as it is read from the codes of x, which
+      are 0 at the source and 1 at the target unless it is a number, and if it can be. Steps of a
+      number are in its units, and given [images] is the number of each image, if it is known.
     """
-    key, attribute = jax.random.PRNGKey(seed), ends.attribute
-    sets = two_sets(trained, key, attribute, (ends.source, ends.target), num_codes)
-    codes, image = _images(trained, key, label, num_images, num_codes)
-    direction = _direction(trained.run, sets, attribute)
-    codes = codes[:, None] + steps[:, None] * direction
+    key = jax.random.PRNGKey(seed)
+    direction = direction_of(trained, key, ends, num_codes)
+    images = _images(trained, key, label, num_images, num_codes)
+    codes = images.codes[:, None] + steps[:, None] * direction.vector
     x = decoded(trained.run, trained.state, codes, trained.devices)
-    arrays = dict(direction=direction, steps=steps, codes=codes, x=x, image=image)
-    if attribute != 'label':
-        spec = trained.run.data.spec
-        values = measure(attribute, x.reshape(-1, *spec.event_shape), spec)
-        arrays['value'] = values.reshape(x.shape[:2])
-    return arrays | texts.arrays_of(x, trained.run.data.spec, texts.DECODED), sets
+    arrays = dict(direction=direction.vector, steps=steps, codes=codes, x=x, image=images.x)
+    value = direction.value_of(x)
+    if value is not None:
+        arrays['value'] = value
+    if ends.contrast:
+        direction = direction._replace(results=_with_arrived(direction, arrays))
+        arrays |= _given(ends, images)
+    return arrays | texts.arrays_of(x, trained.run.data.spec, texts.DECODED), direction
 
 
-def _direction(run: Run, sets: TwoSets, attribute: str) -> np.ndarray:
-    """Target mean minus source mean; for an attribute, with zeros in the class part."""
-    direction = sets.target.mean(0, np.float64) - sets.source.mean(0, np.float64)
-    if attribute != 'label':
-        direction[latents(run.family, direction).size :] = 0
-    return direction
+def _with_arrived(direction: Direction, arrays: dict[str, np.ndarray]) -> dict[str, Any]:
+    """Returns the results with the share of the change that arrives, None if it is unknown."""
+    share = slope(arrays['value'], arrays['steps']) if 'value' in arrays else None
+    is_known = share is not None and np.isfinite(share)
+    return {**direction.results, 'arrived_share': share if is_known else None}
 
 
-def _check(ends: Ends, spec: Spec, low: float, high: float) -> None:
-    attribute, source, target = ends
-    if ':' not in attribute:
-        check_option('attribute', attribute, ATTRIBUTES, ', or FILE.py:FUNCTION')
-    check_attribute(attribute, spec)
-    if attribute == 'label' and source == target:
-        name = spec.class_name(source)
-        raise UserError(f'--source={name} --target={name}: the classes have to differ')
+def _given(ends: Ends, images: EncodedExamples) -> dict[str, np.ndarray]:
+    is_known = ends.contrast.is_number and images.condition is not None
+    return {'given': ends.contrast.of(images.condition)} if is_known else {}
+
+
+def _check(
+    run: Run,
+    ends: Ends,
+    low: float,
+    high: float,
+    num_images: int,
+    num_steps: int,
+    num_codes: int,
+    seed: int,
+) -> None:
     if not low < high:
         raise UserError(f'--low={low:g} --high={high:g}: low has to be smaller than high')
-
-
-def _check_sizes(run: Run, num_images: int, num_steps: int, num_codes: int) -> None:
+    if ends.contrast:
+        check_has_encoder(run, ends.contrast)
     _common.at_least(1, num_images=num_images, num_steps=num_steps, num_codes=num_codes)
     _common.check_outputs(run, num_images=num_images, num_steps=num_steps)
     _common.check_outputs(run, num_codes=num_codes)
+    _common.check_seed(seed)
 
 
 def _images(
     trained: TrainedRun, key, label: int, num_images: int, num_codes: int
-) -> tuple[np.ndarray, np.ndarray]:
-    """Returns (codes, x) of the images to change, in an order drawn from the seed.
+) -> EncodedExamples:
+    """Returns the images to change, in an order drawn from the seed.
 
     They are among the first max(num_images, num_codes) test examples or decoded prior codes.
     """
@@ -217,28 +187,26 @@ def _images(
         examples = labelled(trained, examples)
         of_class(examples, label, trained.run.data.spec)
         order = order[examples.label[order] == label]
-    return examples.codes[order[:num_images]], examples.x[order[:num_images]]
+    return examples.at(order[:num_images])
 
 
-def _file_name(ends: Ends, label: int, seed: int) -> str:
-    suffix = ''.join([f'-of-{label}' * (label >= 0), f'-seed-{seed}' * (seed > 0)])
-    if ends.noun != ends.attribute:  # a function's: others may have its name
-        suffix += _common.path_suffix(attribute=ends.attribute)
-    return f'concept-{ends.noun}-{ends.name.replace(" ", "-")}{suffix}'
-
-
-def _log(trained: TrainedRun, arrays: dict[str, np.ndarray], sets: TwoSets, ends: Ends) -> None:
-    """Logs the two sets and, for an attribute, its mean at the first and last step."""
+def _log(
+    trained: TrainedRun, arrays: dict[str, np.ndarray], direction: Direction, ends: Ends
+) -> None:
+    """Logs the examples and, for an attribute, its mean at the first and last step."""
     name, attribute = ends.title(trained.run.data.spec), ends.attribute
-    sizes = f'{name}: {len(sets.source):,} and {len(sets.target):,} of {sets.description}'
+    sizes = f'{name}: {direction.sizes} of {direction.description}'
     view = view_of(trained.run.data.spec)
     changed = counted(len(arrays['x']), view.events.removesuffix('s') if view else 'example')
     log.info('%s; %s, changed by the model of the %s', sizes, changed, trained.weights)
-    if attribute == 'label':
+    if ends.contrast:
+        log_results(direction.results, ends.contrast, direction.ends_in_condition)
+    if 'value' not in arrays:
         return
     unit, values, steps = UNITS.get(attribute, ''), arrays['value'], arrays['steps']
     first, last = (f'{_mean(values[:, i])}{unit} at step {steps[i]:+.3g}' for i in (0, -1))
-    log.info('mean %s: %s, %s', ends.noun, first, last)
+    name = ends.contrast.scale if ends.contrast else ends.noun
+    log.info('mean %s: %s, %s', name, first, last)
 
 
 def _mean(values: np.ndarray) -> str:
@@ -246,24 +214,12 @@ def _mean(values: np.ndarray) -> str:
     return f'{finite.mean():.3g}' if len(finite) else 'none'
 
 
-def _title(spec: Spec, ends: Ends) -> str:
-    """Returns what is done to the codes, and what the direction is a difference of."""
-    if ends.attribute != 'label':
-        of_what = f'the mean codes of the quarters of smallest and largest {ends.noun}'
-        return f'Codes moved from {ends.name} by s times the difference of {of_what}'
-    source, target = (_shown_class(spec, each) for each in (ends.source, ends.target))
-    return (
-        f'Codes moved from {source} towards {target} by s times the difference of their mean codes'
-    )
-
-
-def _shown_class(spec: Spec, label: int) -> str:
-    name = shortened_text(spec.class_name(label), MAX_NAME)
-    return name if spec.class_names else f'class {name}'
-
-
 def _draw(
-    trained: TrainedRun, arrays: dict[str, np.ndarray], title: str, across: str, path: pathlib.Path
+    trained: TrainedRun,
+    arrays: dict[str, np.ndarray],
+    direction: Direction,
+    ends: Ends,
+    path: pathlib.Path,
 ) -> None:
     """Draws a row per example: its steps, and before them the example if it was encoded.
 
@@ -278,9 +234,21 @@ def _draw(
         x = np.concatenate([arrays['image'][:, None], x], 1)
         columns = [view.events.removesuffix('s'), *columns]
     names = ['' if view.are_single else 'code + s direction'] * len(x)
-    among = _pictures.among(trained)
+    if view.are_single and 'given' in arrays:
+        names = [
+            f'{shortened_text(ends.noun, MAX_NAME)} {number(each, 3)}' for each in arrays['given']
+        ]
+    among, title = _pictures.among(trained), figure_title(spec, ends)
+    across = _across(direction, ends)
     _common.save_picture(path, view.rows(x, spec, title, names, columns, among, across))
     _common.save_rows_as_text(path.with_suffix('.txt'), x, spec, names, columns)
+
+
+def _across(direction: Direction, ends: Ends) -> str:
+    """Returns what the columns are."""
+    if ends.contrast and ends.contrast.is_number:
+        return f's, change of {ends.noun} ({direction.description})'
+    return f's (means of {direction.description})'
 
 
 def _names_of(steps: np.ndarray) -> list[str]:

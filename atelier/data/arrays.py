@@ -35,9 +35,9 @@ from collections.abc import Mapping
 import numpy as np
 
 from atelier.data.classes import declared_classes, fault_of_names, stored_names
+from atelier.data.condition_arrays import NAMES, declared_condition, kinds_of, of_arrays
+from atelier.data.condition_splits import CAPTION
 from atelier.data.conditions.condition import KEY
-from atelier.data.conditions.in_arrays import NAMES, declared_condition, kinds_of, of_arrays
-from atelier.data.conditions.in_splits import CAPTION
 from atelier.data.dataset import Dataset, Spec
 from atelier.data.kinds import with_kind
 from atelier.data.large_arrays import as_type, pieces

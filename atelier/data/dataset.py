@@ -11,7 +11,8 @@ from atelier.data import classes, fingerprints, items, preprocess, train_and_val
 from atelier.data.augmentation import Augmentation
 from atelier.data.augmentation_settings import augmentation_of
 from atelier.data.borders import with_background
-from atelier.data.conditions.in_splits import conditioned
+from atelier.data.condition_splits import conditioned
+from atelier.data.conditions.agreement import Agree
 from atelier.data.content import WAYS
 from atelier.data.left_out import leave_out
 from atelier.data.modes import Modes
@@ -30,10 +31,10 @@ from atelier.log import log
 SETTINGS = (
     *('data_dir', 'path', 'image_shape', 'splits', 'channels', 'strict', 'draw_as'),
     *('column', 'label_column', 'separator'),  # which only configs of texts have
-    *('run', 'codes'),  # of the codes of a run
+    *('run', 'codes', 'objects'),  # of the codes of a run, and of captioned shapes
 )
 STORED = 'stored'  # array of a split, while classes are left out
-UNSET = ('', (), 'auto', 'exact', 'last', False)  # values of SETTINGS that any source may have
+UNSET = ('', (), 'auto', 'exact', 'last', 'both', False)  # values that any source may have
 
 
 class Dataset(NamedTuple):
@@ -52,7 +53,8 @@ class Dataset(NamedTuple):
     data were binarised, None if they were not; `stored` has the x of each split that a fixed draw
     replaced. `computed_from` identifies, by split, what computed arrays follow from, because their
     last digits differ between machines. `augment`, if any, transforms the stored images of the
-    minibatches of training.
+    minibatches of training. `agreement`, if it can be computed, says of x [n, *event] in stored
+    levels and of n conditions, as text, which facts of a condition are true of its x.
     """
 
     name: str
@@ -72,6 +74,7 @@ class Dataset(NamedTuple):
     stored: dict[str, np.ndarray] | None = None
     computed_from: dict[str, str] | None = None
     augment: Augmentation | None = None
+    agreement: Agree | None = None
 
     def __repr__(self) -> str:
         """Short, for notebooks: the splits are whole arrays."""
@@ -147,14 +150,12 @@ def load(
             raise UserError(f'{setting}: {data.name} does not read it: omit it')
     if data.verify != WAYS[0] and 'verify' not in accepted:
         log.info('data.verify=%s has no effect: %s always reads all bytes', data.verify, data.name)
-    missing = [name for name, needed in accepted.items() if needed and name not in data]
-    if missing:
-        lacking = f'config.data.{missing[0]}, which this config lacks'
+    for name in (name for name, needed in accepted.items() if needed and name not in data):
+        lacking = f'config.data.{name}, which this config lacks'
         raise UserError(f'{data.name} needs {lacking}: choose a config for such data')
-    load_source, given = source(data.name, may_prepare), {}
-    if data.name == CODES:
-        given['encoded'] = encoded
-    loaded = load_source(**{name: data[name] for name in accepted if name in data}, **given)
+    given = {'encoded': encoded} if data.name == CODES else {}
+    settings = {name: data[name] for name in accepted if name in data}
+    loaded = source(data.name, may_prepare)(**settings, **given)
     missing = [name for name in ('valid', 'test') if name not in loaded.splits]
     origin = loaded.split_origin or printed_rule(loaded.split_rule)
     if missing:
@@ -169,8 +170,7 @@ def load(
     # before classes are left out, so that the fixed draw of an example does not depend on them
     loaded = _with_stored(binarized(loaded, data.binarize), loaded)
     loaded = with_classes(without_classes(loaded, tuple(data.without_classes)), data.classes)
-    loaded = conditioned(loaded)
-    loaded = _stored_taken_out(loaded)
+    loaded = _stored_taken_out(conditioned(loaded))
     splits, origins = taken_out(loaded.splits, loaded.origins)
     loaded = loaded._replace(splits=splits, origins=origins)
     if loaded.spec.levels is None:
@@ -195,11 +195,9 @@ def with_valid_in_training(data: Dataset) -> Dataset:
 
 
 def without_classes(data: Dataset, left_out: tuple) -> Dataset:
-    """Returns `data` with classes only in its test split; labels keep their values.
+    """Returns `data` with the classes `left_out`, names or numbers, only in its test split.
 
-    Args:
-      data: the data.
-      left_out: `config.data.without_classes`, names or numbers of classes.
+    Labels keep their values.
 
     Raises:
       UserError: as `leave_out`, or a class does not exist.

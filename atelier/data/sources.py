@@ -12,7 +12,8 @@ ITEMS = ('lines', 'molecules', 'tunes')  # sources of texts that end
 CODES = 'codes'  # source of the codes of a trained run
 TEXTS = ('text', *ITEMS)  # sources of symbols
 SOURCES = (
-    *('digits', 'mnist_5k', 'static_mnist', 'shapes', 'arrays', 'folder', 'parquet', 'text'),
+    *('digits', 'mnist_5k', 'static_mnist', 'shapes', 'captioned_shapes'),
+    *('arrays', 'folder', 'parquet', 'text'),
     *POINTS,
     *SIMULATORS,
     *ITEMS,
@@ -23,7 +24,8 @@ SOURCES = (
 OWN_PICTURES = ('folder', 'parquet')
 # sources whose data are no pictures of `images.LEVELS` levels; all others decode pictures
 NO_PICTURES = ('digits', 'static_mnist', 'shapes', 'arrays', CODES, *TEXTS, *POINTS, *SIMULATORS)
-EMBEDDED = ('digits', 'static_mnist', 'shapes', *POINTS, *SIMULATORS)  # sources that never change
+# sources that never change
+EMBEDDED = ('digits', 'static_mnist', 'shapes', 'captioned_shapes', *POINTS, *SIMULATORS)
 
 
 # parameters of `load` that are no settings, because a record must not decide them: whether TFDS may
@@ -43,6 +45,8 @@ def source(name: str, may_prepare: bool = False) -> Callable:
             from atelier.data.static_mnist import load
         case 'shapes':
             from atelier.data.shapes import load
+        case 'captioned_shapes':
+            from atelier.data.captioned_shapes import load
         case 'arrays':
             from atelier.data.arrays import load
         case 'folder':

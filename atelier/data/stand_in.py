@@ -73,6 +73,11 @@ class StandIn(Dataset):
         return self.read().modes
 
     @property
+    def agreement(self):
+        """The agreement of the data with their conditions; the data are read."""
+        return self.read().agreement
+
+    @property
     def shapes(self) -> dict[str, ArrayShape]:
         """Shapes and types of the arrays of the training split."""
         return self._unread.shapes

@@ -40,6 +40,7 @@ LATER = {
     'train.optimizer': 'adam',
     'train.unroll': 1,
     'train.command_buffers': 'auto',
+    'eval.learns_from_samples': True,
 }
 # the same, of fields that only some configs have
 LATER_OF_SOME = {'model.is_direct': True, 'model.is_conditional': False}

@@ -138,6 +138,8 @@ def common_config() -> ConfigDict:
             weights='best',  # checkpoint to evaluate: best | last
             num_pictures=64,  # number of images in a grid
             classifier='',  # folder of the run whose features compare samples with data
+            # whether another classifier learns from samples by class, as many as training examples
+            learns_from_samples=True,
         )
     )
     return config

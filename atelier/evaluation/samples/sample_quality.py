@@ -23,6 +23,7 @@ from atelier.core.randomness import Stream, key_for
 from atelier.data.classes import predicted_classes
 from atelier.data.items import are_items
 from atelier.evaluation.codes.prior_draws import can_draw_codes, one_gaussian_samples
+from atelier.evaluation.samples.agreement import agreement_values
 from atelier.evaluation.samples.classification_accuracy import accuracy_score
 from atelier.evaluation.samples.distances import frechet_distance, kernel_distance
 from atelier.evaluation.samples.features import (
@@ -82,11 +83,22 @@ def sample_quality(
       too.
     """
     metrics = compare_with_data(run, state, devices, features, image_path, items_path)
+    metrics = _with_agreement(metrics, agreement_values(run, state, devices))
     has_classifier = features is not None and features.classifier is not None
-    if metrics and has_classifier and is_class_conditional(run.family):
+    can_learn = has_classifier and run.config.eval.learns_from_samples
+    if metrics and can_learn and is_class_conditional(run.family):
         score = accuracy_score(run, state, devices, features.classifier)
         metrics['values']['classification_accuracy'] = score
     return metrics
+
+
+def _with_agreement(metrics: dict[str, Any], agreement: dict[str, Any]) -> dict[str, Any]:
+    """Returns the metrics with the agreement of samples with their conditions."""
+    if not agreement:
+        return metrics
+    empty = {'num_samples': None, 'num_real': None, 'features': None, 'values': {}}
+    metrics = metrics or empty
+    return metrics | {'values': metrics['values'] | agreement}
 
 
 def compare_with_data(

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from support import assembled, with_abilities
 
-from atelier.applications import concept, perform
+from atelier.applications import _ends, concept, perform
 from atelier.core.abilities import Classify, Codes
 from atelier.core.randomness import Stream, key_for, rng_for
 from atelier.evaluation.examples import strokes
@@ -214,4 +214,4 @@ def test_a_title_says_what_is_done_to_the_codes(vae, monkeypatch):
     assert across.startswith('s (') and 'of the train split' in across
     assert 'from thin to thick' in of_attribute and 'largest thickness' in of_attribute
     named = vae.data.spec._replace(class_names=tuple('abcdefghij'))
-    assert 'from d towards i' in concept._title(named, concept.Ends('label', 3, 8))
+    assert 'from d towards i' in _ends.figure_title(named, _ends.Ends('label', 3, 8))

@@ -2,7 +2,7 @@
 
 import pytest
 
-from atelier.applications import concept, origin_of
+from atelier.applications import _ends, origin_of
 from atelier.run.result_names import suffix
 
 FIELDS = ('eval.weights', 'eval.sampler.temperature', 'hypers.beta')
@@ -100,11 +100,11 @@ def test_a_name_that_no_mode_writes_gives_no_flags():
     assert origin_of('applications', 'embed-num_neighbours').flags == []
 
 
-@pytest.mark.parametrize('attribute', [*concept.ATTRIBUTES])
+@pytest.mark.parametrize('attribute', [*_ends.ATTRIBUTES])
 @pytest.mark.parametrize('label', [-1, 4])
 def test_the_names_that_concept_gives_are_commands_again(attribute, label):
-    ends = concept.Ends(attribute, 3, 8)
-    flags = origin_of('applications', concept._file_name(ends, label, 7)).flags
+    ends = _ends.Ends(attribute, 3, 8)
+    flags = origin_of('applications', _ends.file_name(ends, label, 7)).flags
     ends_of = {'--source=3', '--target=8'} if attribute == 'label' else {f'--attribute={attribute}'}
     wanted = {'--mode=concept', '--seed=7', *ends_of} | ({'--label=4'} if label >= 0 else set())
     assert {*flags} == wanted and len(flags) == len(wanted)

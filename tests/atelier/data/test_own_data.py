@@ -154,7 +154,8 @@ def test_a_run_on_pictures_of_any_source_is_used_by_its_folder(of_pictures):
 
 @pytest.mark.parametrize('name', [*SOURCES, *KNOWN, 'some_tfds_set'])
 def test_what_a_source_holds_is_known(name):
-    is_picture = name in ('mnist_5k', 'folder', 'parquet', 'some_tfds_set', *KNOWN)
+    pictures = ('mnist_5k', 'captioned_shapes', 'folder', 'parquet', 'some_tfds_set', *KNOWN)
+    is_picture = name in pictures
     assert decodes_pictures(name) == is_picture
 
 

@@ -10,11 +10,12 @@ OF_TEXT = {
     *('context', 'valid_share', 'num_pieces', 'max_length', 'too_long', 'is_packed'),
     *('column', 'label_column', 'separator'),
 }
+OF_CAPTIONS = {'objects'}
 
 
 @pytest.mark.parametrize('name', [*SOURCES, *KNOWN, 'omniglot'])
 def test_a_source_takes_fields_of_the_config(name):
-    assert {*settings_of(name)} <= {*common_config().data, *OF_TEXT}
+    assert {*settings_of(name)} <= {*common_config().data, *OF_TEXT, *OF_CAPTIONS}
 
 
 def test_only_some_sources_read_a_path():

@@ -4,16 +4,25 @@ import jax
 import numpy as np
 import pytest
 
+from atelier.data.conditions.agreement import Agreement
 from atelier.data.dataset import Dataset, Spec
 from atelier.data.stand_in import shapes_of, stand_in
 from atelier.errors import UserError
 
 SPEC = Spec((2, 3), 5, 2)
+AGREEMENT = lambda x, conditions: Agreement({}, {})
 
 
 def data_set():
     train = {'x': np.arange(24, dtype=np.uint8).reshape(4, 2, 3), 'label': np.arange(4) % 2}
-    return Dataset('set', SPEC, {'train': train, 'test': train}, 'six values', factor_names=('a',))
+    return Dataset(
+        'set',
+        SPEC,
+        {'train': train, 'test': train},
+        'six values',
+        factor_names=('a',),
+        agreement=AGREEMENT,
+    )
 
 
 @pytest.fixture
@@ -49,7 +58,7 @@ def test_examples_are_read_once(counted):
     for each in (data, other):
         np.testing.assert_array_equal(each.splits['train']['x'], data_set().splits['train']['x'])
         assert each.size('test') == 4 and each.factor_names == ('a',) and each.modes is None
-        assert each.description == 'six values'
+        assert each.description == 'six values' and each.agreement is AGREEMENT
         assert each.fingerprint() == data_set().fingerprint()
     keys = jax.numpy.zeros((4, 2), jax.numpy.uint32)
     inputs = jax.tree.map(jax.numpy.asarray, data.splits['train'])

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 import numpy as np
 
 from atelier.data.classes import fault_of_names, stored_names
+from atelier.data.condition_splits import CAPTION, Splits
 from atelier.data.conditions.condition import KEY, MAX_VALUES, Condition
-from atelier.data.conditions.in_splits import CAPTION, Splits
 from atelier.data.conditions.labels import Labels
 from atelier.data.conditions.numbers import Numbers
 from atelier.errors import UserError

@@ -1,0 +1,1 @@
+"""Coloured shapes with captions whose truth can be read back from the pixels."""

@@ -1,0 +1,80 @@
+"""Text to image: diffusion given a caption, with guidance (Rombach et al. 2022).
+
+    python main.py --config=configs/text_to_image.py
+    python main.py --mode=sample --workdir=runs/text_to_image-captioned_shapes \\
+        --prompt="a small red circle left of a blue square"
+
+A text encoder is trained along with the denoising network. In the U-Net and the MLP, the mean of
+the encoded words modulates every block; a transformer (`model.network=dit`) reads each word by
+cross-attention as well. Not measured.
+"""
+
+from ml_collections import ConfigDict
+
+from atelier.core.family import Family
+from atelier.data.conditions.words import Words
+from atelier.data.dataset import Spec
+from atelier.errors import UserError
+from configs import diffusion, dit
+from configs.shared import common
+from models.diffusion.words import ReadsWords
+from models.nets.text_encoder import TextEncoder
+
+NETWORKS = {'unet': diffusion.unet_of, 'mlp': diffusion.mlp_of, 'dit': dit.network_of}
+
+
+def get_config(argument: str | None = None) -> ConfigDict:
+    """Returns the `DATA[,debug]` config; DATA is any source of pictures with captions."""
+    name, debug = common.parse_argument(argument, default='captioned_shapes')
+    config = diffusion.get_config(f'{name},debug' if debug else name).unlock()
+    del config.model['is_conditional']
+    if name == 'captioned_shapes':
+        config.data.objects = 'both'  # pictures of one object, of two, or both: one | two | both
+    config.model.update(
+        network='unet',  # network: unet | mlp | dit (a transformer, with cross-attention to words)
+        channels=(64, 96, 96),
+        attention=(1, 2),
+        patch=2,
+        heads=4,  # attention heads of the transformer, a divisor of the width
+        text_width=96,  # dimensions of a word in the text encoder
+        text_blocks=2,  # transformer blocks of the text encoder
+        text_heads=4,  # attention heads of the text encoder, a divisor of its width
+    )
+    config.model.blocks = 2
+    config.hypers.update(decay_steps=6000.0, ema_half_life=20_000.0)
+    config.train.update(steps=6000, batch_size=64, evaluate_every=1000, checkpoint_every=1000)
+    config.eval.sampler.update(guidance=2.0)
+    config.eval.num_times = 20
+    if debug:
+        diffusion.shrink(config)
+        config.model.update(heads=2, text_width=8, text_blocks=1, text_heads=2)
+    return config.lock()
+
+
+def build(config: ConfigDict, spec: Spec) -> Family:
+    """Builds the diffusion model of `config` for pictures with captions.
+
+    Raises:
+      UserError: the data have no captions.
+    """
+    if not isinstance(spec.condition, Words):
+        raise UserError(
+            f'{config.data.name} has no captions: docs/conditions.md says how pictures get some; '
+            'without, use configs/diffusion.py'
+        )
+    return diffusion.build_with(network_of, config, spec, reads_words=True)
+
+
+def network_of(config: ConfigDict, spec: Spec, num_classes: int) -> ReadsWords:
+    """Returns the network and its text encoder."""
+    del num_classes  # one-hot words, which this network does not read
+    model, dtype = config.model, common.precision(config)
+    encoder = TextEncoder(
+        num_tokens=spec.condition.num_tokens,
+        width=model.text_width,
+        blocks=model.text_blocks,
+        heads=model.text_heads,
+        dtype=dtype,
+    )
+    body = common.choice(config, 'network', NETWORKS)(config, spec, model.text_width)
+    return ReadsWords(body, encoder, has_cross_attention=model.network == 'dit')
