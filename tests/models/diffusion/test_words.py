@@ -1,0 +1,41 @@
+"""Networks read captions: an untrained one does not, a changed word changes a trained one."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from models.diffusion.dit import DiT
+from models.diffusion.unet import UNet
+from models.diffusion.words import ReadsWords
+from models.nets.text_encoder import TextEncoder
+
+ENCODER = TextEncoder(num_tokens=9, width=8, blocks=1, heads=2)
+BODIES = {
+    'dit': DiT(patch=2, width=8, blocks=2, heads=2, num_classes=8),
+    'unet': UNet(channels=(8, 8), blocks=1, num_classes=8),
+}
+X = jnp.asarray(np.random.RandomState(0).normal(size=(2, 4, 4, 3)), jnp.float32)
+LEVEL, TOKENS = jnp.zeros(2), jnp.asarray([[3, 1, 0], [2, 0, 0]])
+
+
+@pytest.mark.parametrize('name', BODIES)
+def test_a_word_changes_the_output_of_its_row_only(name):
+    network = ReadsWords(BODIES[name], ENCODER, has_cross_attention=name == 'dit')
+    variables = network.init(jax.random.PRNGKey(0), X, LEVEL, TOKENS)
+    apply = jax.jit(network.apply)
+    assert not np.any(apply(variables, X, LEVEL, TOKENS))  # the last layer starts at 0
+    leaves, tree = jax.tree.flatten(variables)
+    keys = jax.random.split(jax.random.PRNGKey(1), len(leaves))
+    moved = [a + jax.random.normal(key, a.shape) for a, key in zip(leaves, keys, strict=True)]
+    trained = jax.tree.unflatten(tree, moved)
+    before = apply(trained, X, LEVEL, TOKENS)
+    after = apply(trained, X, LEVEL, TOKENS.at[1, 0].set(4))
+    np.testing.assert_allclose(before[0], after[0], atol=1e-4)
+    assert np.abs(before[1] - after[1]).max() > 1e-2
+
+
+def test_parameters_of_a_transformer_without_words_are_what_they_were():
+    alone = BODIES['dit'].init(jax.random.PRNGKey(0), X, LEVEL, jnp.zeros(2, jnp.int32))
+    names = {'/'.join(map(str, path)) for path, _ in jax.tree_util.tree_leaves_with_path(alone)}
+    assert not any('words' in name for name in names)
