@@ -9,7 +9,7 @@
 
 A model of x given the condition is then the posterior p(parameters | data), for any data: inference
 by simulation. The posterior of `gaussian_linear` is Gaussian. That of `two_moons_posterior`
-(Greenberg et al. 2019, Automatic posterior transformation, appendix A.1) has two thin crescents,
+(Greenberg et al. 2019, Automatic posterior transformation, appendix) has two thin crescents,
 because the data depend on the absolute value of the sum of the parameters. The training split has
 100,000 pairs, the validation and test splits 10,000 each. The pairs are the same for every run.
 """
