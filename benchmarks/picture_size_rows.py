@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from atelier import checkout
-from atelier.data.sources import TEXTS
+from atelier.data.sources import SIMULATORS, TEXTS
 
 TABLE = 'sizes'  # of docs/sizes.md
 REAL = {'data.dequantize': 'uniform'}
@@ -51,5 +51,5 @@ def rows() -> Iterator[Row]:
 
 
 def takes_pictures(path: str) -> bool:
-    """Whether a config is for other data than texts."""
-    return checkout.ConfigFile(path, None).config().data.name not in TEXTS
+    """Whether a config is for other data than texts, and than parameters given their data."""
+    return checkout.ConfigFile(path, None).config().data.name not in (*TEXTS, *SIMULATORS)

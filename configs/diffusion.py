@@ -20,6 +20,7 @@ from ml_collections import ConfigDict
 
 from atelier.core.family import Family
 from atelier.data.dataset import POINTS, Spec
+from atelier.data.sources import SIMULATORS
 from atelier.errors import choose
 from configs.shared import common, needs, tokens
 from configs.shared.diffusion_process import prediction_of, process_of
@@ -52,6 +53,15 @@ DATA = {  # overrides of the defaults, by data set
             'hypers': dict(decay_steps=3000.0),
             'train': dict(steps=3000, batch_size=512),
             'eval': dict(sampler=dict(steps=50)),  # cheap for a network this small
+        },
+    ),
+    **dict.fromkeys(
+        SIMULATORS,
+        {
+            'model': dict(num_waves=8, label_dropout=0.0),
+            'hypers': dict(decay_steps=3000.0),
+            'train': dict(steps=3000, batch_size=512),
+            'eval': dict(likelihood='ode', ode_probes=0, sampler=dict(steps=50, clip=False)),
         },
     ),
 }

@@ -23,6 +23,7 @@ CONTENTS = """
 
 data
 augmentation
+conditions
 autoencoders
 games
 flows

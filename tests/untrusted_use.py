@@ -37,15 +37,18 @@ RUNS = {  # folder: config; together their families fit every application
     'diffusion': 'diffusion.py:digits,debug',
     'markov': 'markov.py:debug',
     'super_resolution': 'super_resolution.py:digits,debug',
+    'posterior': 'posterior.py:debug',
 }
 OF = {  # application: the run that it is tried on; all others: the VAE
     **dict.fromkeys(('classify', 'saliency', 'compress', 'decompress', 'structure'), 'naive_bayes'),
     **dict.fromkeys(('samplers', 'trajectory'), 'diffusion'),
+    'calibrate': 'posterior',
     'text': 'markov',
     'super_resolve': 'super_resolution',
 }
 OPTIONS = {  # for speed
     'animate': ['--of=walk', '--frames=2'],
+    'calibrate': ['--num_examples=10', '--num_samples=3', '--num_bins=2'],
     'compress': ['--num_images=8'],
     'samplers': ['--samplers=ddim:2'],
 }

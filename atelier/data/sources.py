@@ -10,6 +10,7 @@ from atelier.data.original.known import KNOWN
 from atelier.errors import UserError
 
 POINTS = ('ring', 'grid', 'eight_gaussians', 'moons', 'checkerboard')  # sources of toy points
+SIMULATORS = ('gaussian_linear', 'two_moons_posterior')  # sources of parameters given data
 ITEMS = ('lines', 'molecules', 'tunes')  # sources of texts that end
 CODES = 'codes'  # source of the codes of a trained run
 TEXTS = ('text', *ITEMS)  # sources of symbols
@@ -17,6 +18,7 @@ SOURCES = (
     *('digits', 'mnist_5k', 'static_mnist', 'shapes', 'captioned_shapes'),
     *('arrays', 'folder', 'parquet', 'text'),
     *POINTS,
+    *SIMULATORS,
     *ITEMS,
     CODES,
 )
@@ -24,9 +26,9 @@ SOURCES = (
 # splits follow from the stored bytes of each picture
 OWN_PICTURES = ('folder', 'parquet')
 # sources whose data are no pictures of `images.LEVELS` levels; all others decode pictures
-NO_PICTURES = ('digits', 'static_mnist', 'shapes', 'arrays', CODES, *TEXTS, *POINTS)
+NO_PICTURES = ('digits', 'static_mnist', 'shapes', 'arrays', CODES, *TEXTS, *POINTS, *SIMULATORS)
 # sources that never change
-EMBEDDED = ('digits', 'static_mnist', 'shapes', 'captioned_shapes', *POINTS)
+EMBEDDED = ('digits', 'static_mnist', 'shapes', 'captioned_shapes', *POINTS, *SIMULATORS)
 
 # fields of config.data that some sources read
 SETTINGS = (
@@ -75,6 +77,8 @@ def source(name: str, may_prepare: bool = False) -> Callable:
             from atelier.data.mnist_5k import load
         case _ if name in POINTS:
             from atelier.data.toy import load
+        case _ if name in SIMULATORS:
+            from atelier.data.simulators import load
         case _ if name in KNOWN:
             from atelier.data.well_known import load
         case _:  # any other name is a TFDS data set

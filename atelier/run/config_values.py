@@ -44,7 +44,8 @@ LATER = {
     'train.command_buffers': 'auto',
     'eval.learns_from_samples': True,
 }
-LATER_OF_SOME = {'model.is_direct': True}  # the same, of fields that only some configs have
+# the same, of fields that only some configs have
+LATER_OF_SOME = {'model.is_direct': True, 'model.is_conditional': False}
 # rules of config.data that a run keeps, and the values for which it does; (): all
 KEPT_RULES = {
     'split_by': (),

@@ -8,6 +8,7 @@ from ml_collections import ConfigDict
 
 from atelier.core.family import Family
 from atelier.data.dataset import POINTS, Spec
+from atelier.data.sources import SIMULATORS
 from atelier.errors import UserError
 from configs.shared import common, tokens
 from models.flows.bijectors import Chain
@@ -26,7 +27,7 @@ TRAINING = {  # overrides of the defaults, by data set
         },
     ),
     **dict.fromkeys(
-        POINTS,
+        (*POINTS, *SIMULATORS),
         {
             'hypers': dict(decay_steps=6000.0, clip_norm=0.0),
             'train': dict(steps=6000, batch_size=512, evaluate_every=1000, checkpoint_every=1000),
@@ -46,6 +47,7 @@ def begin(argument: str | None) -> tuple[ConfigDict, bool]:
             scale_bound=2.0,  # bound on the absolute log scale of an affine transform
             bins=16,  # number of bins of a spline
             tail_bound=4.0,  # half-width of a spline's interval, outside which it is the identity
+            is_conditional=False,  # whether x is modelled given its label or condition
             activation='relu',  # activation: relu | tanh | gelu | silu | softplus | leaky_relu
         )
     )
@@ -94,7 +96,8 @@ def flow_of(config: ConfigDict, spec: Spec, layers: nn.Module) -> Family:
     """Returns the flow that maps x, in the units of the data, through `layers` to a vector."""
     tokens.check_numbers(config, spec)
     bijector = Chain((data_bijector(spec, config.model.alpha), layers))
-    return flow(bijector, spec, config.eval.sampler.temperature)
+    is_conditional = common.num_classes_of(config, spec) > 0
+    return flow(bijector, spec, config.eval.sampler.temperature, is_conditional)
 
 
 def elementwise_of(config: ConfigDict) -> Elementwise:

@@ -55,6 +55,10 @@ class MaskedDense(nn.Module):
 class MADE(nn.Module):
     """Masked layers, and a direct connection from inputs to outputs: section 4 of the paper.
 
+    A condition has no masks: it reaches all units of the first hidden layer and all outputs. The
+    first output depends on no input and so on no hidden unit, hence the condition has a hidden
+    layer of its own before the outputs.
+
     Attributes:
       hidden_sizes: units of the hidden layers; () leaves only the direct connection.
       size: outputs per input dimension.
@@ -86,7 +90,10 @@ class MADE(nn.Module):
 
     @nn.compact
     def __call__(
-        self, x: Float[Array, 'batch dims'], degrees: Degrees
+        self,
+        x: Float[Array, 'batch dims'],
+        degrees: Degrees,
+        condition: Float[Array, 'batch features'] | None = None,
     ) -> Float[Array, 'batch dims size']:
         """Returns [batch, dims, size] in float32.
 
@@ -94,6 +101,7 @@ class MADE(nn.Module):
           x: [batch, dims].
           degrees: one vector per layer. The first holds the position of each input in the order;
             the others, the last position that each hidden unit depends on.
+          condition: features that all outputs may depend on; None: there are none.
         """
         positions, num_outputs = degrees[0], self.size * x.shape[-1]
         # an output depends only on the inputs before its own position
@@ -104,13 +112,35 @@ class MADE(nn.Module):
         outputs, h = 0.0, x
         if self.is_direct:
             outputs = to_outputs(name='direct')(x, positions[:, None] < output_positions[None])
-        for before, after in zip(degrees, degrees[1:], strict=False):
+        for i, (before, after) in enumerate(zip(degrees, degrees[1:], strict=False)):
             layer = MaskedDense(len(after), dtype=self.dtype)
-            h = self.activation(layer(h, before[:, None] <= after[None]))
+            h = layer(h, before[:, None] <= after[None])
+            if condition is not None and i == 0:
+                h += self._of_condition(condition, len(after), 'to_hidden')
+            h = self.activation(h)
         if self.hidden_sizes:
             last = to_outputs(use_bias=not self.is_direct, name='last')
             outputs += last(h, degrees[-1][:, None] < output_positions[None])
+        if condition is not None:
+            outputs += self._outputs_of_condition(condition, num_outputs)
         return outputs.reshape(*x.shape, self.size)
+
+    def _outputs_of_condition(
+        self, condition: Float[Array, 'batch features'], num_outputs: int
+    ) -> Float[Array, 'batch outputs']:
+        if self.hidden_sizes:
+            hidden = self._of_condition(condition, self.hidden_sizes[0], 'hidden', use_bias=True)
+            condition = self.activation(hidden)
+        options = dict(kernel_init=self.last_kernel_init)
+        return self._of_condition(condition, num_outputs, 'to_outputs', **options)
+
+    def _of_condition(
+        self, condition: Float[Array, 'batch units'], features: int, name: str, **options
+    ) -> Float[Array, 'batch features']:
+        options = {'use_bias': False, 'dtype': self.dtype, **options}
+        return nn.Dense(features, name=f'condition_{name}', **options)(condition).astype(
+            jnp.float32
+        )
 
 
 class Orders(NamedTuple):

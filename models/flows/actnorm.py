@@ -4,7 +4,7 @@ import flax.linen as nn
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from models.flows.bijectors import Events, LogDet
+from models.flows.bijectors import Events, Features, LogDet
 
 Channels = Float[Array, '*ones channels']
 MIN_STD = 1e-3  # lower bound of the initial std, because a constant channel has std 0
@@ -26,12 +26,12 @@ class ActNorm(nn.Module):
       [1.0, -0.693, 5.0]
     """
 
-    def forward_and_log_det(self, x: Events) -> tuple[Events, LogDet]:
+    def forward_and_log_det(self, x: Events, condition: Features = None) -> tuple[Events, LogDet]:
         """(x - mean) / std."""
         mean, log_std = self._moments(x)
         return (x - mean) * jnp.exp(-log_std), self._log_volume(x, -log_std)
 
-    def inverse_and_log_det(self, z: Events) -> tuple[Events, LogDet]:
+    def inverse_and_log_det(self, z: Events, condition: Features = None) -> tuple[Events, LogDet]:
         """mean + std z."""
         mean, log_std = self._moments(z)
         return z * jnp.exp(log_std) + mean, self._log_volume(z, log_std)

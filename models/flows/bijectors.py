@@ -5,6 +5,10 @@ Each bijector is a Linen module with a pair of methods:
     forward_and_log_det: x [batch, *event] -> (z [batch, *new_event], log |det dz/dx| [batch])
     inverse_and_log_det: z -> (x, log |det dx/dz|)
 
+Both also take a condition, features [batch, features], which the networks of couplings and of
+autoregressive layers read. Bijectors without a network accept and ignore it. With None, the flow
+is unconditional, and has no weights for a condition.
+
 Log-determinants are in nats. *Forward* maps the data to the latent, so that log p(x) = log p(z) +
 log_det takes one call; sampling uses the inverse. A chain is initialized in its forward direction,
 so that a layer with a data-dependent initialization reads the outputs of the layers before it.
@@ -26,6 +30,12 @@ FIXED = 'fixed'
 Events = Float[Array, 'batch *event']
 NewEvents = Float[Array, 'batch *new_event']  # events of another shape
 LogDet = Float[Array, 'batch']
+Features = Float[Array, 'batch features'] | None  # of a condition; None: there is none
+
+
+def given(condition: Features) -> tuple[Array, ...]:
+    """Returns the arguments that a network takes besides x: the condition, if there is one."""
+    return () if condition is None else (condition,)
 
 
 class Chain(nn.Module):
@@ -46,19 +56,23 @@ class Chain(nn.Module):
 
     layers: tuple[nn.Module, ...]
 
-    def forward_and_log_det(self, x: Events) -> tuple[NewEvents, LogDet]:
+    def forward_and_log_det(
+        self, x: Events, condition: Features = None
+    ) -> tuple[NewEvents, LogDet]:
         """Applies all layers and sums their log-determinants."""
         total = jnp.zeros(len(x), x.dtype)
         for layer in self.layers:
-            x, log_det = layer.forward_and_log_det(x)
+            x, log_det = layer.forward_and_log_det(x, condition)
             total += log_det
         return x, total
 
-    def inverse_and_log_det(self, z: Events) -> tuple[NewEvents, LogDet]:
+    def inverse_and_log_det(
+        self, z: Events, condition: Features = None
+    ) -> tuple[NewEvents, LogDet]:
         """Inverts all layers, the last one first."""
         total = jnp.zeros(len(z), z.dtype)
         for layer in self.layers[::-1]:
-            z, log_det = layer.inverse_and_log_det(z)
+            z, log_det = layer.inverse_and_log_det(z, condition)
             total += log_det
         return z, total
 
@@ -79,13 +93,17 @@ class Inverted(nn.Module):
 
     layer: nn.Module
 
-    def forward_and_log_det(self, x: Events) -> tuple[NewEvents, LogDet]:
+    def forward_and_log_det(
+        self, x: Events, condition: Features = None
+    ) -> tuple[NewEvents, LogDet]:
         """Applies the layer's inverse."""
-        return self.layer.inverse_and_log_det(x)
+        return self.layer.inverse_and_log_det(x, condition)
 
-    def inverse_and_log_det(self, z: Events) -> tuple[NewEvents, LogDet]:
+    def inverse_and_log_det(
+        self, z: Events, condition: Features = None
+    ) -> tuple[NewEvents, LogDet]:
         """Applies the layer's forward direction."""
-        return self.layer.forward_and_log_det(z)
+        return self.layer.forward_and_log_det(z, condition)
 
 
 class _Carried(nn.Module):
@@ -97,14 +115,14 @@ class _Carried(nn.Module):
         """Creates the bijector."""
         self.layer = self.make()
 
-    def forward(self, carry, _) -> tuple[Any, None]:
+    def forward(self, carry, condition: Features) -> tuple[Any, None]:
         x, total = carry
-        x, log_det = self.layer.forward_and_log_det(x)
+        x, log_det = self.layer.forward_and_log_det(x, condition)
         return (x, total + log_det), None
 
-    def inverse(self, carry, _) -> tuple[Any, None]:
+    def inverse(self, carry, condition: Features) -> tuple[Any, None]:
         z, total = carry
-        z, log_det = self.layer.inverse_and_log_det(z)
+        z, log_det = self.layer.inverse_and_log_det(z, condition)
         return (z, total + log_det), None
 
 
@@ -135,19 +153,22 @@ class Repeated(nn.Module):
     def setup(self):
         """Creates the bijectors under one scan."""
         options = dict(
-            variable_axes={'params': 0, FIXED: 0}, split_rngs={'params': True}, length=self.count
+            variable_axes={'params': 0, FIXED: 0},
+            split_rngs={'params': True},
+            in_axes=nn.broadcast,
+            length=self.count,
         )
         methods = {'forward': options, 'inverse': {**options, 'reverse': True}}
         self.steps = nn.scan(_Carried, methods=methods)(self.make)
 
-    def forward_and_log_det(self, x: Events) -> tuple[Events, LogDet]:
+    def forward_and_log_det(self, x: Events, condition: Features = None) -> tuple[Events, LogDet]:
         """Applies all bijectors in order."""
-        carry, _ = self.steps.forward((x, jnp.zeros(len(x), x.dtype)), None)
+        carry, _ = self.steps.forward((x, jnp.zeros(len(x), x.dtype)), condition)
         return carry
 
-    def inverse_and_log_det(self, z: Events) -> tuple[Events, LogDet]:
+    def inverse_and_log_det(self, z: Events, condition: Features = None) -> tuple[Events, LogDet]:
         """Inverts all bijectors, the last one first."""
-        carry, _ = self.steps.inverse((z, jnp.zeros(len(z), z.dtype)), None)
+        carry, _ = self.steps.inverse((z, jnp.zeros(len(z), z.dtype)), condition)
         return carry
 
 
@@ -161,11 +182,11 @@ class Reversed(nn.Module):
       [[3. 2. 1.]] [0.] [[1. 2. 3.]]
     """
 
-    def forward_and_log_det(self, x: Events) -> tuple[Events, LogDet]:
+    def forward_and_log_det(self, x: Events, condition: Features = None) -> tuple[Events, LogDet]:
         """The log-determinant is 0."""
         return x[..., ::-1], jnp.zeros(len(x), x.dtype)
 
-    def inverse_and_log_det(self, z: Events) -> tuple[Events, LogDet]:
+    def inverse_and_log_det(self, z: Events, condition: Features = None) -> tuple[Events, LogDet]:
         """The same as forward."""
         return self.forward_and_log_det(z)
 
@@ -187,11 +208,15 @@ class Reshaped(nn.Module):
     before: tuple[int, ...]
     after: tuple[int, ...]
 
-    def forward_and_log_det(self, x: Events) -> tuple[NewEvents, LogDet]:
+    def forward_and_log_det(
+        self, x: Events, condition: Features = None
+    ) -> tuple[NewEvents, LogDet]:
         """The log-determinant is 0."""
         return x.reshape(len(x), *self.after), jnp.zeros(len(x), x.dtype)
 
-    def inverse_and_log_det(self, z: Events) -> tuple[NewEvents, LogDet]:
+    def inverse_and_log_det(
+        self, z: Events, condition: Features = None
+    ) -> tuple[NewEvents, LogDet]:
         """The inverse reshape."""
         return z.reshape(len(z), *self.before), jnp.zeros(len(z), z.dtype)
 
@@ -209,7 +234,9 @@ class Squeezed(nn.Module):
        [2. 3. 6. 7.]] [0.] (1, 2, 4, 1)
     """
 
-    def forward_and_log_det(self, x: Events) -> tuple[NewEvents, LogDet]:
+    def forward_and_log_det(
+        self, x: Events, condition: Features = None
+    ) -> tuple[NewEvents, LogDet]:
         """Moves squares of pixels into channels.
 
         Raises:
@@ -219,7 +246,9 @@ class Squeezed(nn.Module):
             raise ValueError(f'an image of {x.shape[1:-1]} pixels: both sides have to be even')
         return to_patches(x, 2), jnp.zeros(len(x), x.dtype)
 
-    def inverse_and_log_det(self, z: Events) -> tuple[NewEvents, LogDet]:
+    def inverse_and_log_det(
+        self, z: Events, condition: Features = None
+    ) -> tuple[NewEvents, LogDet]:
         """Moves channels back into squares of pixels."""
         space = tuple(2 * length for length in z.shape[1:-1])
         return from_patches(z, space, 2), jnp.zeros(len(z), z.dtype)
@@ -243,16 +272,20 @@ class FactoredOut(nn.Module):
     shape: tuple[int, int, int]
     rest: nn.Module
 
-    def forward_and_log_det(self, x: Events) -> tuple[Float[Array, 'batch dims'], LogDet]:
+    def forward_and_log_det(
+        self, x: Events, condition: Features = None
+    ) -> tuple[Float[Array, 'batch dims'], LogDet]:
         """Maps an event to a vector."""
         kept, out = jnp.split(x, [self.shape[-1] // 2], -1)
-        z, log_det = self.rest.forward_and_log_det(kept)
+        z, log_det = self.rest.forward_and_log_det(kept, condition)
         return jnp.concatenate([z, out.reshape(len(x), -1)], -1), log_det
 
-    def inverse_and_log_det(self, z: Float[Array, 'batch dims']) -> tuple[NewEvents, LogDet]:
+    def inverse_and_log_det(
+        self, z: Float[Array, 'batch dims'], condition: Features = None
+    ) -> tuple[NewEvents, LogDet]:
         """Maps a vector to an event."""
         *space, channels = self.shape
         size = math.prod(space) * (channels // 2)
-        kept, log_det = self.rest.inverse_and_log_det(z[:, :size])
+        kept, log_det = self.rest.inverse_and_log_det(z[:, :size], condition)
         out = z[:, size:].reshape(len(z), *space, channels - channels // 2)
         return jnp.concatenate([kept, out], -1), log_det

@@ -1,6 +1,7 @@
 """Conditioners: networks that compute a coupling's parameters, with a zero-initialized last layer.
 
-A coupling with one of these networks starts as the identity.
+A coupling with one of these networks starts as the identity. Of a conditional flow, the networks
+also take the features of the condition.
 """
 
 import functools
@@ -13,10 +14,10 @@ from jax.typing import DTypeLike
 from jaxtyping import Array, Float
 
 from atelier.errors import MAX_UNROLLED, at_least
+from models.flows.bijectors import Events, Features, given
 from models.nets.conv import Conv
 from models.nets.mlp import MLP
 
-Events = Float[Array, 'batch *event']
 Shape = tuple[int, ...]
 Outputs = Float[Array, 'batch *output']
 
@@ -51,11 +52,12 @@ class Perceptron(nn.Module):
     dtype: DTypeLike = jnp.float32
 
     @nn.compact
-    def __call__(self, x: Events) -> Outputs:
-        """Returns [batch, *output_shape]."""
+    def __call__(self, x: Events, condition: Features = None) -> Outputs:
+        """Returns [batch, *output_shape] for x, followed by the condition if there is one."""
         first, *rest = self.hidden_sizes
+        inputs = jnp.concatenate([x.reshape(len(x), -1), *given(condition)], -1)
         layer = functools.partial(nn.Dense, dtype=self.dtype)
-        h = layer(first, bias_init=nn.initializers.normal(1.0))(x.reshape(len(x), -1))
+        h = layer(first, bias_init=nn.initializers.normal(1.0))(inputs)
         if rest:
             h = MLP(tuple(rest[:-1]), (rest[-1],), self.activation, self.dtype)(self.activation(h))
         zeros = nn.initializers.zeros
@@ -65,6 +67,9 @@ class Perceptron(nn.Module):
 
 class ResidualConvolutions(nn.Module):
     """3 x 3 convolutions, with residual blocks between the first and the last.
+
+    A condition adds a bias, linear in its features, to the channels of the first and of each inner
+    convolution.
 
     Attributes:
       output_shape: [height, width, ...] of one output; height and width are those of x.
@@ -83,13 +88,19 @@ class ResidualConvolutions(nn.Module):
     dtype: DTypeLike = jnp.float32
 
     @nn.compact
-    def __call__(self, x: Events) -> Outputs:
+    def __call__(self, x: Events, condition: Features = None) -> Outputs:
         """Returns [batch, *output_shape]; x is [batch, height, width, channels]."""
         conv = functools.partial(Conv, form=self.form, dtype=self.dtype)
-        h = conv(self.channels, (3, 3))(x)
+        h = self._biased(conv(self.channels, (3, 3))(x), condition)
         for _ in range(self.blocks):
-            inner = conv(self.channels, (3, 3))(self.activation(h))
+            inner = self._biased(conv(self.channels, (3, 3))(self.activation(h)), condition)
             h += conv(self.channels, (1, 1))(self.activation(inner))
         size = math.prod(self.output_shape[2:])
         outputs = conv(size, (3, 3), kernel_init=nn.initializers.zeros)(self.activation(h))
         return outputs.reshape(len(x), *self.output_shape)
+
+    def _biased(self, h: Events, condition: Features) -> Events:
+        if condition is None:
+            return h
+        bias = nn.Dense(self.channels, use_bias=False, dtype=self.dtype)(condition)
+        return h + bias[:, None, None].astype(h.dtype)

@@ -14,7 +14,7 @@ from jaxtyping import Bool
 
 from atelier.errors import UserError, above_zero
 from models.flows import rational_quadratic_spline
-from models.flows.bijectors import Events, LogDet
+from models.flows.bijectors import Events, Features, LogDet, given
 
 Shape = tuple[int, ...]
 Mask = Callable[[Shape], Bool[np.ndarray, '*event']]
@@ -101,7 +101,8 @@ class Coupling(nn.Module):
 
     Attributes:
       mask: (shape of an event) -> true where a dimension stays fixed.
-      network: (shape of an output) -> a network of events, [batch, *event] -> [batch, *output].
+      network: (shape of an output) -> a network of events, [batch, *event] -> [batch, *output],
+        which also takes the condition, if there is one.
       elementwise: the scalar bijection of the dimensions outside the mask.
 
     Example:
@@ -116,19 +117,22 @@ class Coupling(nn.Module):
     network: Callable[[Shape], nn.Module]
     elementwise: Elementwise
 
-    def forward_and_log_det(self, x: Events) -> tuple[Events, LogDet]:
+    def forward_and_log_det(self, x: Events, condition: Features = None) -> tuple[Events, LogDet]:
         """Computes equations 7 to 9 of the paper."""
-        return self._transformed(x, self.elementwise.forward)
+        return self._transformed(x, condition, self.elementwise.forward)
 
-    def inverse_and_log_det(self, z: Events) -> tuple[Events, LogDet]:
+    def inverse_and_log_det(self, z: Events, condition: Features = None) -> tuple[Events, LogDet]:
         """Is as fast as forward, because the network reads only the fixed dimensions."""
-        return self._transformed(z, self.elementwise.inverse)
+        return self._transformed(z, condition, self.elementwise.inverse)
 
     @nn.compact
-    def _transformed(self, x: Events, transform: Callable) -> tuple[Events, LogDet]:
+    def _transformed(
+        self, x: Events, condition: Features, transform: Callable
+    ) -> tuple[Events, LogDet]:
         event = x.shape[1:]
         is_fixed = jnp.asarray(self.mask(event))[None]
-        parameters = self.network((*event, self.elementwise.size))(jnp.where(is_fixed, x, 0.0))
+        network = self.network((*event, self.elementwise.size))
+        parameters = network(jnp.where(is_fixed, x, 0.0), *given(condition))
         y, log_slope = transform(x, parameters)
         log_det = jnp.sum(jnp.where(is_fixed, 0.0, log_slope).reshape(len(x), -1), -1)
         return jnp.where(is_fixed, x, y), log_det

@@ -8,7 +8,7 @@ from jaxtyping import Array, Float
 
 from atelier.data.dataset import Spec
 from atelier.errors import UserError
-from models.flows.bijectors import Events, LogDet
+from models.flows.bijectors import Events, Features, LogDet
 
 EDGE = 1e-7  # least distance of mapped x to 0 and 1, so that an x of density 0 has a finite code
 
@@ -28,11 +28,11 @@ class Standardized(nn.Module):
 
     spec: Spec
 
-    def forward_and_log_det(self, x: Events) -> tuple[Events, LogDet]:
+    def forward_and_log_det(self, x: Events, condition: Features = None) -> tuple[Events, LogDet]:
         """Standardizes x; the log-determinant is minus the sum of all dimensions' log scales."""
         return self.spec.normalize(x), -self._log_volume(x)
 
-    def inverse_and_log_det(self, z: Events) -> tuple[Events, LogDet]:
+    def inverse_and_log_det(self, z: Events, condition: Features = None) -> tuple[Events, LogDet]:
         """Undoes the standardization."""
         return self.spec.denormalize(z), self._log_volume(z)
 
@@ -63,7 +63,7 @@ class Logit(nn.Module):
     top: float
     alpha: float
 
-    def forward_and_log_det(self, x: Events) -> tuple[Events, LogDet]:
+    def forward_and_log_det(self, x: Events, condition: Features = None) -> tuple[Events, LogDet]:
         """Returns the logits, and log_det with respect to x in the data's own units."""
         low, high = self._fraction(x), self._fraction(self.top - x)  # sum to 1
         is_possible = jnp.all(((low > 0) & (high > 0)).reshape(len(x), -1), -1)
@@ -71,7 +71,7 @@ class Logit(nn.Module):
         log_det = self._log_det(-low - high)
         return low - high, jnp.where(is_possible, log_det, -jnp.inf)
 
-    def inverse_and_log_det(self, z: Events) -> tuple[Events, LogDet]:
+    def inverse_and_log_det(self, z: Events, condition: Features = None) -> tuple[Events, LogDet]:
         """Maps logits back to x."""
         fraction = nn.sigmoid(z)
         x = self.top * (fraction - self.alpha) / (1 - 2 * self.alpha)

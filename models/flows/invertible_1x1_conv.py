@@ -8,7 +8,7 @@ import jax.numpy as jnp
 from jax.scipy.linalg import lu, solve_triangular
 from jaxtyping import Array, Float, Int, UInt32
 
-from models.flows.bijectors import FIXED, Events, LogDet
+from models.flows.bijectors import FIXED, Events, Features, LogDet
 
 Matrix = Float[Array, 'channels channels']
 Vector = Float[Array, 'channels']
@@ -31,13 +31,13 @@ class InvertibleLinear(nn.Module):
       [12.0, 6.0, 1.792, 3.0, 4.0]
     """
 
-    def forward_and_log_det(self, x: Events) -> tuple[Events, LogDet]:
+    def forward_and_log_det(self, x: Events, condition: Features = None) -> tuple[Events, LogDet]:
         """Returns W x."""
         order, lower, upper, log_s = self._factors(x.shape[-1])
         y = jnp.matmul(jnp.matmul(x, upper.T, precision=EXACT), lower.T, precision=EXACT)
         return y[..., order], _log_volume(x, log_s)
 
-    def inverse_and_log_det(self, z: Events) -> tuple[Events, LogDet]:
+    def inverse_and_log_det(self, z: Events, condition: Features = None) -> tuple[Events, LogDet]:
         """Returns the solution of W x = z."""
         order, lower, upper, log_s = self._factors(z.shape[-1])
         columns = z[..., jnp.argsort(order)].reshape(-1, z.shape[-1]).T

@@ -13,14 +13,14 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
 from models.autoregressive.made import MADE, Orders, degrees_of
-from models.flows.bijectors import FIXED, LogDet
+from models.flows.bijectors import FIXED, Features, LogDet, given
 from models.flows.couplings import Elementwise
 
 Vectors = Float[Array, 'batch dims']
 
 
 class MaskedAutoregressive(nn.Module):
-    """z_i = `elementwise`(x_i) with parameters that depend on x_1, ..., x_(i-1).
+    """z_i = `elementwise`(x_i), whose parameters depend on x_1, ..., x_(i-1) and on the condition.
 
     Attributes:
       network: outputs `elementwise.size` parameters for each dimension of x.
@@ -39,21 +39,23 @@ class MaskedAutoregressive(nn.Module):
     network: MADE
     elementwise: Elementwise
 
-    def forward_and_log_det(self, x: Vectors) -> tuple[Vectors, LogDet]:
+    def forward_and_log_det(self, x: Vectors, condition: Features = None) -> tuple[Vectors, LogDet]:
         """Computes equation 4 of the paper, whose Jacobian is triangular, in one pass."""
-        parameters = self.network(x, self._degrees(x.shape[1]))
+        parameters = self.network(x, self._degrees(x.shape[1]), *given(condition))
         z, log_slope = self.elementwise.forward(x, parameters)
         return z, jnp.sum(log_slope, -1)
 
-    def inverse_and_log_det(self, z: Vectors) -> tuple[Vectors, LogDet]:
+    def inverse_and_log_det(self, z: Vectors, condition: Features = None) -> tuple[Vectors, LogDet]:
         """Computes equation 3 of the paper in one pass per dimension."""
         degrees = self._degrees(z.shape[1])
-        self.network(z, degrees)  # creates the network's weights if there are none yet
+        self.network(
+            z, degrees, *given(condition)
+        )  # creates the network's weights if there are none yet
         network, variables = self.network.unbind()
 
         def step(carry, dim):
             x, total = carry
-            parameters = network.apply(variables, x, degrees)[:, dim]
+            parameters = network.apply(variables, x, degrees, *given(condition))[:, dim]
             value, log_slope = self.elementwise.inverse(z[:, dim], parameters)
             return (x.at[:, dim].set(value), total + log_slope), None
 

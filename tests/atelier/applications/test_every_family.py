@@ -26,6 +26,7 @@ OPTIONS = {  # as small as possible, for speed
     'animate': dict(of='walk', frames=2, num_samples=1, num_codes=2),
     'anomaly': dict(num_images=2),
     'bound': dict(num_bins=2),
+    'calibrate': dict(num_examples=10, num_samples=3, num_bins=2),
     'classify': {},
     'compress': {},
     'concept': dict(num_images=2, num_steps=2, num_codes=200),

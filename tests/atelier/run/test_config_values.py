@@ -135,14 +135,18 @@ def test_a_classifier_that_is_gone_is_named(tmp_path, complaint):
     assert line == f'config.eval.classifier: {tmp_path}/gone does not exist; {advice}'
 
 
-def test_a_run_from_before_a_field_had_the_value_that_it_implied(tmp_path):
+@pytest.mark.parametrize(
+    ('name', 'field', 'value'), [('made', 'is_direct', True), ('maf', 'is_conditional', False)]
+)
+def test_a_run_from_before_a_field_had_the_value_that_it_implied(tmp_path, name, field, value):
     """Of a field that only some configs have: no other config gets it."""
-    now = checkout.ConfigFile('configs/made.py', None).config().to_dict()
+    now = checkout.ConfigFile(f'configs/{name}.py', None).config().to_dict()
     then = {**now, 'model': dict(now['model'])}
-    del then['model']['is_direct']
+    del then['model'][field]
     config_values.check_same_values(tmp_path, then, now)
-    now['model']['is_direct'] = False
-    with pytest.raises(UserError, match=r'model.is_direct \(the run: True, now: False\)'):
+    now['model'][field] = not value
+    message = rf'model.{field} \(the run: {value}, now: {not value}\)'
+    with pytest.raises(UserError, match=message):
         config_values.check_same_values(tmp_path, then, now)
-    then['model']['is_direct'] = False
+    then['model'][field] = not value
     config_values.check_same_values(tmp_path, then, now)

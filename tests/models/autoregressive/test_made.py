@@ -36,6 +36,20 @@ def test_without_a_direct_connection_outputs_depend_on_earlier_inputs_through_hi
     assert 1 <= np.linalg.matrix_rank(slopes) <= 2
 
 
+def test_each_output_may_depend_on_the_condition_and_none_on_later_inputs():
+    dims, network = 4, MADE((6,), 1, activation=jnp.tanh)
+    key = jax.random.PRNGKey(1)
+    degrees = tuple(of[0] for of in degrees_of(key, dims, (6,), Orders(1, True)).values())
+    x, condition = jax.random.normal(key, (1, dims)), jnp.asarray([[0.3, -1.0]])
+    variables = network.init(key, x, degrees, condition)
+    of = lambda x, c: network.apply(variables, x[None], degrees, c[None])[0, :, 0]
+    by_x, by_condition = jax.jacobian(of, (0, 1))(x[0], condition[0])
+    np.testing.assert_array_equal(np.triu(by_x), 0)
+    assert (np.abs(by_condition) > 0).all()
+    first = jax.hessian(lambda c: of(x[0], c)[0])(condition[0])
+    assert np.abs(first).max() > 1e-3, 'the first output is linear in the condition'
+
+
 @pytest.mark.parametrize(
     ('change', 'message'),
     [

@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from marks import exhaustive_but
 from support import scattered
 
 from atelier.data.dataset import Spec
@@ -84,11 +85,17 @@ LONG = (
 )
 
 
-def initialized(name, x):
+# those with a network, and with layers around one: they depend on a condition
+CONDITIONED = ('spline', 'affine, alternating', 'affine, checkerboard', 'repeated', 'maf')
+CONDITIONED = (*CONDITIONED, 'iaf, repeated', 'scales')
+CONDITION = np.random.default_rng(2).normal(size=(4, 2))
+
+
+def initialized(name, x, *condition):
     make, _ = BIJECTORS[name]
     module = make()
     init = jax.jit(functools.partial(module.init, method='forward_and_log_det'))
-    variables = dict(init(jax.random.PRNGKey(0), x))
+    variables = dict(init(jax.random.PRNGKey(0), x, *condition))
     if 'params' in variables:
         variables['params'] = scattered(variables['params'])
     return module, variables
@@ -124,6 +131,63 @@ def test_round_trip_and_log_determinant(name):
     np.testing.assert_allclose(log_det, jacobian_log_det, rtol=1e-5, atol=1e-5)
     np.testing.assert_allclose(log_back, -jacobian_log_det, rtol=1e-5, atol=1e-5)
     np.testing.assert_allclose(back, x, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize('name', exhaustive_but(('scales', 'maf'), CONDITIONED, ('spline',)))
+def test_given_a_condition_the_inverse_is_exact_and_the_log_determinant_that_of_x(name):
+    with jax.enable_x64(True):
+        x, condition = values_of(name, 4, jnp.float64), jnp.asarray(CONDITION)
+        module, variables = initialized(name, x, condition)
+
+        @jax.jit
+        def forward_and_inverse(x, condition):
+            forward = functools.partial(module.apply, variables, method='forward_and_log_det')
+            z, log_det = forward(x, condition)
+            back, _ = module.apply(variables, z, condition, method='inverse_and_log_det')
+            of_one = lambda x, c: forward(x.reshape(1, *events), c[None])[0].ravel()
+            events = x.shape[1:]
+            slopes = jax.vmap(jax.jacfwd(of_one))(x.reshape(len(x), -1), condition)
+            return z, log_det, back, jnp.linalg.slogdet(slopes)[1]
+
+        z, log_det, back, jacobian_log_det = forward_and_inverse(x, condition)
+        given_others, *_ = forward_and_inverse(x, condition[::-1])
+    np.testing.assert_allclose(log_det, jacobian_log_det, rtol=1e-5, atol=1e-5)
+    np.testing.assert_allclose(back, x, rtol=1e-5, atol=1e-5)
+    assert (np.abs(z - given_others).reshape(4, -1).max(-1) > 1e-3).all()
+
+
+def shapes_of(variables):
+    leaves = jax.tree_util.tree_leaves_with_path(variables['params'])
+    return {jax.tree_util.keystr(path): leaf.shape for path, leaf in leaves}
+
+
+@pytest.mark.parametrize(
+    ('name', 'added', 'grown'),
+    [
+        ('maf', ['condition_hidden', 'condition_to_hidden', 'condition_to_outputs'], []),
+        ('affine, checkerboard', ['Dense_0', 'Dense_1'], []),
+        ('spline', [], ["['Perceptron_0']['Dense_0']['kernel']"]),
+    ],
+)
+def test_a_condition_adds_weights_and_renames_none(name, added, grown):
+    x = values_of(name, 4, jnp.float32)
+    plain = shapes_of(initialized(name, x)[1])
+    conditional = shapes_of(initialized(name, x, jnp.asarray(CONDITION, jnp.float32))[1])
+    assert {*plain} <= {*conditional}
+    assert [path for path in plain if plain[path] != conditional[path]] == grown
+    more = {path.split("['")[-2].rstrip("']") for path in {*conditional} - {*plain}}
+    assert sorted(more) == added
+
+
+@pytest.mark.parametrize('name', ['actnorm', 'linear', 'logit', 'reversed', 'standardized table'])
+def test_a_bijector_without_a_network_ignores_the_condition(name):
+    x, condition = values_of(name, 4, jnp.float32), jnp.asarray(CONDITION, jnp.float32)
+    module, variables = initialized(name, x, condition)
+    for method in ('forward_and_log_det', 'inverse_and_log_det'):
+        given, alone = (
+            module.apply(variables, x, *rest, method=method) for rest in ((condition,), ())
+        )
+        jax.tree.map(np.testing.assert_array_equal, given, alone)
 
 
 @pytest.mark.parametrize(

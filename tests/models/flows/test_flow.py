@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+import scipy.stats
 from marks import exhaustive_but
 from resuming import SETTINGS, assert_same, outcome, train
 from support import (
@@ -17,8 +18,9 @@ from support import (
 
 import train_lib
 from atelier.applications import interpolate, sample
-from atelier.core.abilities import Codes, LogProb, Sample
+from atelier.core.abilities import Classify, Codes, LogProb, Sample
 from atelier.core.randomness import Stream, key_for, rng_for
+from atelier.data.conditions.numbers import Numbers
 from atelier.data.dataset import Spec
 from atelier.evaluation import evaluate
 from atelier.run import restore
@@ -179,3 +181,94 @@ def test_convolutions_of_points_are_refused(tmp_path, complaint):
     points = 'eight_gaussians,debug'
     line = complaint(assembled, tmp_path, 'realnvp', points, model__network='conv')
     assert 'has no images' in line
+
+
+A = jnp.asarray([[1.0, -0.5, 0.3], [0.2, 0.8, -1.0]])  # x = A c + noise, c of three numbers
+COVARIANCE = np.array([[0.5, 0.3], [0.3, 0.9]])
+NUMBERS = Numbers(('a', 'b', 'c'), (0.0,) * 3, (1.0,) * 3, ((0.0, 0.0, 0.0), (1.0, -1.0, 2.0)))
+
+
+def gaussian_linear():
+    """(family, weights) of p(x | c) = N(A c, COVARIANCE), with weights that follow from both.
+
+    z = M (x - A c), where the inverse of M is the Cholesky factor of the covariance: one layer of
+    a MAF whose scales and shifts are linear.
+    """
+    bound, spec = 4.0, Spec((2,), None, None, condition=NUMBERS)
+    family = flow(MaskedAutoregressive(MADE((), 2), affine(bound)), spec, is_conditional=True)
+    weights = family.init(
+        jax.random.PRNGKey(0), {'x': jnp.ones((2, 2)), 'condition': jnp.ones((2, 3))}
+    )
+    m = np.linalg.inv(np.linalg.cholesky(COVARIANCE))
+    log_scales = bound * np.arctanh(np.log(np.diag(m)) / bound)
+    kernel, to_outputs = np.zeros((2, 2, 2)), np.zeros((3, 2, 2))
+    kernel[0, 1, 1], to_outputs[:, :, 1] = m[1, 0], -(m @ A).T
+    direct = {'kernel': kernel.reshape(2, 4), 'bias': np.stack([log_scales, 0 * log_scales], 1)}
+    network = {
+        'direct': {**direct, 'bias': direct['bias'].ravel()},
+        'condition_to_outputs': {'kernel': to_outputs.reshape(3, 4)},
+    }
+    shapes = jax.tree.map(jnp.shape, weights.params['model']['network'])
+    network = jax.tree.map(jnp.float32, network)
+    assert jax.tree.map(jnp.shape, network) == shapes
+    return family, weights._replace(params={'model': {'network': network}})
+
+
+def test_a_conditional_density_is_that_of_the_gaussian_that_its_weights_describe():
+    family, weights = gaussian_linear()
+    random = np.random.default_rng(0)
+    x, c = random.normal(size=(20, 2)) * 2, random.normal(size=(20, 3))
+    batch = {'x': jnp.float32(x), 'condition': jnp.float32(c)}
+    nats = family.ability(LogProb).nats(weights, batch, rng_of(20))
+    away = x - c @ np.asarray(A).T
+    expected = scipy.stats.multivariate_normal([0, 0], COVARIANCE).logpdf(away)
+    np.testing.assert_allclose(nats, expected, rtol=1e-4, atol=1e-4)
+    codes = family.ability(Codes).encode(weights, batch, rng_of(20))
+    np.testing.assert_allclose(codes[:, 2:], c, rtol=1e-6)
+    np.testing.assert_allclose(family.ability(Codes).decode(weights, codes), x, atol=1e-4)
+    assert family.ability(Codes).dims == (2,) and not family.ability(Codes).has_class
+
+
+def test_samples_are_of_the_requested_condition():
+    family, weights = gaussian_linear()
+    draw, n = jax.jit(family.ability(Sample).draw), 20_000
+    assert family.ability(Sample).reads_condition and family.ability(Classify) is None
+    given = jnp.asarray([0.5, -1.0, 2.0])
+    x = draw(weights, rng_of(n), {'condition': jnp.broadcast_to(given, (n, 3))})
+    np.testing.assert_allclose(x.mean(0), A @ given, atol=0.03)
+    np.testing.assert_allclose(np.cov(x.T), COVARIANCE, atol=0.03)
+    of_training = draw(weights, rng_of(n), None)  # one of the two examples
+    expected = np.mean([A @ np.asarray(each) for each in NUMBERS.examples], 0)
+    np.testing.assert_allclose(of_training.mean(0), expected, atol=0.05)
+
+
+@pytest.mark.parametrize('name', exhaustive_but(('glow', 'spline_flow'), NAMES, QUICK))
+def test_each_class_has_a_density_of_its_own(tmp_path, name):
+    """It integrates to one, and Bayes' rule compares the densities of the classes."""
+    changes = dict(model__scale_bound=0.5, model__steps=1, model__is_conditional=True)
+    family, weights = of_points(tmp_path, name, **changes)
+    half, cells = 24.0, 240
+    ticks = (np.arange(cells) + 0.5) * 2 * half / cells - half
+    x = np.float32(np.stack(np.meshgrid(ticks, ticks, indexing='ij'), -1).reshape(-1, 2))
+    of = jax.jit(
+        lambda x, label: family.ability(LogProb).nats(
+            weights, {'x': x, 'label': jnp.full(len(x), label)}, rng_of(1)
+        )
+    )
+    nats = np.stack([of(x, label) for label in (0, 5)])
+    masses = np.exp(np.float64(nats)) * (2 * half / cells) ** 2
+    np.testing.assert_allclose(masses.sum(-1), 1.0, atol=5e-3)
+    assert np.abs(masses[0] - masses[1]).sum() > 0.02
+    logits = family.ability(Classify).logits(weights, {'x': jnp.asarray(x[::577])}, rng_of(1))
+    np.testing.assert_allclose(logits[:, [0, 5]].T, nats[:, ::577], rtol=1e-4, atol=1e-4)
+    codes = family.ability(Codes)
+    given = {'x': jnp.asarray(x[::577]), 'label': jnp.full(len(x[::577]), 5)}
+    encoded = codes.encode(weights, given, rng_of(1))
+    np.testing.assert_array_equal(encoded[:, 2:], np.eye(8)[given['label']])
+    assert codes.has_class and codes.dims == (2,)
+    np.testing.assert_allclose(codes.decode(weights, encoded), given['x'], rtol=1e-3, atol=1e-3)
+
+
+def test_a_conditional_flow_of_data_without_a_condition_is_refused(tmp_path, complaint):
+    line = complaint(assembled, tmp_path, 'maf', 'checkerboard,debug', model__is_conditional=True)
+    assert line.endswith('checkerboard has no labels and no condition')

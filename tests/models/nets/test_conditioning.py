@@ -12,7 +12,7 @@ from atelier.core.abilities import Sample
 from atelier.core.randomness import rng_for
 from atelier.data.spec import Spec
 from atelier.run import restore
-from models.nets.conditioning import requested_class, requested_label
+from models.nets.conditioning import requested_features, requested_label
 
 N = 32
 
@@ -27,11 +27,11 @@ def test_random_classes_are_those_of_training(seed, left_out):
     spec = Spec((3,), 2, 5, left_out=tuple(sorted(left_out)))
     labels = requested_label(rng_of(seed).keys, None, spec)
     assert {*labels.tolist()} <= {*spec.known_classes}
-    one_hot = requested_class(rng_of(seed).keys, None, spec)
+    one_hot = requested_features(rng_of(seed).keys, None, spec)
     np.testing.assert_array_equal(one_hot, np.eye(5)[labels])
 
 
-def test_requested_classes_are_taken_and_a_prior_is_followed():
+def test_requested_featureses_are_taken_and_a_prior_is_followed():
     spec, keys = Spec((3,), 2, 5), rng_of(0).keys
     wanted = jnp.arange(N) % 5
     np.testing.assert_array_equal(requested_label(keys, {'label': wanted}, spec), wanted)
@@ -47,6 +47,7 @@ def test_requested_classes_are_taken_and_a_prior_is_followed():
         pytest.param('cvae', {}, marks=pytest.mark.slow),
         pytest.param('cgan', {}, marks=pytest.mark.slow),
         ('naive_bayes', {}),
+        pytest.param('realnvp', dict(model__is_conditional=True), marks=pytest.mark.slow),
         pytest.param('diffusion', {}, marks=pytest.mark.slow),
         pytest.param('gated_pixelcnn', dict(model__is_conditional=True), marks=pytest.mark.slow),
     ],
