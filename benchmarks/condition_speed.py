@@ -1,0 +1,102 @@
+"""Time of a training step given numbers, labels or words, compared with that given one label.
+
+    python -m benchmarks.condition_speed
+    python -m benchmarks.condition_speed --config=configs/cvae.py
+
+The data are those of the config; their conditions follow from their labels. The arms take turns,
+dispatch by dispatch. A ratio is that of neighbours in time.
+"""
+
+import contextlib
+import pathlib
+from collections.abc import Callable
+
+import jax
+import numpy as np
+from absl import flags
+
+from atelier import checkout
+from atelier.core import devices as device_lib
+from atelier.data import dataset
+from atelier.data.condition_splits import CAPTION, conditioned
+from atelier.data.conditions.condition import KEY
+from atelier.data.conditions.labels import Labels
+from atelier.data.conditions.numbers import Numbers
+from atelier.data.dataset import Dataset
+from atelier.run import experiment
+from benchmarks import outcome
+from benchmarks.timing import alternate, spread
+from benchmarks.training import trainer
+
+flags.DEFINE_string('config', 'configs/diffusion.py', 'config file of a conditional model')
+flags.DEFINE_integer('length', 20, 'steps per dispatch')
+flags.DEFINE_integer('repeats', 15, 'repeats of each arm')
+
+LABEL = 'a label'
+
+
+def with_numbers(data: Dataset) -> Dataset:
+    """Returns the data with two numbers as the condition."""
+    values = lambda label: np.stack([label, label**2], 1).astype(np.float32)
+    return _with(data, KEY, values, Numbers(('label', 'square')))
+
+
+def with_labels(data: Dataset) -> Dataset:
+    """Returns the data with two labels as the condition."""
+    names = Labels(('tens', 'units'), (('0', '1'), tuple('01234')))
+    return _with(data, KEY, lambda label: np.stack([label // 5, label % 5], 1), names)
+
+
+def with_words(data: Dataset) -> Dataset:
+    """Returns the data with captions of four words as the condition."""
+    captions = np.array([f'the digit number {n}' for n in range(10)])
+    return _with(data, CAPTION, lambda label: captions[label], None)
+
+
+def _with(data: Dataset, key: str, values: Callable, condition: Labels | Numbers | None) -> Dataset:
+    splits = {name: {**split, key: values(split['label'])} for name, split in data.splits.items()}
+    spec = data.spec._replace(condition=condition)
+    return conditioned(data._replace(splits=splits, spec=spec))
+
+
+ARMS = {
+    LABEL: lambda data: data,
+    'two numbers': with_numbers,
+    'two labels': with_labels,
+    'words': with_words,
+}
+
+
+def run_of(change: Callable[[Dataset], Dataset]) -> experiment.Run:
+    """Returns the run of the config on changed data; nothing is written to disk."""
+    config_file = checkout.config_file(flags.FLAGS.config)
+    read = lambda config: change(dataset.load(config))
+    folder = pathlib.Path('unused')
+    return experiment.assemble(folder, config_file, config_file.config(), read=read)
+
+
+def main(_):
+    """Prints all arms."""
+    device_lib.enable_compilation_cache()
+    values, result = flags.FLAGS, outcome.Outcome.of_flags('condition_speed')
+    result.print_heading()
+    with contextlib.ExitStack() as stack:
+        devices = jax.devices()
+        arms = {
+            name: trainer(stack, run_of(change), values.length, values.length, devices)
+            for name, change in ARMS.items()
+        }
+        seconds = alternate(arms, values.repeats, result.left())
+    print(f'{values.config}: milliseconds a step, median (range) of {values.repeats} repeats')
+    if not seconds:
+        print('  time was up')
+    for name, times in seconds.items():
+        ratios = times / seconds[LABEL]
+        result.add_arm(name, 1e3 * times / values.length)
+        result.add_ratio(f'{name} / {LABEL}', ratios)
+        print(f'  {name:20} {spread(1e3 * times / values.length, 3):28} ratio {spread(ratios, 3)}')
+    result.write()
+
+
+if __name__ == '__main__':
+    outcome.run(main)
