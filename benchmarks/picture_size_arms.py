@@ -21,6 +21,7 @@ from atelier.training.dispatch import data_parallel
 from benchmarks.worker import Arm, main
 
 COUNTS = {'train': 320, 'valid': 64, 'test': 64}  # pictures of each split
+KINDS = np.array(['a disc', 'a square', 'a cross'])
 NEVER = 10**6  # steps: no training is so long
 _open = contextlib.ExitStack()  # the folder of the data, until the process ends
 
@@ -80,9 +81,13 @@ def run_of(config: str, overrides: dict, size: int, steps: int = 1) -> experimen
     arrays = {}
     for seed, (split, count) in enumerate(COUNTS.items()):
         arrays[f'x_{split}'], arrays[f'label_{split}'] = coloured_shapes(count, size, seed)
-    np.savez(folder / 'pictures.npz', **arrays)
     config_file = checkout.config_file(f'{checkout.ROOT / config}:arrays')
     values = config_file.config()
+    if 'text_width' in values.model:  # a model of pictures with captions
+        kinds = {key: array for key, array in arrays.items() if key.startswith('label')}
+        captions = {key.replace('label', 'caption'): KINDS[kind] for key, kind in kinds.items()}
+        arrays.update(captions)
+    np.savez(folder / 'pictures.npz', **arrays)
     values.update_from_flattened_dict({'data.path': str(folder / 'pictures.npz'), **overrides})
     if values.train.steps == 1:  # a model in closed form
         steps = 1

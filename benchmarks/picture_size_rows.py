@@ -26,6 +26,7 @@ SETTINGS: dict[str, tuple[dict, ...]] = {
     'realnvp': (REAL | SMALL,),
     'spline_flow': (REAL | SMALL,),
     'super_resolution': (SMALL,),
+    'text_to_image': (SMALL,),
 }
 
 

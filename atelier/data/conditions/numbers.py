@@ -68,7 +68,7 @@ class Numbers(NamedTuple):
             number_of(part, escaped(name)) for part, name in zip(parts, self.names, strict=True)
         ]
 
-    def described(self, values: Sequence[float]) -> str:
+    def described(self, values: Sequence[float | int]) -> str:
         """Returns the condition as a line of text."""
         pairs = zip(self.names, values, strict=True)
         return ', '.join(f'{escaped(name)} {value:.4g}' for name, value in pairs)

@@ -113,7 +113,7 @@ def _texts_of_csv(
     return texts
 
 
-def _array(rows: Sequence[Sequence[float]], known: Condition) -> Given:
+def _array(rows: Sequence[Sequence[float | int]], known: Condition) -> Given:
     is_real = any(type(value) is float for row in rows for value in row)
     return np.asarray(rows, np.float32 if is_real else np.int32)
 

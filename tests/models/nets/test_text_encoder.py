@@ -30,6 +30,6 @@ def test_padding_is_not_read():
 
 
 def test_words_and_their_order_change_the_mean():
-    words = encoded(np.array([[3, 1, END], [1, 3, END], [3, 2, END]])).mean
+    words = encoded(np.array([[3, 1, *[END] * 3], [1, 3, *[END] * 3], [3, 2, *[END] * 3]])).mean
     assert np.abs(words[0] - words[1]).max() > 1e-3
     assert np.abs(words[0] - words[2]).max() > 1e-3
