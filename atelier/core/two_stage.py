@@ -87,8 +87,8 @@ def _sample(stages: Stages) -> Sample | None:
         return stages.decode(weights, own.draw(of_child(weights), rng, condition))
 
     def draw(weights, rng, condition):
-        codes = stages.codes(weights, own.draw(of_child(weights), rng, condition))
-        return likelihood.draw(of_parent(weights), codes, fold_in(rng.keys, X_DRAW))
+        latent = stages.codes(weights, own.draw(of_child(weights), rng, condition))
+        return likelihood.draw(of_parent(weights), latent, fold_in(rng.keys, X_DRAW))
 
     labels = own.labels and (lambda weights, rng: own.labels(of_child(weights), rng))
     if likelihood is None:
@@ -109,8 +109,8 @@ def _terms(stages: Stages, nats_of: PerExample, weights, batch, rng) -> dict[str
       rng: of the draw of z.
     """
     z, log_q = stages.z(weights, batch, rng)
-    codes = stages.codes(weights, z['x'])
-    log_px = _likelihood(stages).nats(of_parent(weights), codes, batch)
+    latent = stages.codes(weights, z['x'])
+    log_px = _likelihood(stages).nats(of_parent(weights), latent, batch)
     code = -nats_of(of_child(weights), z, rng)
     return {'code_nats': code, 'rest_nats': log_q - log_px}
 

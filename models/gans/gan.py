@@ -13,7 +13,7 @@ import jax.numpy as jnp
 
 from atelier.core import game
 from atelier.core.abilities import Codes, Sample
-from atelier.core.family import Family
+from atelier.core.family import Family, present
 from atelier.core.randomness import fold_in, identity
 from atelier.core.types import Batch, Weights
 from atelier.errors import MAX_UNROLLED, UserError, check_sizes, choose
@@ -24,6 +24,7 @@ from models.gans.adaptive_augmentation import (
     adapted,
     augmented,
     initial_collection,
+    seen_augmented,
 )
 from models.gans.collapse_advice import Advice, adviser
 from models.gans.players import (
@@ -273,8 +274,9 @@ def gan(nets: GANNetworks, rules: Rules) -> Family:
             *(generator_turn(nets, rules, last, advise) for _ in range(rules.generator_turns)),
         ),
         metrics=metrics,
-        abilities=(
+        abilities=present(
             Sample(sample, nets.is_conditional, labels),
             Codes(decode=decode, prior=prior, dims=dims, has_class=nets.is_conditional),
+            seen_augmented(rules.augment, nets.spec),
         ),
     )
