@@ -29,6 +29,11 @@ class Size(NamedTuple):
     batch: int
     relative_time: int = 1
 
+    @property
+    def map_shape(self) -> tuple[int, int, int]:
+        """Shape of a map of codes of these images: a quarter of each side, and four channels."""
+        return self.side // 4, self.side // 4, 4
+
 
 MEASURED = {'digits': Size(8, (32, 64), 96), 'mnist': Size(28, (32, 64, 64), 64, 10)}
 SIZES = {**MEASURED, 'tiny': Size(8, (8, 16), 8)}  # to see that all arms run

@@ -71,6 +71,7 @@ def main(_):
     """Prints a row for each config, and writes them into the table of the page."""
     values, result = flags.FLAGS, outcome.Outcome.of_flags('picture_sizes')
     result.print_heading(f'pictures of {values.size}x{values.size}x3')
+    known = None if values.configs else {row.command for row in rows()}
     for row in rows():
         if values.configs and pathlib.Path(row.config).stem not in values.configs:
             continue
@@ -80,7 +81,7 @@ def main(_):
         facts = facts_of(row, min(result.left(), LONGEST))
         add(result, row.command, facts)
         print(f'  {row.command}', *filter(None, cells(facts)), sep='; ', flush=True)
-        page_rows.write_rows(TABLE, {row.command: cells(facts)})
+        page_rows.write_rows(TABLE, {row.command: cells(facts)}, known)
         result.write()
     result.write()
 

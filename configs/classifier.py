@@ -14,7 +14,7 @@ from ml_collections import ConfigDict
 from atelier.core.family import Family
 from atelier.data.classes import predicted_classes
 from atelier.data.dataset import Spec
-from configs.shared import common, needs
+from configs.shared import common, needs, tokens
 from models.nets.conv_encoder_decoder import ConvEncoder
 from models.nets.mlp import MLP
 from models.nets.norms import BatchNorm
@@ -61,6 +61,7 @@ def get_config(argument: str | None = None) -> ConfigDict:
 def build(config: ConfigDict, spec: Spec) -> Family:
     """Builds the classifier of `config` for data described by `spec`."""
     needs.labels(config, spec, 'there is nothing to classify')
+    tokens.check_numbers(config, spec)
     model, network = config.model, common.network_options(config)
     *inner, last = common.sizes(config, 'hidden_sizes', fewest=1)
     layers = tuple(inner), (last,)

@@ -195,6 +195,8 @@ class LogProb(NamedTuple):
       such budget.
     by_value: (weights, batch, rng) -> [local, *event], the terms of `nats`: log p of each value of
       x given those before it, 0 for values that are not scored. None if it has no such terms.
+    terms: names of the family's metrics whose sum is minus `nats` with the same rng, so that an
+      evaluation computes them once; (): there are none.
     """
 
     nats: PerExample
@@ -203,6 +205,7 @@ class LogProb(NamedTuple):
     coarser: PerExample | None = None
     by_value: PerExample | None = None
     quicker: 'LogProb | None' = None
+    terms: tuple[str, ...] = ()
 
     @property
     def description(self) -> str:

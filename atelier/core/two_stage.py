@@ -33,6 +33,7 @@ from atelier.core.two_stage_codes import classify, codes, inpaint, trajectory
 from atelier.core.types import Weights
 
 X_DRAW = CODE_DRAW + 1  # folded into each row's key
+CODE, REST = TERMS = ('code_nats', 'rest_nats')  # metrics whose sum is the bound on -log p(x)
 
 
 def composed(stages: Stages) -> Family:
@@ -87,8 +88,8 @@ def _sample(stages: Stages) -> Sample | None:
         return stages.decode(weights, own.draw(of_child(weights), rng, condition))
 
     def draw(weights, rng, condition):
-        codes = stages.codes(weights, own.draw(of_child(weights), rng, condition))
-        return likelihood.draw(of_parent(weights), codes, fold_in(rng.keys, X_DRAW))
+        latent = stages.codes(weights, own.draw(of_child(weights), rng, condition))
+        return likelihood.draw(of_parent(weights), latent, fold_in(rng.keys, X_DRAW))
 
     labels = own.labels and (lambda weights, rng: own.labels(of_child(weights), rng))
     if likelihood is None:
@@ -99,7 +100,7 @@ def _sample(stages: Stages) -> Sample | None:
 def _terms(stages: Stages, nats_of: PerExample, weights, batch, rng) -> dict[str, Array]:
     """Returns -log p_child(z) and -log p(x | z) + log q(z | x) [local], which bound -log p(x).
 
-    They are `code_nats` and `rest_nats`.
+    They are the metrics TERMS.
 
     Args:
       stages: with a likelihood.
@@ -109,10 +110,10 @@ def _terms(stages: Stages, nats_of: PerExample, weights, batch, rng) -> dict[str
       rng: of the draw of z.
     """
     z, log_q = stages.z(weights, batch, rng)
-    codes = stages.codes(weights, z['x'])
-    log_px = _likelihood(stages).nats(of_parent(weights), codes, batch)
+    latent = stages.codes(weights, z['x'])
+    log_px = _likelihood(stages).nats(of_parent(weights), latent, batch)
     code = -nats_of(of_child(weights), z, rng)
-    return {'code_nats': code, 'rest_nats': log_q - log_px}
+    return {CODE: code, REST: log_q - log_px}
 
 
 def _log_prob(stages: Stages) -> LogProb | None:
@@ -128,7 +129,7 @@ def _log_prob(stages: Stages) -> LogProb | None:
     draws = '' if stages.space.kind == TOKENS else '1 draw of the codes'
     budget = ', '.join(filter(None, (own.budget, draws)))
     kind = 'estimate' if own.kind == 'estimate' else 'lower bound'
-    return LogProb(through(own.nats), kind, budget, through(own.coarser))
+    return LogProb(through(own.nats), kind, budget, through(own.coarser), terms=TERMS)
 
 
 def _bound_terms(stages: Stages) -> BoundTerms | None:
@@ -152,11 +153,11 @@ def _elbo(stages: Stages, terms: dict[str, Array], weights, batch, rng) -> dict[
       batch: of the parent's data.
       rng: of the draw of z.
     """
-    log_p = -terms['code_nats']
+    log_p = -terms[CODE]
     if stages.child.ability(LogProb).kind == 'estimate':
         z, _ = stages.z(weights, batch, rng)
         log_p = stages.child.metrics(of_child(weights), z, rng).get('elbo_nats')
-    return {} if log_p is None else {'elbo_nats': log_p - terms['rest_nats']}
+    return {} if log_p is None else {'elbo_nats': log_p - terms[REST]}
 
 
 def _metrics(stages: Stages) -> Callable:
@@ -171,7 +172,7 @@ def _metrics(stages: Stages) -> Callable:
             return values | terms | _elbo(stages, terms, weights, batch, rng)
         z, _ = stages.z(weights, batch, rng)
         if own is not None:
-            return values | {'code_nats': -own.nats(of_child(weights), z, rng)}
+            return values | {CODE: -own.nats(of_child(weights), z, rng)}
         children = stages.child.metrics(of_child(weights), z, rng)
         return values | {f'codes_{name}': value for name, value in children.items()}
 

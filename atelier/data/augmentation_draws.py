@@ -23,7 +23,7 @@ MOST = {  # largest value of each field
     'crop': 0.9,
     **dict.fromkeys(('brightness', 'cutout'), 1),
 }
-PerExample = Float[Array, 'batch']
+Scalars = Float[Array, 'batch']
 Images = Float[Array, 'batch height width channels']
 
 
@@ -92,11 +92,11 @@ class Draws:
         self._uniform = dict(zip(names, uniform.T, strict=True))
         self._probability = probability
 
-    def uniform(self, name: str) -> PerExample:
+    def uniform(self, name: str) -> Scalars:
         """Returns the number of this name, uniform on [0, 1)."""
         return self._uniform[name]
 
-    def signed(self, name: str) -> PerExample:
+    def signed(self, name: str) -> Scalars:
         """Returns the number of this name, uniform on [-1, 1)."""
         return 2 * self._uniform[name] - 1
 
@@ -108,11 +108,11 @@ class Draws:
         """Whether each example is flipped."""
         return self._uniform['flip'] < 0.5 * self._probability
 
-    def if_applied(self, name: str, value: PerExample, otherwise: float = 0.0) -> PerExample:
+    def if_applied(self, name: str, value: Scalars, otherwise: float = 0.0) -> Scalars:
         """Returns `value` where the transformation is applied, else `otherwise`, its identity."""
         return jnp.where(self.applies(name), value, otherwise)
 
-    def factor(self, name: str, strength: float) -> PerExample:
+    def factor(self, name: str, strength: float) -> Scalars:
         """Returns a factor in 1 / (1 + strength) to 1 + strength; 1 where it is not applied."""
         exponent = self.signed(name) * jnp.log1p(jnp.float32(strength))
         return self.if_applied(name, jnp.exp(exponent), otherwise=1.0)

@@ -46,6 +46,17 @@ class Settings(NamedTuple):
         return self.probability > 0 and self.strengths != Strengths()
 
 
+class SeenAugmented(NamedTuple):
+    """The ability of a family that transforms what a player sees, in training alone.
+
+    description: such as 'adaptive, of what the discriminator sees: shift 0.1, rotate 10'.
+    remarks: lines to follow it at the start of training.
+    """
+
+    description: str
+    remarks: tuple[str, ...] = ()
+
+
 def settings_of(fields: Fields | None, spec: Spec) -> Settings:
     """Returns the settings for data of this Spec; None, of a config without the fields, is none.
 
@@ -142,16 +153,21 @@ def described(fields: Fields | None, spec: Spec) -> str:
     settings = settings_of(fields, spec)
     if not settings.are_on:
         return ''
-    parts = [
-        name if value is True else f'{name} {value:g}'
-        for name, value in settings.strengths._asdict().items()
-        if value
-    ]
+    parts = listed(settings.strengths)
     if settings.probability < 1:
         parts.append(f'each with probability {settings.probability:g}')
     if settings.edge != EDGES[0]:
         parts.append(f'edge {settings.edge}')
     return ', '.join(parts)
+
+
+def listed(strengths: Strengths) -> list[str]:
+    """Returns the transformations as texts, such as 'rotate 10'."""
+    return [
+        name if value is True else f'{name} {value:g}'
+        for name, value in strengths._asdict().items()
+        if value
+    ]
 
 
 def without_effect(fields: Fields | None, spec: Spec) -> list[str]:
@@ -179,11 +195,18 @@ def remarks(fields: Fields | None, spec: Spec, fill: Fill) -> list[str]:
     if settings.edge == EDGES[0] and _shows_outside(settings.strengths):
         outside = 'mirrored' if fill is None else f'filled with {", ".join(f"{v:g}" for v in fill)}'
         lines.append(f'what moves in from outside a picture is {outside} (data.augment.edge)')
-    if settings.has_no_flips:
-        lines.append(
-            'pictures are not flipped: a mirrored one may be no picture of these data '
-            '(data.augment.flip=True flips them)'
-        )
-    if settings.strengths.flip and spec.chiral:
-        lines.append('pictures are flipped although a mirrored one may be no picture of these data')
+    if settings.has_no_flips or settings.strengths.flip:
+        lines += flip_remarks(settings.strengths, spec, 'data.augment.flip=True')
     return lines
+
+
+def flip_remarks(strengths: Strengths, spec: Spec, setting: str) -> list[str]:
+    """Returns a line on whether chiral pictures are flipped; `setting` flips them. Else none."""
+    if not spec.chiral:
+        return []
+    if strengths.flip:
+        return ['pictures are flipped although a mirrored one may be no picture of these data']
+    return [
+        'pictures are not flipped: a mirrored one may be no picture of these data '
+        f'({setting} flips them)'
+    ]

@@ -248,8 +248,8 @@ def per_example(run: Run, state, devices: Sequence[jax.Device]) -> dict[str, np.
     values = apply(run.family.metrics)
     log_prob = run.family.ability(LogProb)
     if log_prob is not None:
-        nll = -apply(log_prob.nats)
-        values['nll_nats'] = nll
+        terms = [values[name] for name in log_prob.terms]
+        values['nll_nats'] = nll = sum(terms) if terms else -apply(log_prob.nats)
         if log_prob.coarser is not None:  # shows how much the number of steps matters
             values['nll_half_the_steps_nats'] = -apply(log_prob.coarser)
         values.update(per_dimension(run.data, SPLIT, nll))

@@ -7,7 +7,7 @@ import pathlib
 from typing import Any
 
 from atelier import files
-from atelier.data.augmentation_settings import described
+from atelier.data.augmentation_settings import SeenAugmented, described
 from atelier.errors import UserError, shortened, shortened_text
 from atelier.evaluation.latents.report import MAIN_VALUES, SINGLE_VALUES
 from atelier.evaluation.samples.report import COLUMNS
@@ -70,15 +70,18 @@ def previous_evaluation(path: pathlib.Path, run_id: str | None = None) -> dict[s
 
 
 def augmentation_record(run: Run) -> dict[str, str]:
-    """Returns the field of an evaluation that says how training examples were augmented, if so.
+    """Returns the field of an evaluation that says how training examples were augmented, if so, or
+    what a player saw of them.
 
-    The likelihood is then that of a model of augmented examples, for examples as they are.
+    Of augmented examples, the likelihood is that of a model of these, for examples as they are.
     """
-    text = described(run.config.data.get('augment'), run.data.spec)
+    seen = run.family.ability(SeenAugmented)
+    of_examples = described(run.config.data.get('augment'), run.data.spec)
+    text = '; '.join(filter(None, [of_examples, seen and seen.description]))
     return {'augmentation': text} if text else {}
 
 
-def augmentation_of(evaluation: dict[str, Any]) -> str:
+def augmentation_text(evaluation: dict[str, Any]) -> str:
     """Returns 'trained with augmentation: ...', or '' if the run was trained without."""
     text = evaluation.get('augmentation')
     return f'trained with augmentation: {shortened_text(text)}' if text else ''

@@ -33,7 +33,7 @@ def show(result: dict[str, Any], run: Run) -> None:
         log.warning('%s', warning)
     if run.choice is not None:
         log.info('%s', run.choice)
-    if augmentation := evaluation_file.augmentation_of(result):
+    if augmentation := evaluation_file.augmentation_text(result):
         log.info('%s', augmentation)
     log.info('weights: %s', result['weights'])
     log.info('numbers: %s', evaluation_file.path_of(run))

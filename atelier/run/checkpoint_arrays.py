@@ -15,7 +15,7 @@ import tensorstore
 
 from atelier import files
 from atelier.core.game import State
-from atelier.errors import FULL, UserError, first_line, writing
+from atelier.errors import FULL, UserError, writing
 from atelier.run.checkpoint_content import (
     Memory,
     Unfit,
@@ -91,8 +91,14 @@ def read(
             f'{name} does not fit the model: the config file or the code has changed ({error})'
         ) from error
     except Exception as error:  # the readers raise errors of many types
-        reason = folder.with_own_path(str(error).split('\n')[0])[:200]
+        reason = folder.with_own_path(_reason(error))[:200]
         raise UserError(f'{name} is damaged: {reason}') from error
+
+
+def _reason(error: Exception) -> str:
+    """Returns the first line of a reader's message. That of a missing key is the key alone."""
+    message = str(error).split('\n')[0]
+    return f'its description lacks the entry {message}' if type(error) is KeyError else message
 
 
 def _check_before(manager: ocp.CheckpointManager, folder: pathlib.Path, like: dict | None) -> None:
@@ -184,7 +190,9 @@ def open_manager(folder: pathlib.Path, read_only: bool) -> ocp.CheckpointManager
     except (AttributeError, KeyError, RecursionError, TypeError, ValueError) as error:
         if _full_disk(error):
             raise
-        raise UserError(f'a description of a checkpoint is damaged: {first_line(error)}') from error
+        raise UserError(
+            f'a description of a checkpoint is damaged: {_reason(error)[:200]}'
+        ) from error
 
 
 @contextlib.contextmanager

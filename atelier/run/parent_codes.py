@@ -60,7 +60,7 @@ def _of_copy(owner: pathlib.Path, config: ConfigDict) -> tuple[Parent, Encoded]:
     stored = run_folder.load(owner)
     with about(f'the parent of {owner}'):
         record = parent_copy.check(owner, stored['parent'])
-        _check_same_parent(owner, stored['values']['data']['run'], config.data.run)
+        _check_same_parent(owner, record, stored['values']['data']['run'], config.data.run)
         run = _reopened(owner / parent_copy.FOLDER, config)
     return _parent(run, config, record, functools.cache(lambda: restore.load(run)))
 
@@ -81,24 +81,41 @@ def _owner_of_copy(folder: pathlib.Path, choice: Choice | None) -> pathlib.Path 
     return pathlib.Path(choice.run) if choice is not None else None
 
 
-def _check_same_parent(folder: pathlib.Path, then: str, now: str) -> None:
+def _check_same_parent(folder: pathlib.Path, record: dict[str, Any], then: str, now: str) -> None:
     """Checks that a new `config.data.run` is the same run elsewhere, and not another one.
 
     Otherwise, the codes would be those of the copy, and nobody would notice.
+
+    Args:
+      folder: the folder with the copy.
+      record: of the copy.
+      then: the path of the run when it was copied.
+      now: its path according to `config.data.run`; '' if that is not set.
 
     Raises:
       UserError: it is another run.
     """
     if not now or user_path(now).resolve() == user_path(then).resolve():
         return
-    if not (user_path(now) / 'config.json').is_file():
-        return  # the copy is enough
     copy = folder / parent_copy.FOLDER
-    if run_folder.load(user_path(now))['id'] != run_folder.load(copy)['id']:
+    if not (user_path(now) / 'config.json').is_file():
+        log.warning('config.data.run=%s is no run: its copy %s is used', now, copy)
+        return
+    if not _is_copied(user_path(now), copy, record):
         raise UserError(
             f'{copy} is a copy of {then}, and config.data.run={now} is another run: choose another '
             '--workdir for its codes'
         )
+
+
+def _is_copied(source: pathlib.Path, copy: pathlib.Path, record: dict[str, Any]) -> bool:
+    """Whether a run is the one that was copied: the same id, or, of runs of earlier versions, which
+    have none, the same files.
+    """
+    run_id = run_folder.load(source)['id']
+    if run_id is None:
+        return parent_copy.digest_of(source, record['step']) == record['digest']
+    return run_id == run_folder.load(copy)['id']
 
 
 def _reopened(source: pathlib.Path, config: ConfigDict) -> Run:

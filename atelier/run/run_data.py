@@ -8,6 +8,7 @@ from ml_collections import ConfigDict
 
 from atelier.data import dataset, kinds
 from atelier.data.dataset import Dataset
+from atelier.data.sources import settings_of
 from atelier.data.stand_in import StandIn
 from atelier.errors import UserError, about
 from atelier.paths import user_path
@@ -98,8 +99,11 @@ def _loaded(config: ConfigDict, encoded: Encoded | None) -> Dataset:
 
 
 def _advice(config: ConfigDict) -> str:
-    """Returns the flag that names the new path of data that are gone, after '; ', or ''."""
-    for field in ('path', 'data_dir'):
+    """Returns the flag that names the new path of data that are gone, after '; ', or ''.
+
+    A field that the source does not read has no advice: the error says to omit it.
+    """
+    for field in (each for each in ('path', 'data_dir') if each in settings_of(config.data.name)):
         path = config.data.get(field)
         if path and not user_path(path).exists():
             return f'; if {path} has moved, give --config.data.{field}=PATH'

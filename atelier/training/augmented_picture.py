@@ -4,7 +4,12 @@ import jax
 import numpy as np
 
 from atelier.core.randomness import Stream, key_for, rng_for
-from atelier.data.augmentation_settings import described, remarks, without_effect
+from atelier.data.augmentation_settings import (
+    SeenAugmented,
+    described,
+    remarks,
+    without_effect,
+)
 from atelier.data.dataset import Dataset
 from atelier.log import log
 from atelier.report import image_grids
@@ -15,16 +20,21 @@ COLUMNS, SHOWINGS = 12, 5
 
 
 def announce(run: Run) -> None:
-    """Logs how training examples are augmented, what was guessed, and which settings do nothing."""
+    """Logs how training examples are augmented, and what a player sees of them; what was guessed;
+    and which settings do nothing.
+    """
     augment, spec = run.data.augment, run.data.spec
     fields = run.config.data.get('augment')
     for line in without_effect(fields, spec):
         log.warning('%s', line)
-    if augment is None:
-        return
-    log.info('each showing of a training example is augmented: %s', described(fields, spec))
-    for line in remarks(fields, spec, augment.fill):
-        log.info('  %s', line)
+    if augment is not None:
+        log.info('each showing of a training example is augmented: %s', described(fields, spec))
+        for line in remarks(fields, spec, augment.fill):
+            log.info('  %s', line)
+    if seen := run.family.ability(SeenAugmented):
+        log.info('augmentation in training: %s', seen.description)
+        for line in seen.remarks:
+            log.info('  %s', line)
 
 
 def save(run: Run) -> None:

@@ -19,6 +19,7 @@ from atelier.core.types import Tree
 from atelier.data.augmentation import transformed
 from atelier.data.augmentation_draws import Draws, Strengths
 from atelier.data.augmentation_geometry import Fill
+from atelier.data.augmentation_settings import SeenAugmented, flip_remarks, listed
 from atelier.data.dataset import Spec
 
 COLLECTION = 'augmentation'  # of the discriminator: p, and what decides its next value
@@ -50,6 +51,17 @@ def adaptive(strengths: Strengths, spec: Spec) -> Adaptive:
     middle = 0.0 if spec.interval is None else 0.5
     blank = spec.background or (middle,) * spec.image_shape[2]
     return Adaptive(strengths, spec.background, blank, spec.image_shape)
+
+
+def seen_augmented(augment: Adaptive | None, spec: Spec) -> SeenAugmented | None:
+    """Returns what training and evaluations say of it; None without a transformation."""
+    if augment is None or augment.strengths == Strengths():
+        return None
+    transformations = ', '.join(listed(augment.strengths))
+    return SeenAugmented(
+        f'adaptive, of what the discriminator sees: {transformations}',
+        tuple(flip_remarks(augment.strengths, spec, 'model.augment.flip=always')),
+    )
 
 
 def initial_collection() -> dict[str, Tree]:

@@ -13,7 +13,7 @@ import jax.numpy as jnp
 
 from atelier.core import game
 from atelier.core.abilities import Codes
-from atelier.core.family import Family
+from atelier.core.family import Family, present
 from atelier.core.randomness import fold_in, identity
 from atelier.core.types import Batch, Weights
 from atelier.errors import MAX_UNROLLED, UserError, check_sizes, choose
@@ -24,6 +24,7 @@ from models.gans.adaptive_augmentation import (
     adapted,
     augmented,
     initial_collection,
+    seen_augmented,
 )
 from models.gans.collapse_advice import Advice, adviser
 from models.gans.players import (
@@ -272,7 +273,7 @@ def gan(nets: GANNetworks, rules: Rules) -> Family:
             *(generator_turn(nets, rules, last, advise) for _ in range(rules.generator_turns)),
         ),
         metrics=metrics,
-        abilities=(
+        abilities=present(
             conditional_sample(sample, LABEL_DRAW, nets.spec, nets.is_conditional),
             Codes(
                 decode=decode,
@@ -280,5 +281,6 @@ def gan(nets: GANNetworks, rules: Rules) -> Family:
                 dims=dims,
                 has_class=nets.is_conditional and nets.spec.condition is None,
             ),
+            seen_augmented(rules.augment, nets.spec),
         ),
     )

@@ -37,6 +37,7 @@ KEPT = [  # (name, arguments, smallest number of medians)
     ('placement', [DEBUG, '--length=2', '--dispatches=1', '--repeats=1'], 2),
     ('train_speed', ['--models=mlp', '--steps=2', '--repeats=1', '--precisions=bfloat16'], 2),
     ('latent_speed', ['--size=tiny', '--steps=1', '--repeats=1'], 2),
+    ('augmentation_speed', [DEBUG, '--length=2', '--repeats=1'], 5),
     ('start_up', [DEBUG, '--repeats=1'], 14),
     ('matrix_rate', ['--shape=96,256,256', '--matrix_repeats=1'], 1),
 ]

@@ -27,6 +27,20 @@ def test_a_row_replaces_that_of_the_same_name_and_rows_without_a_measurement():
         with_rows(PAGE, 'mutations', {})
 
 
+def test_a_bar_in_a_cell_ends_no_cell():
+    rows = {'a | b': ['1 || 2'], 'c': ['3']}
+    text = with_rows(PAGE, 'kills', rows)
+    assert r'| a \| b | 1 \|\| 2 |' in text.splitlines()
+    assert with_rows(text, 'kills', rows) == text
+    assert with_rows(text, 'kills', {'a | b': ['4']}).count(r'a \| b') == 1
+
+
+def test_rows_that_are_no_more_are_removed_if_all_are_known():
+    text = with_rows(PAGE, 'kills', {'folder': ['1 of 1']}, known={'folder', 'sweep'})
+    assert text.splitlines()[4:-2] == ['| folder | 1 of 1 |']
+    assert '| train | 1 of 2 |' in with_rows(PAGE, 'kills', {'folder': ['1 of 1']})
+
+
 @pytest.mark.parametrize(
     ('table', 'rows'),
     [

@@ -69,6 +69,15 @@ def test_coloured_shapes_are_pictures_with_labels():
     np.testing.assert_array_equal(picture_size_arms.coloured_shapes(12, 16, 0)[0], x)
 
 
+def test_an_arm_trains_and_validates_its_pictures():
+    """And says how large its model is, or that the pictures are refused."""
+    arm = picture_size_arms.make('configs/vae.py', {'model.hidden_sizes': (8,)}, 8, 2, 0.0)
+    assert len(arm.call()) == 2 and arm.facts['validated'] == 64
+    assert arm.facts['parameters'] > 0 and arm.facts['peak_mb'] > 0
+    wide = picture_size_arms.make('configs/vae.py', {'data.draw_as': 'texts'}, 8, 1, 0.0)
+    assert wide.call() is None and 'data.draw_as' in wide.facts['refused']
+
+
 @pytest.mark.parametrize(
     'row',
     [

@@ -3,7 +3,7 @@
 import re
 from typing import Any
 
-from atelier.evaluation.evaluation_file import augmentation_of
+from atelier.evaluation.evaluation_file import augmentation_text
 from atelier.evaluation.latents.report import lines_of
 from atelier.evaluation.pages.known import Known
 from atelier.evaluation.samples.report import (
@@ -67,7 +67,7 @@ def _of_split(evaluation: dict[str, Any], limits: Limits) -> Html:
         if isinstance(number, int)
         else data.get('description'),
         f'± is the standard error over them; weights: {weights}',
-        augmentation_of(evaluation),
+        augmentation_text(evaluation),
     ]
     return joined(
         [

@@ -25,13 +25,17 @@ PARENTS = {
     'vqgan': dict(model__discriminator_channels=(4,)),
     'vae': FLAT,
     'autoencoder': FLAT,
+    'map_vae': {},
 }
+OF_MAPS = dict(model__network='mlp', model__width=8, eval__sampler__guidance=1.5)
 CHILDREN = {  # name: the config of the parent, the shape of its codes, the child, its settings
     'tokens': ('vq_vae', (2, 2, 1), 'pixel_transformer', {}),
     'by class': ('vq_vae', (2, 2, 1), 'pixel_transformer', dict(model__is_conditional=True)),
     'of a game': ('vqgan', (2, 2, 1), 'pixel_transformer', {}),
     'draws': ('vae', (2,), 'vae', FLAT),
     'means': ('autoencoder', (2,), 'mixture', dict(model__num_components=2)),
+    'flow': ('autoencoder', (2,), 'maf', {}),
+    'diffusion': ('map_vae', None, 'diffusion', OF_MAPS),
 }
 OPTIONS = {  # as small as possible, for speed
     'anomaly': dict(num_images=2),
@@ -42,6 +46,7 @@ OPTIONS = {  # as small as possible, for speed
     'latent_map': dict(num_points=2),
     'reconstruct': dict(num_images=4),
     'score': {},
+    'trajectory': dict(num_samples=2, num_points=2),
 }
 OF_ALL = {'anomaly', 'inpaint', 'interpolate', 'latent_map', 'reconstruct'}
 MORE = {  # the other modes that fit
@@ -50,6 +55,8 @@ MORE = {  # the other modes that fit
     'of a game': {'score'},
     'draws': {'score'},
     'means': {'score'},
+    'flow': {'score'},
+    'diffusion': {'bound', 'classify', 'score', 'trajectory'},
 }
 
 
@@ -69,7 +76,9 @@ def run_of(tmp_path_factory):
         parent, path = parent_of(config), f'{checkout.ROOT}/configs/{of_codes}.py'
         changes = dict(changes, eval__batch_size=20)
         file, config = recipe_and_config('codes,debug', path, **changes)
-        space = code_space(parent.family, 'auto', 'RUN')._replace(shape=shape)
+        space = code_space(parent.family, 'auto', 'RUN')
+        shape = shape or space.shape
+        space = space._replace(shape=shape)
         spec = Spec(shape, space.levels, parent.data.spec.num_classes)
         run = parent._replace(
             folder=tmp_path_factory.mktemp(name.replace(' ', '-')),
@@ -141,6 +150,22 @@ def _check_bound(run, arrays):
 def test_codes_of_a_class_conditional_child_have_no_class(opened, complaint):
     line = complaint(latent_map.apply, opened('by class'), label=3)
     assert 'the codes of this model hold no class' in line
+
+
+@pytest.mark.parametrize('name', ['flow', 'diffusion'])
+def test_an_evaluation_has_the_cost_of_the_codes_and_the_distance_of_samples(name, opened):
+    """Samples are those of the parent's data; means of a plain autoencoder give no bound."""
+    run, shapes = opened(name), set()
+
+    def features(x):
+        shapes.add(x.shape[1:])
+        return x.reshape(len(x), -1)[:, ::9]
+
+    result = evaluate.evaluate(run, jax.devices(), features=features, trained=restore.load(run))
+    assert shapes == {(8, 8, 1)}
+    assert np.isfinite(result['values']['code_nats']['mean'])
+    assert ('nll_nats' in result['values']) == (name == 'diffusion')
+    assert np.isfinite(result['samples']['values']['frechet_distance']['samples'])
 
 
 def test_a_prior_of_a_vqgan_reports_no_bound(opened, complaint):

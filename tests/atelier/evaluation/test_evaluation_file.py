@@ -78,14 +78,22 @@ def test_an_evaluation_of_another_run_is_refused(tmp_path, complaint, caplog):
     assert evaluation_file.read_evaluation(tmp_path / 'evaluation.json', 'b') == GOOD
 
 
-def test_an_evaluation_names_the_augmentation_of_its_run(tmp_path):
+def test_an_evaluation_names_the_augmentation_text_its_run(tmp_path):
     changes = dict(data__augment__rotate=10.0)
     run, plain = assembled(tmp_path, 'vae', **changes), assembled(tmp_path, 'vae')
     record = evaluation_file.augmentation_record(run)
     assert record == {'augmentation': 'rotate 10'}
     text = 'trained with augmentation: rotate 10'
-    assert evaluation_file.augmentation_of(GOOD | record) == text
+    assert evaluation_file.augmentation_text(GOOD | record) == text
     assert evaluation_file.augmentation_record(plain) == {}
-    assert evaluation_file.augmentation_of(GOOD) == ''
+    assert evaluation_file.augmentation_text(GOOD) == ''
+    strengths = dict.fromkeys(('shift', 'scale', 'brightness', 'contrast'), 0.0)
+    adaptive = {f'model__augment__{name}': value for name, value in strengths.items()}
+    of_gan = assembled(tmp_path, 'ada_gan', **adaptive, **changes)
+    assert evaluation_file.augmentation_record(of_gan) == {
+        'augmentation': 'rotate 10; adaptive, of what the discriminator sees: rotate 10'
+    }
+    without = assembled(tmp_path, 'ada_gan', **adaptive, model__augment__rotate=0.0)
+    assert evaluation_file.augmentation_record(without) == {}
     page = str(results.tables(GOOD | record, Limits()))
     assert text in page and 'augmentation' not in str(results.tables(GOOD, Limits()))

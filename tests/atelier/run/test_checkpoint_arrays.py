@@ -180,6 +180,17 @@ def test_a_damaged_description_of_an_array_is_refused_unread(folder, text, monke
     assert 'checkpoint 10 in' in refusal(folder, state_of(10))
 
 
+@pytest.mark.parametrize(
+    ('name', 'entry'), [('state/_METADATA', 'key'), ('host/metadata', 'digest')]
+)
+def test_a_missing_entry_is_named_in_words(folder, name, entry):
+    """The reader's own message is the name alone."""
+    path = folder / '10' / name
+    path.write_text(path.read_text().replace(f'"{entry}"', '"other"'))
+    message = refusal(folder, state_of(10))
+    assert message.endswith(f"is damaged: its description lacks the entry '{entry}'"), message
+
+
 def test_files_far_larger_than_the_arrays_are_refused_unread(folder, monkeypatch):
     """A file with holes takes nothing of the disk."""
     with (folder / '10' / 'state' / 'd' / 'x').open('wb') as file:

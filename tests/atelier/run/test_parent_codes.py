@@ -1,5 +1,6 @@
 """A run as data: its codes are those of the run itself, and the folder of their model suffices."""
 
+import dataclasses
 import json
 import shutil
 
@@ -141,6 +142,22 @@ def test_an_evaluation_adds_up_the_likelihood(children):
     assert stored['log_prob'] == 'lower bound'
     assert stored['data']['name'] == 'digits'
     assert '; of the parent, ' in stored['weights']
+
+
+@pytest.mark.parametrize('kind', ['tokens', 'draws'])
+def test_the_reported_likelihood_is_that_of_the_ability(kind, children):
+    """It is the sum of two metrics, so that an evaluation computes nothing twice."""
+    trained = atelier.load(children[kind])
+    log_prob = trained.family.ability(LogProb)
+    values = evaluate.per_example(trained.run, trained.state, jax.devices())
+    np.testing.assert_allclose(
+        values['nll_nats'], -atelier.over_split(trained, log_prob), rtol=1e-5
+    )
+    once = log_prob._replace(nats=None)  # fails if it is computed
+    others = [each for each in trained.family.abilities if type(each) is not LogProb]
+    family = dataclasses.replace(trained.family, abilities=(*others, once))
+    again = evaluate.per_example(trained.run._replace(family=family), trained.state, jax.devices())
+    np.testing.assert_array_equal(values['nll_nats'], again['nll_nats'])
 
 
 def test_samples_are_compared_by_the_data_of_the_parent(children, caplog, tmp_path):

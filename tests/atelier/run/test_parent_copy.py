@@ -141,6 +141,27 @@ def test_another_run_in_the_config_is_refused(child, parent, tmp_path):
         source(copies[1])
 
 
+def test_another_run_of_an_earlier_version_is_refused(parent, tmp_path, caplog):
+    """It has no id: its files are compared. A path without a run is named, and changes nothing."""
+    sources = [shutil.copytree(parent, tmp_path / name) for name in ('parent', 'moved', 'other')]
+    for source in sources:
+        edit(source / 'config.json', id=None)
+    edit(sources[2] / 'config.json', git='0' * 40)
+    run = assembled_child(sources[0], tmp_path / 'run')
+    begin(run)
+
+    def source(folder):
+        with run.config.unlocked():
+            run.config.data.run = str(folder)
+        return parent_codes.opened(run.folder, run.config)[0].run.folder
+
+    assert source(sources[1]) == run.folder / 'parent' and not caplog.records
+    assert source(tmp_path / 'gone') == run.folder / 'parent'
+    assert f'config.data.run={tmp_path / "gone"} is no run: its copy' in caplog.text
+    with pytest.raises(UserError, match=f'config.data.run={sources[2]} is another run'):
+        source(sources[2])
+
+
 @pytest.mark.parametrize(
     'stored',
     [None, 3, {'digest': 'a' * 64}, {'digest': 'A' * 64, 'step': 1}, {'digest': '', 'step': 1}],

@@ -155,6 +155,15 @@ def test_other_modes_say_which_path_is_missing_and_why_they_read_it(run_of, comp
     assert np.load(files_of_samples)['x'].shape == (64, 8, 8, 1)
 
 
+def test_a_path_that_the_source_does_not_read_has_no_advice(tmp_path, complaint):
+    """The digits of a parent are in the package: the path is to be omitted, not given again."""
+    run = assembled(tmp_path / 'run', 'vae', 'digits,debug')
+    begin(run)
+    opened = run_folder.reopen(run.folder, {'data.path': '/gone.npz'}, reads=None)
+    line = complaint(run_data.with_data, opened, 'they are its codes')
+    assert line.endswith("config.data.path='/gone.npz': digits does not read it: omit it")
+
+
 @pytest.mark.slow
 def test_an_autoencoder_samples_from_codes_of_training_examples(run_of, complaint):
     run, path = run_of('autoencoder')

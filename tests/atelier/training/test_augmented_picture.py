@@ -34,6 +34,26 @@ def test_a_setting_without_effect_is_said_at_the_start_of_training(tmp_path, cap
     ]
 
 
+@pytest.mark.parametrize(
+    ('flip', 'end', 'remark'),
+    [
+        ('auto', 'contrast 0.5', 'pictures are not flipped: a mirrored one may be no picture'),
+        ('always', 'contrast 0.5, flip', 'pictures are flipped although a mirrored one may be'),
+    ],
+)
+def test_what_a_discriminator_sees_is_said_at_the_start_of_training(
+    tmp_path, flip, end, remark, caplog
+):
+    """And whether chiral pictures, as those of the digits are, are flipped."""
+    run = assembled(tmp_path, 'ada_gan', model__augment__flip=flip)
+    with caplog.at_level('INFO', logger='atelier'):
+        augmented_picture.announce(run)
+    first, second = (record.getMessage() for record in caplog.records)
+    assert first.startswith('augmentation in training: adaptive, of what the discriminator sees: ')
+    assert first.endswith(f': shift 0.125, rotate 10, scale 0.2, brightness 0.2, {end}')
+    assert second.startswith(f'  {remark}')
+
+
 @pytest.mark.parametrize('changes', [{}, dict(data__augment__probability=0.0)])
 def test_without_augmentation_nothing_is_said_and_nothing_drawn(tmp_path, changes, caplog):
     run = assembled(tmp_path / 'run', 'vae', **changes)

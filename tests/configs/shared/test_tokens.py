@@ -57,7 +57,11 @@ OF_NUMBERS = {  # settings of models of numbers; each kind has one place that re
     'vae': dict(model__observation='gaussian'),
     'made': dict(model__observation='binomial'),
     **dict.fromkeys(
-        ['autoencoder', 'diffusion', 'dit', 'gan', 'maf', 'ppca', 'vqgan', 'super_resolution'], {}
+        [
+            *('autoencoder', 'classifier', 'diffusion', 'dit', 'gan', 'maf', 'ppca', 'vqgan'),
+            'super_resolution',
+        ],
+        {},
     ),
     'mixture': dict(model__components='gaussian'),
 }
