@@ -31,7 +31,7 @@ def test_random_classes_are_those_of_training(seed, left_out):
     np.testing.assert_array_equal(one_hot, np.eye(5)[labels])
 
 
-def test_requested_featureses_are_taken_and_a_prior_is_followed():
+def test_requested_classes_are_taken_and_a_prior_is_followed():
     spec, keys = Spec((3,), 2, 5), rng_of(0).keys
     wanted = jnp.arange(N) % 5
     np.testing.assert_array_equal(requested_label(keys, {'label': wanted}, spec), wanted)
