@@ -62,6 +62,8 @@ def get_config(argument: str | None = None) -> ConfigDict:
             dropout=0.0,  # dropout rate in training
             is_rotary=True,  # whether positions are embedded by rotation; False: by a learned table
             is_tied=False,  # whether the embedding shares the weights of the output layer
+            # whether items are given their label or condition, if they are not packed
+            is_conditional=False,
         )
     )
     config.hypers.update(
@@ -94,5 +96,6 @@ def get_config(argument: str | None = None) -> ConfigDict:
 def build(config: ConfigDict, spec: Spec) -> Family:
     """Builds the model of `config` for data described by `spec`."""
     needs.text(config, spec)
-    parts = transformer_parts(transformer_of(config, spec), spec)
+    num_classes = text_models.num_classes_of(config, spec)
+    parts = transformer_parts(transformer_of(config, spec, num_classes), spec)
     return language_model(parts, text_models.sampling_options(config))

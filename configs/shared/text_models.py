@@ -2,7 +2,10 @@
 
 from ml_collections import ConfigDict
 
+from atelier.data.dataset import Spec
 from atelier.data.sources import ITEMS
+from atelier.errors import UserError
+from configs.shared import common
 from models.autoregressive.token_sampling import SamplingOptions
 
 
@@ -62,6 +65,21 @@ def _add_sampler(config: ConfigDict) -> None:
             top_p=1.0,  # total probability of the most likely tokens to draw from; 1: all
         )
     )
+
+
+def num_classes_of(config: ConfigDict, spec: Spec) -> int:
+    """Returns `common.num_classes_of` of items.
+
+    Raises:
+      UserError: the model is conditional, and the data have no labels and no condition, or are
+        packed in rows, which have none.
+    """
+    if config.model.is_conditional and config.data.get('is_packed', False):
+        raise UserError(
+            'config.model.is_conditional=True: a row of several items has no label: set '
+            'config.data.is_packed=False'
+        )
+    return common.num_classes_of(config, spec)
 
 
 def shrink_rows(config: ConfigDict) -> None:

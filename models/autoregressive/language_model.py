@@ -14,14 +14,15 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from atelier.core import game
-from atelier.core.abilities import Extend, LogProb, Sample
+from atelier.core.abilities import Extend, LogProb
 from atelier.core.family import Family, present
-from atelier.core.randomness import Rng
+from atelier.core.randomness import Rng, fold_in
 from atelier.core.types import Batch
 from atelier.data.dataset import Spec
 from atelier.data.items import are_items
 from models.autoregressive import items
 from models.autoregressive.autoregressive import (
+    LABEL_DRAW,
     AutoregressiveParts,
     completed,
     conditionals,
@@ -29,6 +30,8 @@ from models.autoregressive.autoregressive import (
     natural_order,
 )
 from models.autoregressive.token_sampling import SamplingOptions, with_sampling
+from models.nets.conditioning import conditional_sample, requested
+from models.shared.bayes_classifier import classifier_by_bayes_rule
 from models.shared.observations import categorical
 
 ONLY_ORDER = jnp.zeros((), jnp.int32)  # a text has one order of dimensions
@@ -102,25 +105,28 @@ def language_family(
         return scored(token_log_probs(weights, batch), batch)
 
     def extend(weights, batch, rng):
+        if parts.is_conditional:  # a text of no requested class or condition has a random one
+            keys = fold_in(rng.keys, LABEL_DRAW)
+            batch = {**batch, **requested(keys, batch, parts.spec)}
         if of_items:
             return items.completed_items(parts, weights, batch, rng)
         known = jnp.arange(parts.spec.num_dims) < batch['num_known'][:, None]
         return completed(parts, weights, {**batch, 'known': known}, rng)
 
     def sample(weights, rng, condition):
-        del condition
         x = jnp.zeros((len(rng.rows), parts.spec.num_dims))
         batch = {'x': x, 'num_known': jnp.zeros(len(x), jnp.int32)}
-        return extend(weights, batch, rng)
+        return extend(weights, {**(condition or {}), **batch}, rng)
 
     return Family(
         init=parts.init,
         turns=turns,
         metrics=lambda *arguments: {'log_prob_nats': nats(*arguments)},
         abilities=present(
-            Sample(sample),
+            conditional_sample(sample, LABEL_DRAW, parts.spec, parts.is_conditional),
             Extend(extend),
             LogProb(nats, 'exact', context, by_value=by_value),
+            classifier_by_bayes_rule(nats, parts.spec, parts.is_conditional),
             conditionals(parts),
         ),
     )
