@@ -1,0 +1,107 @@
+"""A folder of emoji with captions, from the npm packages of Cal Henderson's emoji-data.
+
+    npm pack emoji-datasource-twitter && tar xzf emoji-datasource-twitter-*.tgz
+    python -m benchmarks.emoji_folder --package=package --folder=emoji
+    python main.py --config=configs/text_to_image.py:folder --config.data.path=emoji \\
+        --config.data.image_shape=32,32,3
+
+The folder has each emoji on white, as NAME.png, and `metadata.jsonl` with its caption as `text`,
+its `category`, `subcategory` and `skin` tone. The pictures of Twitter (Twemoji) are under CC-BY
+4.0: whoever shows them names "Twitter, Inc and other contributors". Those of
+`emoji-datasource-google` are under the Apache license.
+"""
+
+import json
+import pathlib
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+from absl import app, flags
+from PIL import Image
+
+from atelier import files
+from atelier.errors import UserError, reading
+from atelier.log import counted
+
+flags.DEFINE_string('package', 'package', 'unpacked folder of the npm package')
+flags.DEFINE_string('folder', 'emoji', 'folder to write')
+
+SIZE = 64  # pixels
+TONES = {  # code points of the modifiers of Unicode's emoji, Fitzpatrick's scale
+    '1F3FB': 'light',
+    '1F3FC': 'medium light',
+    '1F3FD': 'medium',
+    '1F3FE': 'medium dark',
+    '1F3FF': 'dark',
+}
+NO_TONE = 'none'
+
+
+class Emoji(NamedTuple):
+    """A picture of the package, and what is known of it."""
+
+    image: str
+    text: str
+    category: str
+    subcategory: str
+    skin: str
+
+
+def emoji_of(entry: dict[str, Any]) -> Iterator[Emoji]:
+    """Yields an entry of `emoji.json`, and its variations of skin tone."""
+    name = (entry.get('name') or entry['short_name'].replace('_', ' ')).lower()
+    kind = entry['category'].lower(), entry.get('subcategory', '').lower()
+    yield Emoji(entry['image'], name, *kind, NO_TONE)
+    for modifiers, variation in entry.get('skin_variations', {}).items():
+        tones = [TONES[each] for each in modifiers.split('-')]
+        skin = tones[0] if len({*tones}) == 1 else 'several'
+        text = f'{name}, {" and ".join(dict.fromkeys(tones))} skin tone'
+        yield Emoji(variation['image'], text, *kind, skin)
+
+
+def on_white(path: pathlib.Path) -> Image.Image:
+    """Returns a picture with transparency on a white ground, of `SIZE` pixels."""
+    with reading(path), Image.open(path) as image:
+        picture = image.convert('RGBA').resize((SIZE, SIZE))
+    ground = Image.new('RGBA', picture.size, 'white')
+    return Image.alpha_composite(ground, picture).convert('RGB')
+
+
+def write(package: pathlib.Path, folder: pathlib.Path) -> int:
+    """Writes the pictures and their metadata; returns the number of pictures.
+
+    Raises:
+      UserError: the package is not there, or the folder exists.
+    """
+    sheets = sorted((package / 'img').glob(f'*/{SIZE}')) if package.is_dir() else []
+    if not sheets:
+        raise UserError(f'{package} has no folder img/*/{SIZE}: unpack emoji-datasource-twitter')
+    if folder.exists():
+        raise UserError(f'{folder} exists: give another --folder, or remove it')
+    with reading(package / 'emoji.json'):
+        entries = json.loads((package / 'emoji.json').read_text('utf-8'))
+    folder.mkdir(parents=True)
+    found = [
+        emoji
+        for entry in entries
+        for emoji in emoji_of(entry)
+        if pathlib.Path(emoji.image).name == emoji.image and (sheets[0] / emoji.image).is_file()
+    ]
+    lines = []
+    for emoji in found:
+        on_white(sheets[0] / emoji.image).save(folder / emoji.image)
+        about = {name: value for name, value in emoji._asdict().items() if name != 'image'}
+        lines.append(json.dumps({'file_name': emoji.image, **about}))
+    files.write_text(folder / 'metadata.jsonl', '\n'.join(lines) + '\n')
+    return len(found)
+
+
+def main(_):
+    """Writes the folder."""
+    folder = pathlib.Path(flags.FLAGS.folder)
+    count = write(pathlib.Path(flags.FLAGS.package), folder)
+    print(f'{counted(count, "picture")}: {folder}')
+
+
+if __name__ == '__main__':
+    app.run(main)
