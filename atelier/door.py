@@ -23,6 +23,7 @@ from atelier.evaluation.codes.prior_draws import (
     decoded_draws,
     samples_without_data,
 )
+from atelier.evaluation.samples.requests import Given, checked_rows, rows_of
 from atelier.evaluation.samples.sampling import check_labels, sampler
 from atelier.on_arrays import classify, embed, reconstruct, score
 from atelier.paths import user_path
@@ -147,11 +148,18 @@ def _run_of(trained, reads: str = '') -> experiment.Run:
 
 
 def sample(
-    trained: TrainedRun, n: int, seed: int = 0, labels: Sequence[int | str] | None = None
+    trained: TrainedRun,
+    n: int,
+    seed: int = 0,
+    labels: Sequence[int | str] | None = None,
+    condition: Sequence | np.ndarray | None = None,
+    prompt: str = '',
 ) -> np.ndarray:
     """Draws x [n, *event] in the data's units; sample i depends on (seed, i) and the weights.
 
-    A class-conditional family cycles through `labels`, numbers or names of classes. An
+    A class-conditional family cycles through `labels`, numbers or names of classes. A family that
+    is conditional on more cycles through the rows of `condition` [rows, columns], numbers or names
+    of labels, or has the caption `prompt`, or those of its lines if it is the path of a .txt. An
     autoencoder decodes codes drawn from a Gaussian fitted to its training codes.
 
     Raises:
@@ -160,12 +168,29 @@ def sample(
     _at_least_one(n)
     run, state, devices = _run_of(trained), trained.state, jax.devices()
     key = key_for(jax.random.PRNGKey(seed), Stream.SAMPLE)
-    label = None if labels is None else np.resize(check_labels(run, labels), n)
+    given = _given(run, labels, condition, prompt)
+    given = None if given is None else given[np.arange(n) % len(given)]
     if run.family.ability(Sample) is None and can_draw_codes(run.family):
         if not samples_without_data(run.family):
             run = run_data.with_data(run, WHY_FITTED)
         return decoded_draws(run, state, key, n, devices)[0]
-    return sampler(run, devices)(state, key, n, label)
+    return sampler(run, devices)(state, key, n, given)
+
+
+def _given(
+    run: experiment.Run,
+    labels: Sequence[int | str] | None,
+    condition: Sequence | np.ndarray | None,
+    prompt: str,
+) -> Given | None:
+    """Returns what samples are given: labels or conditions."""
+    if (labels is not None) + (condition is not None) + bool(prompt) > 1:
+        raise UserError('labels, condition and prompt: give one of them')
+    if labels is not None:
+        return check_labels(run, labels)
+    if condition is not None:
+        return checked_rows(run, condition)
+    return rows_of(run, prompt=prompt)
 
 
 def evaluate(

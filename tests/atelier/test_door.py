@@ -47,7 +47,7 @@ def test_a_run_is_opened_sampled_and_evaluated(folder):
     assert repr(run.family).startswith('Family(turns: model; abilities: Sample, Codes, ')
     x = door.sample(run, 5, seed=3)
     np.testing.assert_array_equal(x, sample_application.apply(run.run, 5, 3))
-    np.testing.assert_array_equal(x, sample_application.compute(run, 5, 3, label=None)[0])
+    np.testing.assert_array_equal(x, sample_application.compute(run, 5, 3, given=None)[0])
     result = door.evaluate(run)
     assert result == files.read_json(folder / 'evaluation.json')
     codes = door.over_split(run, run.family.ability(Codes).encode, 'test')

@@ -13,9 +13,11 @@ from jaxtyping import Array, Float, Int, Real
 from atelier.core import game
 from atelier.core.family import reads_condition
 from atelier.core.randomness import Stream, key_for
+from atelier.data.conditions.words import Words
 from atelier.data.dataset import Dataset
 from atelier.evaluation.samples.item_quality import Share, share
 from atelier.evaluation.samples.requests import like_split
+from atelier.evaluation.samples.retrieval import AMONG, retrieval_share
 from atelier.evaluation.samples.sampling import sampler, split_examples
 from atelier.run.experiment import Run
 
@@ -36,31 +38,47 @@ class GroupAgreement(NamedTuple):
     num_asked: dict[str, int]
 
 
-def agreement_values(
+def condition_values(
     run: Run, state: game.State, devices: Sequence[jax.Device]
 ) -> dict[str, dict[str, float | None]]:
-    """Returns {'GROUP: FACT': {'samples', 'standard_error', 'floor'}}, given test conditions.
+    """Returns how far samples given test conditions agree with these.
 
-    These are shares of samples with what their conditions ask for, and of real test examples as the
-    floor. Empty if the data have no `Dataset.agreement`, or the family reads no condition.
+    These are shares: by group and fact, of samples with what their conditions ask for, if the data
+    can tell (`Dataset.agreement`); and of samples that are nearest to the picture of their caption.
+    Empty if there are none, or the family reads no condition.
+
+    Returns:
+      {name: {'samples', 'standard_error', 'floor'}}; the floor is that of real test examples.
     """
-    if run.data.agreement is None or not reads_condition(run.family):
+    has_words = isinstance(run.data.spec.condition, Words)
+    if not reads_condition(run.family) or not (run.data.agreement or has_words):
         return {}
     n = min(MAX_SAMPLES, run.data.size('test'))
     condition, key = like_split(run, 'test', n), key_for(state.key, Stream.SAMPLE)
     fake = sampler(run, devices)(state, key, n, condition)
     real = split_examples(run, state, devices, 'test', n)
-    of_fake, of_real = (agreement_of(run.data, x, condition) for x in (fake, real))
+    values = _compared(*(agreement_of(run.data, x, condition) for x in (fake, real)))
+    if has_words:
+        normalized = (np.asarray(run.data.spec.normalize(x)) for x in (fake, real))
+        found = retrieval_share(*normalized, condition)
+        size = min(AMONG, n)
+        values[f'retrieval among {size}'] = _value(found, 1.0)
+    return values
+
+
+def _compared(
+    of_fake: dict[str, GroupAgreement], of_real: dict[str, GroupAgreement]
+) -> dict[str, dict[str, float | None]]:
     return {
-        f'{group}: {fact}': {
-            'samples': share.value,
-            'standard_error': share.standard_error,
-            'floor': of_real[group].shares[fact].value,
-        }
+        f'{group}: {fact}': _value(share, of_real[group].shares[fact].value)
         for group, each in of_fake.items()
         for fact, share in each.shares.items()
         if share.value is not None
     }
+
+
+def _value(share: Share, floor: float | None) -> dict[str, float | None]:
+    return {'samples': share.value, 'standard_error': share.standard_error, 'floor': floor}
 
 
 def agreement_of(

@@ -58,6 +58,18 @@ def rows_of(run: Run, condition: str = '', prompt: str = '') -> Given | None:
         return _array([known.parsed(text)], known)
 
 
+def checked_rows(run: Run, condition: Sequence | np.ndarray) -> Given:
+    """Returns conditions [rows, columns], or one condition [columns], as they are requested.
+
+    Raises:
+      UserError: the family reads no such condition, or a row is none.
+    """
+    known = _condition_for(run, 'condition')
+    rows = np.atleast_2d(np.asarray(condition)).tolist()
+    with about('condition'):
+        return _array([known.parsed(','.join(map(str, row))) for row in rows], known)
+
+
 def _condition_for(run: Run, option: str) -> Condition:
     """Returns the run's condition, if the option gives such ones.
 

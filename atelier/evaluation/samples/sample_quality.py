@@ -23,7 +23,7 @@ from atelier.core.randomness import Stream, key_for
 from atelier.data.classes import predicted_classes
 from atelier.data.items import are_items
 from atelier.evaluation.codes.prior_draws import can_draw_codes, one_gaussian_samples
-from atelier.evaluation.samples.agreement import agreement_values
+from atelier.evaluation.samples.agreement import condition_values
 from atelier.evaluation.samples.classification_accuracy import accuracy_score
 from atelier.evaluation.samples.distances import frechet_distance, kernel_distance
 from atelier.evaluation.samples.features import (
@@ -83,7 +83,7 @@ def sample_quality(
       too.
     """
     metrics = compare_with_data(run, state, devices, features, image_path, items_path)
-    metrics = _with_agreement(metrics, agreement_values(run, state, devices))
+    metrics = _with_agreement(metrics, condition_values(run, state, devices))
     has_classifier = features is not None and features.classifier is not None
     can_learn = has_classifier and run.config.eval.learns_from_samples
     if metrics and can_learn and is_class_conditional(run.family):

@@ -55,6 +55,15 @@ def test_numbers_are_requested_by_text_and_by_columns_of_a_file(run_with, tmp_pa
     assert requests.rows_of(run) is None
 
 
+def test_conditions_are_requested_by_arrays(run_with):
+    run = run_with(NUMBERS, VALUES)
+    np.testing.assert_array_equal(requests.checked_rows(run, [0.5, 3]), [[0.5, 3]])
+    np.testing.assert_array_equal(requests.checked_rows(run, VALUES), VALUES)
+    for wrong in ([0.5], [[1, 2, 3]], [np.nan, 1.0]):
+        with pytest.raises(UserError, match='condition'):
+            requests.checked_rows(run, wrong)
+
+
 def test_captions_are_requested_by_text_and_by_lines_of_a_file(run_with, tmp_path):
     run = run_with(WORDS, ROWS)
     np.testing.assert_array_equal(requests.rows_of(run, prompt='A BLUE'), ROWS[1:2])
