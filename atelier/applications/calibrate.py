@@ -1,4 +1,4 @@
-"""Simulation-based calibration: ranks of true values among samples given their condition."""
+"""Ranks true values among samples given their condition: simulation-based calibration."""
 
 from typing import Any
 

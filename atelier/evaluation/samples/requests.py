@@ -120,7 +120,8 @@ def _texts_of_csv(
     texts = []
     for number, row in enumerate(rows[1:], 2):
         if row and len(row) != len(header):
-            raise UserError(f'{path}, line {number}: {len(row)} values for {len(header)} columns')
+            count = counted(len(row), 'value')
+            raise UserError(f'{path}, line {number}: {count} for {counted(len(header), "column")}')
         texts.append((number, ','.join(row[i] for i in columns) if row else ''))
     return texts
 

@@ -85,7 +85,7 @@ def sample_quality(
     metrics = compare_with_data(run, state, devices, features, image_path, items_path)
     metrics = _with_agreement(metrics, condition_values(run, state, devices))
     has_classifier = features is not None and features.classifier is not None
-    can_learn = has_classifier and run.config.eval.learns_from_samples
+    can_learn = run.config.eval.learns_from_samples and has_classifier
     if metrics and can_learn and is_class_conditional(run.family):
         score = accuracy_score(run, state, devices, features.classifier)
         metrics['values']['classification_accuracy'] = score

@@ -57,6 +57,7 @@ def test_an_ability_is_not_mistaken_for_another_with_equal_fields():
         is_class_conditional: bool = False
         labels: object = None
         mean: object = None
+        reads_condition: bool = False
 
     assert Other(len) == Sample(len)
     assert family_with(Other(len)).ability(Sample) is None

@@ -383,5 +383,5 @@ def test_parents_without_an_encoder_or_with_classes_are_refused():
     with pytest.raises(UserError, match='RUN has no codes to model'):
         code_space(gaussian_child(), 'auto', 'RUN')
     by_class = replaced(rounding_parent(), Sample(never, is_class_conditional=True))
-    with pytest.raises(UserError, match='RUN is class-conditional'):
+    with pytest.raises(UserError, match='RUN is conditional'):
         code_space(by_class, 'auto', 'RUN')
