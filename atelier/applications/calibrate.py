@@ -1,4 +1,4 @@
-"""Ranks true values among samples given their condition: simulation-based calibration."""
+"""Ranks true values among samples: whether p(x | condition) is calibrated."""
 
 from typing import Any
 

@@ -262,8 +262,8 @@ def _captions(name: str, values: Sequence, place: Callable[[int], str]) -> Shape
     size = len(values) * len(values[longest]) * BYTES_OF_SYMBOL
     if size > total_bytes() // MEMORY_SHARE:
         raise UserError(
-            f'{place(longest)}: {name} has {counted(len(values[longest]), "character")}, too many for '
-            f'the memory of this machine with {counted(len(values), "caption")}: shorten it'
+            f'{place(longest)}: {name} has {counted(len(values[longest]), "character")}, too many '
+            f'for the memory of this machine with {counted(len(values), "caption")}: shorten it'
         )
     return np.array(values, np.str_)
 

@@ -136,7 +136,7 @@ def test_an_unknown_mode_is_refused(application, tmp_path, mode, message):
         (['--confg=configs/vae.py'], "there is no flag --confg (did you mean '--config'?)"),
         (
             ['--config=configs/vae.py', '--num_samples=3'],
-            '--num_samples is an option of --mode=animate, --mode=calibrate, --mode=sample, --mode=',
+            '--num_samples is an option of --mode=animate, --mode=calibrate, --mode=sample, ',
         ),
         (
             ['--config=configs/vae.py', '--noprofil'],
