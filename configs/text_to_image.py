@@ -6,7 +6,13 @@
 
 A text encoder is trained along with the denoising network. In the U-Net and the MLP, the mean of
 the encoded words modulates every block; a transformer (`model.network=dit`) reads each word by
-cross-attention as well. Not measured.
+cross-attention as well.
+
+This is a first result, far from what is possible: after 5,000 of its 6,000 steps, of samples of one
+object with a pair of colour and shape that training has, 71.6 +- 2.0 % have the right colour and
+28.2 +- 2.0 % both; of a pair that training has not, 69.2 +- 2.1 % and 14.0 +- 1.6 %. Of two objects
+with their relation, 3 % are right (one seed; +- is the standard error over samples; real pictures:
+100 %). Takes about ten minutes of CPU time.
 """
 
 from ml_collections import ConfigDict
@@ -31,7 +37,8 @@ def get_config(argument: str | None = None) -> ConfigDict:
     if name == 'captioned_shapes':
         config.data.objects = 'both'  # pictures of one object, of two, or both: one | two | both
     config.model.update(
-        network='unet',  # network: unet | mlp | dit (a transformer, with cross-attention to words)
+        network='mlp',  # network: unet | mlp | dit (a transformer, with cross-attention to words)
+        width=768,
         channels=(64, 96, 96),
         attention=(1, 2),
         patch=2,
@@ -42,7 +49,7 @@ def get_config(argument: str | None = None) -> ConfigDict:
     )
     config.model.blocks = 2
     config.hypers.update(decay_steps=6000.0, ema_half_life=20_000.0)
-    config.train.update(steps=6000, batch_size=64, evaluate_every=1000, checkpoint_every=1000)
+    config.train.update(steps=6000, batch_size=96, evaluate_every=1000, checkpoint_every=1000)
     config.eval.sampler.update(guidance=2.0)
     config.eval.num_times = 20
     if debug:
