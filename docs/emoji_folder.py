@@ -1,7 +1,7 @@
 """A folder of emoji with captions, from the npm packages of Cal Henderson's emoji-data.
 
     npm pack emoji-datasource-twitter && tar xzf emoji-datasource-twitter-*.tgz
-    python -m benchmarks.emoji_folder --package=package --folder=emoji
+    python -m docs.emoji_folder package emoji
     python main.py --config=configs/text_to_image.py:folder --config.data.path=emoji \\
         --config.data.image_shape=32,32,3
 
@@ -13,18 +13,15 @@ its `category`, `subcategory` and `skin` tone. The pictures of Twitter (Twemoji)
 
 import json
 import pathlib
+import sys
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-from absl import app, flags
 from PIL import Image
 
 from atelier import files
 from atelier.errors import UserError, reading
 from atelier.log import counted
-
-flags.DEFINE_string('package', 'package', 'unpacked folder of the npm package')
-flags.DEFINE_string('folder', 'emoji', 'folder to write')
 
 SIZE = 64  # pixels
 TONES = {  # code points of the modifiers of Unicode's emoji, Fitzpatrick's scale
@@ -77,7 +74,7 @@ def write(package: pathlib.Path, folder: pathlib.Path) -> int:
     if not sheets:
         raise UserError(f'{package} has no folder img/*/{SIZE}: unpack emoji-datasource-twitter')
     if folder.exists():
-        raise UserError(f'{folder} exists: give another --folder, or remove it')
+        raise UserError(f'{folder} exists: give another name, or remove it')
     with reading(package / 'emoji.json'):
         entries = json.loads((package / 'emoji.json').read_text('utf-8'))
     folder.mkdir(parents=True)
@@ -96,12 +93,17 @@ def write(package: pathlib.Path, folder: pathlib.Path) -> int:
     return len(found)
 
 
-def main(_):
+def main(arguments: list[str]) -> None:
     """Writes the folder."""
-    folder = pathlib.Path(flags.FLAGS.folder)
-    count = write(pathlib.Path(flags.FLAGS.package), folder)
+    if len(arguments) != 2:
+        raise SystemExit('usage: python -m docs.emoji_folder PACKAGE FOLDER')
+    package, folder = map(pathlib.Path, arguments)
+    try:
+        count = write(package, folder)
+    except UserError as error:
+        raise SystemExit(f'error: {error}') from None
     print(f'{counted(count, "picture")}: {folder}')
 
 
 if __name__ == '__main__':
-    app.run(main)
+    main(sys.argv[1:])

@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from atelier.errors import UserError
-from benchmarks.emoji_folder import SIZE, write
+from docs.emoji_folder import SIZE, write
 
 HAND = {
     'name': 'WAVING HAND SIGN',
