@@ -93,7 +93,7 @@ def _sample(stages: Stages) -> Sample | None:
 
     labels = own.labels and (lambda weights, rng: own.labels(of_child(weights), rng))
     if likelihood is None:
-        return own._replace(draw=mean, labels=labels)
+        return own._replace(draw=mean, labels=labels, mean=None)
     return own._replace(draw=draw, labels=labels, mean=mean)
 
 
