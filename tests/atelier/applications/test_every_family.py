@@ -72,7 +72,7 @@ def run_of(tmp_path_factory):
     """Returns the trained debug run of a config, with forty test examples."""
 
     def trained(name):
-        argument = OF_ITEMS.get(name, 'digits,debug')
+        argument = {**OF_ITEMS, 'text_to_image': 'debug'}.get(name, 'digits,debug')
         run = few_of_test(assembled(tmp_path_factory.mktemp(name), name, argument), 40)
         train_lib.train(run)
         return run
