@@ -152,7 +152,7 @@ def build_with(
     With `reads_words`, that network reads the tokens of captions.
     """
     tokens.check_numbers(config, spec)
-    is_conditional = config.model.get('is_conditional', True) and num_vectors(spec) > 0
+    is_conditional = reads_words or config.model.is_conditional and num_vectors(spec) > 0
     std = data_std(spec)
     nets = DenoiserNetworks(
         network=network_of(config, spec, num_vectors(spec) if is_conditional else 0),

@@ -42,10 +42,9 @@ def get_config(argument: str | None = None) -> ConfigDict:
         channels=(64, 96, 96),
         attention=(1, 2),
         patch=2,
-        heads=4,  # attention heads of the transformer, a divisor of the width
+        heads=4,  # attention heads of the transformer and the text encoder, a divisor of widths
         text_width=96,  # dimensions of a word in the text encoder
         text_blocks=2,  # transformer blocks of the text encoder
-        text_heads=4,  # attention heads of the text encoder, a divisor of its width
     )
     config.model.blocks = 2
     config.hypers.update(decay_steps=6000.0, ema_half_life=20_000.0)
@@ -54,7 +53,7 @@ def get_config(argument: str | None = None) -> ConfigDict:
     config.eval.num_times = 20
     if debug:
         diffusion.shrink(config)
-        config.model.update(heads=2, text_width=8, text_blocks=1, text_heads=2)
+        config.model.update(heads=2, text_width=8, text_blocks=1)
     return config.lock()
 
 
@@ -78,9 +77,9 @@ def network_of(config: ConfigDict, spec: Spec, num_classes: int) -> ReadsWords:
     model, dtype = config.model, common.precision(config)
     encoder = TextEncoder(
         num_tokens=spec.condition.num_tokens,
-        width=model.text_width,
-        blocks=model.text_blocks,
-        heads=model.text_heads,
+        text_width=model.text_width,
+        text_blocks=model.text_blocks,
+        heads=model.heads,
         dtype=dtype,
     )
     body = common.choice(config, 'network', NETWORKS)(config, spec, model.text_width)

@@ -34,35 +34,38 @@ class TextEncoder(nn.Module):
 
     Attributes:
       num_tokens: number of different tokens.
-      width: dimensions of a token's vector.
-      blocks: number of blocks.
-      heads: number of attention heads, which divides `width`.
+      text_width: dimensions of a token's vector.
+      text_blocks: number of blocks.
+      heads: number of attention heads, which divides `text_width`.
       dtype: data type of the matrix products.
     """
 
     num_tokens: int
-    width: int
-    blocks: int
+    text_width: int
+    text_blocks: int
     heads: int
     dtype: DTypeLike = jnp.float32
 
     def __post_init__(self):
         """Refuses invalid sizes."""
         super().__post_init__()
-        check_sizes(self, 'width', 'heads')
-        check_sizes(self, 'blocks', most=MAX_UNROLLED)
-        check_heads(self.width, self.heads)
+        check_sizes(self, 'text_width', 'heads')
+        check_sizes(self, 'text_blocks', most=MAX_UNROLLED)
+        check_heads(self.text_width, self.heads, 'text_width')
 
     @nn.compact
     def __call__(self, tokens: Int[Array, 'batch length']) -> EncodedWords:
         """Returns the words of captions whose tokens end with `END`, up to the length."""
         length, wide = tokens.shape[1], sum_dtype(self.dtype)
         num_visible = jnp.minimum(jnp.sum(tokens != END, 1) + 1, length)
-        positions = self.param('positions', EMBEDDED, (length, self.width), jnp.float32)
-        units = nn.Embed(self.num_tokens, self.width, embedding_init=EMBEDDED)(tokens) + positions
+        positions = self.param('positions', EMBEDDED, (length, self.text_width), jnp.float32)
+        embed = nn.Embed(self.num_tokens, self.text_width, embedding_init=EMBEDDED)
+        units = embed(tokens) + positions
         attend = lambda *qkv: (attention(*qkv, num_visible=num_visible), None)
-        for _ in range(self.blocks):
-            units, _ = Block(self.heads, self.blocks, dtype=self.dtype)(units.astype(wide), attend)
+        for _ in range(self.text_blocks):
+            units, _ = Block(self.heads, self.text_blocks, dtype=self.dtype)(
+                units.astype(wide), attend
+            )
         vectors = nn.LayerNorm(dtype=wide)(units)
         is_visible = jnp.arange(length) < num_visible[:, None]
         total = jnp.sum(jnp.where(is_visible[..., None], vectors, 0), 1)

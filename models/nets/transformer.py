@@ -61,14 +61,14 @@ Label = Given | None
 Keys = UInt32[Array, 'batch 2'] | None
 
 
-def check_heads(width: int, heads: int) -> None:
-    """Requires that the number of attention heads divides the width.
+def check_heads(width: int, heads: int, field: str = 'width') -> None:
+    """Requires that the number of attention heads divides the width, a field of config.model.
 
     Raises:
       UserError: the number does not divide the width; the message names both config fields.
     """
     if width % heads:
-        raise UserError(f'config.model.heads={heads} do not divide config.model.width={width}')
+        raise UserError(f'config.model.heads={heads} do not divide config.model.{field}={width}')
 
 
 class BlockCache(NamedTuple):

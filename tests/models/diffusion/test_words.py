@@ -10,7 +10,7 @@ from models.diffusion.unet import UNet
 from models.diffusion.words import ReadsWords
 from models.nets.text_encoder import TextEncoder
 
-ENCODER = TextEncoder(num_tokens=9, width=8, blocks=1, heads=2)
+ENCODER = TextEncoder(num_tokens=9, text_width=8, text_blocks=1, heads=2)
 BODIES = {
     'dit': DiT(patch=2, width=8, blocks=2, heads=2, num_classes=8),
     'unet': UNet(channels=(8, 8), blocks=1, num_classes=8),

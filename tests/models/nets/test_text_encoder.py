@@ -7,7 +7,7 @@ import numpy as np
 from atelier.data.conditions.words import END
 from models.nets.text_encoder import TextEncoder
 
-ENCODER = TextEncoder(num_tokens=9, width=8, blocks=2, heads=2)
+ENCODER = TextEncoder(num_tokens=9, text_width=8, text_blocks=2, heads=2)
 TOKENS = np.array([[3, 1, END, END, END], [2, END, END, END, END], [END] * 5, [1, 3, 5, 7, 8]])
 
 
