@@ -32,10 +32,11 @@ from losses import elbo
 from models.autoencoders.collapse_advice import adviser
 from models.autoencoders.importance import bound_of_samples, check_estimate, importance_estimate
 from models.nets.conditioning import (
-    as_features,
     conditional_sample,
+    features_in,
     given_in,
-    requested_features,
+    is_on_class,
+    with_requested,
 )
 from models.shared.bayes_classifier import classifier_by_bayes_rule
 from models.shared.observations import Observation, level_log_probs
@@ -109,7 +110,7 @@ def decoder_input(nets: VAENetworks, z: Float[Array, 'batch latent'], batch: Bat
     """The decoder's input: z, followed by each row's one-hot class or features if conditional."""
     if not nets.is_conditional:
         return z
-    return jnp.concatenate([z, as_features(given_in(batch, nets.spec), nets.spec)], -1)
+    return jnp.concatenate([z, features_in(batch, nets.spec)], -1)
 
 
 def decode(nets: VAENetworks, params, codes: Float[Array, 'batch codes']):
@@ -184,11 +185,8 @@ def initialize(nets: VAENetworks, key, batch: Batch) -> Weights:
 
 def prior(nets: VAENetworks, keys, condition: Batch | None = None):
     """Draws codes: z ~ N(0, I) and, if conditional, the requested or a random condition."""
-    z = standard_normal(fold_in(keys, 0), nets.latent_dim)
-    if not nets.is_conditional:
-        return z
-    features = requested_features(fold_in(keys, LABEL_DRAW), condition, nets.spec)
-    return jnp.concatenate([z, features], -1)
+    z, label_keys = standard_normal(fold_in(keys, 0), nets.latent_dim), fold_in(keys, LABEL_DRAW)
+    return with_requested(z, label_keys, condition, nets.spec, nets.is_conditional)
 
 
 def vae(
@@ -261,7 +259,7 @@ def vae(
                 prior=lambda weights, rng: prior(nets, rng.keys),
                 posterior=infer,
                 dims=(nets.latent_dim,) if nets.is_conditional else (),
-                has_class=nets.is_conditional and nets.spec.condition is None,
+                has_class=is_on_class(nets.spec, nets.is_conditional),
                 map_shape=nets.map_shape,
             ),
             reconstruct_by_codes(encode, mean_of),

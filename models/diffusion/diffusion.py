@@ -49,7 +49,7 @@ from models.diffusion.variational_bound import (
     ode_nats,
     weighted_error,
 )
-from models.nets.conditioning import conditional_sample, requested
+from models.nets.conditioning import conditional_sample, is_on_class, requested
 from models.shared.bayes_classifier import classifier_by_bayes_rule
 
 EPS_DRAW, LABEL_DROPOUT_DRAW = 0, 1  # key indices of the training loss
@@ -233,7 +233,7 @@ def sampling_abilities(
         schedule = schedule_of(process, weights.params)
         return decoded(nets, schedule, weights.params['model'], codes, ode_steps)
 
-    has_class = nets.is_conditional and nets.spec.condition is None
+    has_class = is_on_class(nets.spec, nets.is_conditional)
     return (
         conditional_sample(sample, LABEL_DRAW, nets.spec, nets.is_conditional),
         Trajectory(trajectory, sampling.evaluations),

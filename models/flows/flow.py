@@ -19,10 +19,10 @@ from atelier.data.dataset import Spec
 from atelier.errors import UserError, at_least
 from models.flows.bijectors import FIXED, given
 from models.nets.conditioning import (
-    as_features,
     conditional_sample,
-    given_in,
-    requested_features,
+    features_in,
+    is_on_class,
+    with_requested,
 )
 from models.shared.bayes_classifier import classifier_by_bayes_rule
 
@@ -54,7 +54,7 @@ def flow(
     at_least(0, 'eval.sampler.temperature', temperature)
 
     def features_of(batch: Batch):
-        return as_features(given_in(batch, spec), spec) if is_conditional else None
+        return features_in(batch, spec) if is_conditional else None
 
     def apply(weights, x, condition, method):
         variables = {'params': weights.params['model'], FIXED: weights.extra['model']}
@@ -91,16 +91,13 @@ def flow(
     def prior(weights, rng, condition=None):
         """Draws z and, if conditional, the requested or a random condition."""
         z = temperature * standard_normal(rng.keys, spec.num_dims)
-        if not is_conditional:
-            return z
-        features = requested_features(fold_in(rng.keys, LABEL_DRAW), condition, spec)
-        return jnp.concatenate([z, features], -1)
+        keys = fold_in(rng.keys, LABEL_DRAW)
+        return with_requested(z, keys, condition, spec, is_conditional)
 
     def sample(weights, rng, condition):
         return decode(weights, prior(weights, rng, condition))
 
-    has_class = is_conditional and spec.condition is None
-
+    has_class = is_on_class(spec, is_conditional)
     return Family(
         init=init,
         turns=(game.Turn(('model',), loss),),

@@ -48,9 +48,8 @@ class MaskedAutoregressive(nn.Module):
     def inverse_and_log_det(self, z: Vectors, condition: Features = None) -> tuple[Vectors, LogDet]:
         """Computes equation 3 of the paper in one pass per dimension."""
         degrees = self._degrees(z.shape[1])
-        self.network(
-            z, degrees, *given(condition)
-        )  # creates the network's weights if there are none yet
+        # creates the network's weights if there are none yet
+        self.network(z, degrees, *given(condition))
         network, variables = self.network.unbind()
 
         def step(carry, dim):

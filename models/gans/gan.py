@@ -38,7 +38,7 @@ from models.gans.players import (
     init_generator,
     noise,
 )
-from models.nets.conditioning import conditional_sample, given_in, requested_features
+from models.nets.conditioning import conditional_sample, given_in, is_on_class, with_requested
 
 PENALTIES = ('none', 'gradient_penalty', 'r1', 'r2')
 # indices folded into each row's key
@@ -233,11 +233,8 @@ def gan(nets: GANNetworks, rules: Rules) -> Family:
 
     def prior(weights, rng, condition=None):
         """Draws z and, if conditional, the requested or a random condition."""
-        z = noise(nets, rng.keys)
-        if not nets.is_conditional:
-            return z
-        features = requested_features(fold_in(rng.keys, LABEL_DRAW), condition, nets.spec)
-        return jnp.concatenate([z, features], -1)
+        z, label_keys = noise(nets, rng.keys), fold_in(rng.keys, LABEL_DRAW)
+        return with_requested(z, label_keys, condition, nets.spec, nets.is_conditional)
 
     def decode(weights, codes):
         z, features = jnp.split(codes, [nets.latent_dim], axis=-1)
@@ -279,7 +276,7 @@ def gan(nets: GANNetworks, rules: Rules) -> Family:
                 decode=decode,
                 prior=prior,
                 dims=dims,
-                has_class=nets.is_conditional and nets.spec.condition is None,
+                has_class=is_on_class(nets.spec, nets.is_conditional),
             ),
             seen_augmented(rules.augment, nets.spec),
         ),

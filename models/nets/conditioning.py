@@ -29,6 +29,11 @@ def num_vectors(spec: Spec) -> int:
     return (spec.num_classes or 0) if spec.condition is None else spec.condition.num_features
 
 
+def is_on_class(spec: Spec, is_conditional: bool) -> bool:
+    """Whether a conditional family of these data is conditional on their class."""
+    return is_conditional and spec.condition is None
+
+
 def given_in(batch: Batch, spec: Spec) -> Given:
     """Returns the label of each example of a batch, or the features of its condition."""
     return batch['label'] if spec.condition is None else spec.condition.features(batch[KEY])
@@ -53,12 +58,26 @@ def requested_features(
     keys: UInt32[Array, 'batch 2'], condition: Batch | None, spec: Spec
 ) -> Float[Array, 'batch features']:
     """Returns the features of `requested`; those of a label are one-hot."""
-    return as_features(given_in(requested(keys, condition, spec), spec), spec)
+    return features_in(requested(keys, condition, spec), spec)
 
 
-def as_features(given: Given, spec: Spec) -> Float[Array, 'batch features']:
-    """Returns features; a label becomes one-hot."""
+def features_in(batch: Batch, spec: Spec) -> Float[Array, 'batch features']:
+    """Returns `given_in` as features; a label becomes one-hot."""
+    given = given_in(batch, spec)
     return jax.nn.one_hot(given, spec.num_classes) if spec.condition is None else given
+
+
+def with_requested(
+    z: Float[Array, 'batch latent'],
+    keys: UInt32[Array, 'batch 2'],
+    condition: Batch | None,
+    spec: Spec,
+    is_conditional: bool,
+) -> Float[Array, 'batch codes']:
+    """Returns codes: z, followed by `requested_features` in a conditional family."""
+    if not is_conditional:
+        return z
+    return jnp.concatenate([z, requested_features(keys, condition, spec)], -1)
 
 
 def embedded(table: Float[Array, 'vectors dims'], given: Given) -> Float[Array, 'batch dims']:
@@ -98,7 +117,7 @@ def conditional_sample(
       is_conditional: whether the family is conditional.
       mean: as in `Sample`.
     """
-    if not is_conditional or spec.condition is not None:
+    if not is_on_class(spec, is_conditional):
         return Sample(draw, mean=mean, reads_condition=is_conditional)
 
     def labels(weights: Weights, rng: Rng) -> Int[Array, 'local']:

@@ -6,6 +6,7 @@ import numpy as np
 
 from atelier.core.abilities import Classify, PerExample
 from atelier.data.dataset import Spec
+from models.nets.conditioning import is_on_class
 
 
 def classifier_by_bayes_rule(
@@ -19,7 +20,7 @@ def classifier_by_bayes_rule(
     training have probability 0. All classes share an example's random draws, so that the noise of
     their estimates is shared too.
     """
-    if not is_conditional or spec.condition is not None:
+    if not is_on_class(spec, is_conditional):
         return None
     classes = np.arange(spec.num_classes)
     is_known = np.isin(classes, spec.known_classes)
