@@ -9,7 +9,6 @@ The files are UTF-8 and may be untrusted. They are read line by line, and only a
 picture is compared with those that were found, and never opened. Empty lines count for nothing.
 """
 
-import csv
 import io
 import json
 import os
@@ -19,10 +18,10 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from atelier.data.conditions.setting import TEXTS
+from atelier.data.tables import check_width, rows_of
 from atelier.data.text_files import BYTES_OF_MEMORY
 from atelier.errors import UserError, about, first_line, reading, shortened
 from atelier.files import open_regular
-from atelier.log import counted
 from atelier.memory import total_bytes
 
 CAPTIONS, OBJECTS, TABLE = 'captions.txt', 'metadata.jsonl', 'metadata.csv'
@@ -64,13 +63,17 @@ def columns_of(path: pathlib.Path) -> list[str]:
     """
     if path.name == CAPTIONS:
         return [TEXTS[0]]
-    rows = _cells(path) if path.name == TABLE else _parsed(path)
+    rows = cells_of(path) if path.name == TABLE else _parsed(path)
     _, first = next(rows, (0, []))
     return [name for name in first if name != FILE_NAME] if FILE_NAME in first else []
 
 
-def _texts(path: pathlib.Path) -> Iterator[tuple[int, str]]:
-    """Yields the number and the text of each line; empty ones too."""
+def texts_of(path: pathlib.Path) -> Iterator[tuple[int, str]]:
+    """Yields the number and the text of each line of a file; empty ones too.
+
+    Raises:
+      UserError: the file cannot be read, is too large, or a line is no text.
+    """
     with reading(path), open_regular(path) as raw:
         if os.fstat(raw.fileno()).st_size > total_bytes() // BYTES_OF_MEMORY:
             raise UserError(f'{path} is too large for the memory of this machine: give fewer lines')
@@ -93,7 +96,7 @@ def _fault_of(line: str) -> str:
 
 
 def _captions(path: pathlib.Path) -> Iterator[Line]:
-    for number, line in _texts(path):
+    for number, line in texts_of(path):
         file, tab, caption = line.rstrip('\n').partition('\t')
         if not line.strip():
             continue
@@ -106,7 +109,7 @@ def _captions(path: pathlib.Path) -> Iterator[Line]:
 
 
 def _parsed(path: pathlib.Path) -> Iterator[tuple[int, dict]]:
-    for number, line in _texts(path):
+    for number, line in texts_of(path):
         if not line.strip():
             continue
         with about(f'{path}, line {number:,}'):
@@ -128,28 +131,22 @@ def _objects(path: pathlib.Path) -> Iterator[Line]:
         yield Line(number, file, value)
 
 
-def _cells(path: pathlib.Path) -> Iterator[tuple[int, list[str]]]:
-    """Yields the number and the cells of each row, the header first."""
-    reader, number = csv.reader((line for _, line in _texts(path)), strict=True), 1
-    try:
-        for cells in reader:
-            if any(map(str.strip, cells)):
-                yield number, cells
-            number = reader.line_num + 1
-    except csv.Error as error:
-        raise UserError(f'{path}, line {number:,}: {error}') from error
+def cells_of(path: pathlib.Path) -> Iterator[tuple[int, list[str]]]:
+    """Yields the number and the cells of each row of a table that is not empty, the header first.
+
+    Raises:
+      UserError: as `texts_of`, or quotes are wrong.
+    """
+    rows = rows_of((line for _, line in texts_of(path)), path)
+    return ((number, cells) for number, cells in rows if any(map(str.strip, cells)))
 
 
 def _table(path: pathlib.Path) -> Iterator[Line]:
-    rows = _cells(path)
+    rows = cells_of(path)
     _, header = next(rows, (0, []))
     if header.count(FILE_NAME) != 1:
         raise UserError(f'{path}: its first line has to name its columns, one of them {FILE_NAME}')
     for number, cells in rows:
-        if len(cells) != len(header):
-            raise UserError(
-                f'{path}, line {number:,}: it has {counted(len(cells), "cell")}, the first line '
-                f"{len(header)}: put cells that have ',' in them into quotes"
-            )
+        check_width(cells, header, f'{path}, line {number:,}')
         values = dict(zip(header, cells, strict=True))
         yield Line(number, values[FILE_NAME], values)

@@ -9,13 +9,14 @@ import csv
 import io
 import pathlib
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Int
 
 from atelier.data import text_files
+from atelier.data.tables import check_width, rows_of
 from atelier.errors import UserError, did_you_mean, shortened
 from atelier.log import counted, listed
 
@@ -182,13 +183,15 @@ def in_column(
             _index_of(label_column, [header], name, 'label_column')
         items = in_lines(rest)
         return _checked(items._replace(rows=items.rows + 1), name)
-    table = _rows_of(text, name, delimiter)
+    table = rows_of(io.StringIO(text, NEWLINE), name, delimiter)
     _, header = next(table, (1, []))
     index = _index_of(column, header, name, 'column')
     label_index = _index_of(label_column, header, name, 'label_column') if label_column else 0
     indices = [_index_of(each, header, name, 'condition') for each in condition]
     rows, columns, empty = [], [[] for _ in (index, label_index, *indices)], 0
     for line, cells in table:
+        if cells:
+            check_width(cells, header, f'{name}, line {line:,}', delimiter)
         if not cells or not cells[index].strip():
             empty += 1
             continue
@@ -202,28 +205,6 @@ def in_column(
     items = Items(texts, np.array(rows, np.int64), labels if label_column else None, notes)
     given = dict(zip(condition, given, strict=True))
     return _checked(items._replace(condition=given or None), name)
-
-
-def _rows_of(text: str, name: str, delimiter: str) -> Iterator[tuple[int, list[str]]]:
-    """Yields the first line and the cells of each row of a table, the header first.
-
-    Raises:
-      UserError: the table is damaged, or a row has more or fewer cells than the header.
-    """
-    reader = csv.reader(io.StringIO(text, NEWLINE), delimiter=delimiter, strict=True)
-    line, num_cells = 1, None
-    try:
-        for cells in reader:
-            num_cells = len(cells) if num_cells is None else num_cells
-            if cells and len(cells) != num_cells:
-                raise UserError(
-                    f'{name}, line {line}: it has {counted(len(cells), "cell")}, the first line '
-                    f'{num_cells}: put cells that have {delimiter!r} in them into quotes'
-                )
-            yield line, cells
-            line = reader.line_num + 1
-    except csv.Error as error:
-        raise UserError(f'{name}, line {line}: {error}') from error
 
 
 def _index_of(column: str, header: Sequence[str], name: str, field: str) -> int:
