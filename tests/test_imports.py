@@ -23,7 +23,7 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 LAYERS = [
     {'atelier.errors'},
     {'atelier.log'},
-    {'atelier.paths', 'atelier.leftovers', 'atelier.memory'},
+    {'atelier.paths', 'atelier.leftovers', 'atelier.memory', 'atelier.names'},
     {'atelier.files'},
     {'atelier.user_files'},
     {'atelier.checkout'},

@@ -34,18 +34,19 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from atelier.data.classes import declared_classes, fault_of_names, stored_names
+from atelier.data.classes import declared_classes
 from atelier.data.condition_arrays import NAMES, declared_condition, kinds_of, of_arrays
 from atelier.data.condition_splits import CAPTION
 from atelier.data.conditions.condition import KEY
 from atelier.data.dataset import Dataset, Spec
 from atelier.data.kinds import with_kind
 from atelier.data.large_arrays import as_type, pieces
-from atelier.data.moments import moments
+from atelier.data.moments import check_precision, moments
 from atelier.data.npz_files import open_npz
 from atelier.data.origins import named, numbered
 from atelier.data.splits import SPLITS, arranged
 from atelier.errors import UserError, choose
+from atelier.names import fault_of_names, stored_names, texts_in
 from atelier.paths import user_path
 
 CHANNELS = ('auto', 'last')
@@ -188,11 +189,7 @@ def _as_float32(x: np.ndarray, name: str) -> np.ndarray:
     for mean, std in zip(*moments(x), strict=True):
         if std and not SMALL < std < 1 / SMALL:
             raise UserError(f'{name} varies by {std:.3g}, out of the range of float32: scale it')
-        if abs(mean) * 2.0**-24 > 1e-2 * std > 0:
-            raise UserError(
-                f'{name} varies by {std:.3g} around {mean:.3g}, too little for float32: subtract '
-                'an offset'
-            )
+        check_precision(name, mean, std, largest=abs(mean))
     return as_type(x, np.float32)
 
 
@@ -200,7 +197,7 @@ def _column_names(names: np.ndarray | None, spec: Spec, path: pathlib.Path) -> t
     """Returns the names along the last axis of x; () if the file has none."""
     if names is None:
         return ()
-    given = names.tolist() if names.dtype.kind == 'U' and names.ndim == 1 else None
+    given = texts_in(names)
     if not spec.event_shape or not given or len(given) != spec.event_shape[-1]:
         shape = ['n', *spec.event_shape]
         raise UserError(

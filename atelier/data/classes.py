@@ -8,7 +8,6 @@
 that began before there was a choice have this rule and keep it.
 """
 
-import collections
 import itertools
 import pathlib
 import re
@@ -19,10 +18,9 @@ import numpy as np
 from atelier.data.spec import Spec
 from atelier.errors import UserError, about, did_you_mean, shortened
 from atelier.log import counted, listed
+from atelier.names import fault_of_names, stored_names, texts_in
 
 RULES = ('trained', 'declared')
-MAX_NAME = 200  # characters
-MAX_NAMES = 100_000
 MAX_SHOWN = 20
 MAX_UNUSED = 100  # most classes without examples, or the number with examples if larger
 
@@ -33,38 +31,6 @@ def natural(name: str) -> tuple:
     texts = [part.casefold() for part in parts[::2]]
     numbers = [int(part) for part in parts[1::2]]
     return (*itertools.chain(*itertools.zip_longest(texts, numbers, fillvalue=-1)), name)
-
-
-def are_names(names: object) -> bool:
-    """Whether these are distinct names, none of them empty or long; they may be untrusted."""
-    return not fault_of_names(names)
-
-
-def fault_of_names(names: object) -> str:
-    """Returns why these are no names, which may be untrusted; '' if they are.
-
-    Names are at most `MAX_NAMES` distinct texts of 1 to `MAX_NAME` characters.
-    """
-    if not isinstance(names, list | tuple) or not all(isinstance(each, str) for each in names):
-        return 'expected an array of texts [names]'
-    if len(names) > MAX_NAMES:
-        return f'{counted(len(names), "name")}, more than {MAX_NAMES:,}'
-    if '' in names:
-        return f'name {names.index("")} is empty'
-    longest = max(names, key=len, default='')
-    if len(longest) > MAX_NAME:
-        return f'{shortened(longest)} has {len(longest):,} characters, more than {MAX_NAME}'
-    if len({*names}) == len(names):
-        return ''
-    (repeated, number), *_ = collections.Counter(names).most_common(1)
-    return f'{shortened(repeated)} stands there {number} times'
-
-
-def stored_names(names: Sequence[str]) -> tuple[str, ...]:
-    """Returns names as a Spec holds them: encodable, not too long; () if two are equal."""
-    encodable = (name.encode(errors='backslashreplace').decode() for name in names)
-    stored = tuple(name if len(name) <= MAX_NAME else f'{name[:190]}...' for name in encodable)
-    return stored if are_names(stored) else ()
 
 
 def with_names(spec: Spec, names: Sequence[str]) -> Spec:
@@ -155,7 +121,7 @@ def declared_classes(
     """
     if names is None:
         return (_num_used(labels, path) if labels else None), ()
-    given = names.tolist() if names.dtype.kind == 'U' and names.ndim == 1 else None
+    given = texts_in(names)
     if not labels or not given:
         raise UserError(
             f'class_names of {path}: expected an array of distinct texts, a name of each label, '

@@ -5,12 +5,12 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from atelier.data.classes import fault_of_names, stored_names
 from atelier.data.condition_splits import CAPTION, Splits
 from atelier.data.conditions.condition import KEY, MAX_VALUES, Condition
 from atelier.data.conditions.labels import Labels
 from atelier.data.conditions.numbers import Numbers
 from atelier.errors import UserError
+from atelier.names import fault_of_names, stored_names, texts_in
 
 NAMES = 'condition_names'
 
@@ -33,11 +33,10 @@ def of_arrays(
     given = {key: arrays[key + suffix] for key in (KEY, CAPTION) if key + suffix in arrays}
     if len(given) > 1:
         raise UserError(f'{path} has both {KEY}{suffix} and {CAPTION}{suffix}: keep one of them')
-    for key, array in given.items():
-        name = f'{key}{suffix} of {path}'
-        check = _checked_condition if key == KEY else _checked_caption
-        return {key: check(array, count, name)}
-    return {}
+    checks = {KEY: _checked_condition, CAPTION: _checked_caption}
+    return {
+        key: checks[key](array, count, f'{key}{suffix} of {path}') for key, array in given.items()
+    }
 
 
 def _checked_caption(texts: object, count: int, name: str) -> np.ndarray:
@@ -99,8 +98,8 @@ def declared_condition(
 def _names(names: np.ndarray | None, columns: int, path: pathlib.Path) -> tuple[str, ...]:
     if names is None:
         return tuple(f'column {i}' for i in range(columns))
-    given = names.tolist() if names.dtype.kind == 'U' and names.ndim == 1 else None
-    fault = 'expected texts' if given is None else fault_of_names(given)
+    given = texts_in(names)
+    fault = fault_of_names(given)
     if fault or len(given) != columns:
         raise UserError(f'{NAMES} of {path}: {fault or "not one a column"}: give {columns} names')
     return stored_names(given)

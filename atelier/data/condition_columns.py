@@ -9,11 +9,12 @@ from jaxtyping import Float32, Int32, Shaped
 
 from atelier.data.classes import natural
 from atelier.data.condition_splits import CAPTION
-from atelier.data.conditions.condition import KEY, MAX_VALUES, Condition, fault_of_texts
+from atelier.data.conditions.condition import KEY, MAX_VALUES, Condition, as_rows, fault_of_texts
 from atelier.data.conditions.labels import Labels
 from atelier.data.conditions.numbers import Numbers
 from atelier.data.conditions.setting import SWITCH_OFF, TEXTS
 from atelier.data.conditions.words import words_of
+from atelier.data.moments import check_precision
 from atelier.data.origins import ROW
 from atelier.errors import UserError, about, shortened
 from atelier.log import counted, escaped, log
@@ -22,7 +23,6 @@ from atelier.memory import total_bytes
 BYTES_OF_SYMBOL = 4  # in an array of texts, whose rows are all as long as the longest
 MEMORY_SHARE = 4  # at most memory / this for captions
 KINDS = {bool: 'true or false', int: 'a number', float: 'a number', str: 'a text'}
-MOST_DIGITS = 2.0**-24  # relative precision of float32
 ORDER = ('test', 'valid', 'train')  # as splits by content are cut, so that they stay neighbours
 
 
@@ -175,11 +175,11 @@ def rows_as(condition: Condition, columns: Columns) -> Shaped[np.ndarray, 'n col
     for i, values in enumerate(zip(*columns.values.values(), strict=True)):
         with about(columns.place(i)):
             pairs = zip(columns.values, values, strict=True)
-            text = ','.join(_as_text(name, value) for name, value in pairs)
-            if text not in known:
-                known[text] = condition.parsed(text)
-        rows.append(known[text])
-    return np.array(rows, np.float32 if isinstance(condition, Numbers) else np.int32)
+            texts = tuple(_as_text(name, value) for name, value in pairs)
+            if texts not in known:
+                known[texts] = condition.row(texts)
+        rows.append(known[texts])
+    return as_rows(condition, rows)
 
 
 def _as_text(name: str, value: Any) -> str:
@@ -217,11 +217,7 @@ def _numbers(name: str, values: Sequence, place: Callable[[int], str]) -> Float3
     if len(bad):
         value = shortened(values[bad[0]])
         raise UserError(f'{place(int(bad[0]))}: {escaped(name)} is {value}: give a finite number')
-    if np.abs(numbers).max() * MOST_DIGITS > 1e-2 * numbers.std() > 0:
-        raise UserError(
-            f'{escaped(name)} varies by {numbers.std():.3g} around {numbers.mean():.3g}, too '
-            'little for float32: subtract an offset'
-        )
+    check_precision(escaped(name), numbers.mean(), numbers.std(), np.abs(numbers).max())
     return numbers.astype(np.float32)
 
 

@@ -17,7 +17,6 @@ import pathlib
 from collections.abc import Sequence
 
 from atelier.data import condition_files, content, folder_layout, picture_files
-from atelier.data.classes import stored_names
 from atelier.data.condition_columns import with_condition
 from atelier.data.conditions.setting import NONE, chosen
 from atelier.data.dataset import Dataset
@@ -25,6 +24,7 @@ from atelier.data.decoding import ImageSplit, StoredImage, decoded
 from atelier.data.origins import named
 from atelier.data.picture_files import SUFFIXES
 from atelier.errors import UserError, reading
+from atelier.names import stored_names
 from atelier.paths import user_path
 
 

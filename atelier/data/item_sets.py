@@ -14,7 +14,7 @@ import numpy as np
 from jaxtyping import Int
 
 from atelier.data import item_tokens
-from atelier.data.classes import natural, stored_names
+from atelier.data.classes import natural
 from atelier.data.condition_columns import Arrays, Columns, joined, of_cell, prepared
 from atelier.data.dataset import Dataset, Spec
 from atelier.data.item_texts import Items
@@ -31,6 +31,7 @@ from atelier.data.splits import (
 from atelier.data.train_and_valid import described
 from atelier.errors import UserError, at_least, choose
 from atelier.log import counted, log
+from atelier.names import stored_names
 
 TOO_LONG = ('refuse', 'cut', 'leave_out')  # of `config.data.too_long`
 MAX_CLASSES = 1000

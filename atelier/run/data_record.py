@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from atelier.data import kinds
-from atelier.data.classes import are_names, indices_of
+from atelier.data.classes import indices_of
 from atelier.data.conditions import condition as conditions
 from atelier.data.dataset import Dataset, Spec
 from atelier.data.images import LEVELS
@@ -24,6 +24,7 @@ from atelier.data.items import are_items
 from atelier.data.sources import ITEMS, TEXTS, decodes_pictures, is_name_of
 from atelier.data.stand_in import ArrayShape, StandIn, shapes_of, stand_in
 from atelier.errors import UserError, shortened
+from atelier.names import are_encodable, are_names
 from atelier.run import limits
 from atelier.run.stored_values import damaged
 
@@ -247,8 +248,7 @@ def _are_classes(value: Any) -> bool:
 
 
 def _are_names(value: Any) -> bool:
-    is_encodable = lambda name: not any(0xD800 <= ord(each) < 0xE000 for each in name)
-    return isinstance(value, list) and are_names(value) and all(map(is_encodable, value))
+    return isinstance(value, list) and are_names(value) and are_encodable(value)
 
 
 def _is_background(value: Any) -> bool:
@@ -262,7 +262,7 @@ def _are_symbols(value: Any) -> bool:
     if value is None:
         return True
     is_vocabulary = isinstance(value, str) and len(value) == len({*value}) >= 2
-    return is_vocabulary and not any(0xD800 <= ord(symbol) < 0xE000 for symbol in value)
+    return is_vocabulary and are_encodable(value)
 
 
 _CHECKS = {  # of the fields of a Spec, as JSON holds them

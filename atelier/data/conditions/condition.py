@@ -1,6 +1,6 @@
 """The condition of a data set: its kinds, what training fixes of it, and its record."""
 
-import collections
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -8,6 +8,7 @@ import numpy as np
 from atelier.data.conditions.labels import Labels
 from atelier.data.conditions.numbers import Numbers
 from atelier.data.conditions.words import Words
+from atelier.names import MAX_NAME, are_encodable, fault_of_names
 
 Condition = Numbers | Labels | Words
 KEY = 'condition'  # array of a split and of a batch, [n, columns]
@@ -28,6 +29,11 @@ def of_training(condition: Condition, values: np.ndarray) -> Condition:
     rows = np.asarray(values[np.linspace(0, len(values) - 1, count).astype(int)])
     examples = tuple(map(tuple, rows.tolist()))
     return condition.fitted(np.asarray(values))._replace(examples=examples)
+
+
+def as_rows(condition: Condition, rows: Sequence[Sequence[float | int]]) -> np.ndarray:
+    """Returns rows of a condition [n, columns] in the type in which splits have them."""
+    return np.array(rows, np.float32 if isinstance(condition, Numbers) else np.int32)
 
 
 def recorded(condition: Condition | None) -> dict[str, Any] | None:
@@ -63,16 +69,15 @@ def _as_tuples(value: Any) -> Any:
     return tuple(map(_as_tuples, value)) if isinstance(value, list) else value
 
 
-def fault_of_texts(texts: Any, most: int, most_characters: int = 200) -> str:
-    """Returns why these are no distinct, encodable texts; '' if they are."""
+def fault_of_texts(texts: Any, most: int) -> str:
+    """Returns why these are no names that a file can hold, at most so many; '' if they are."""
     if not isinstance(texts, tuple) or not 1 <= len(texts) <= most:
         return f'expected 1 to {most:,} texts'
-    if not all(isinstance(each, str) and 1 <= len(each) <= most_characters for each in texts):
-        return f'a text is empty or longer than {most_characters} characters'
-    if any(0xD800 <= ord(symbol) < 0xE000 for each in texts for symbol in each):
+    if not all(isinstance(each, str) and 1 <= len(each) <= MAX_NAME for each in texts):
+        return f'a text is empty or longer than {MAX_NAME} characters'
+    if not are_encodable(texts):
         return 'a text has characters that no file can hold'
-    (text, number), *_ = collections.Counter(texts).most_common(1)
-    return f'{text!r:.100} stands there {number} times' if number > 1 else ''
+    return fault_of_names(texts)
 
 
 def _fault_of_numbers(condition: Numbers) -> str:
@@ -107,13 +112,8 @@ def _fault_of_examples(condition: Condition) -> str:
         return 'an example has another number of values'
     if isinstance(condition, Numbers):
         return '' if all(map(_are_finite, rows)) else 'a value of an example is not finite'
-    tops = (
-        [condition.num_tokens] * condition.length
-        if isinstance(condition, Words)
-        else [*map(len, condition.values)]
-    )
-    is_index = lambda value, top: type(value) is int and 0 <= value < top
-    fits = all(is_index(v, top) for row in rows for v, top in zip(row, tops, strict=True))
+    is_index = lambda value, size: type(value) is int and 0 <= value < size
+    fits = all(all(map(is_index, row, condition.sizes)) for row in rows)
     return '' if fits else 'a value of an example is out of range'
 
 

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
-from atelier.data.conditions.request import check_count
+from atelier.data.conditions.request import check_varies, stripped
 from atelier.errors import UserError, did_you_mean, short_repr, shortened
 from atelier.log import escaped, listed
 
@@ -38,12 +38,16 @@ class Labels(NamedTuple):
     @property
     def num_features(self) -> int:
         """Number of inputs of a network."""
-        return sum(map(len, self.values))
+        return sum(self.sizes)
+
+    @property
+    def sizes(self) -> tuple[int, ...]:
+        """Number of values of each label."""
+        return tuple(map(len, self.values))
 
     def features(self, values: Int[Array | np.ndarray, 'n columns']) -> Float[Array, 'n features']:
         """Returns the labels, each one-hot, one after the other."""
-        sizes = [len(names) for names in self.values]
-        each = [jax.nn.one_hot(values[:, i], size) for i, size in enumerate(sizes)]
+        each = [jax.nn.one_hot(values[:, i], size) for i, size in enumerate(self.sizes)]
         return jnp.concatenate(each, -1)
 
     def fitted(self, values: Int[np.ndarray, 'n columns']) -> 'Labels':
@@ -52,10 +56,7 @@ class Labels(NamedTuple):
         Raises:
           UserError: a label is constant, so that nothing can be learned from it.
         """
-        constant = np.flatnonzero((values == values[:1]).all(0))
-        if len(constant):
-            name = escaped(self.names[constant[0]])
-            raise UserError(f'condition {name} is constant in the training split: leave it out')
+        check_varies(values, self.names)
         return self
 
     def parsed(self, text: str) -> list[int]:
@@ -64,9 +65,11 @@ class Labels(NamedTuple):
         Raises:
           UserError: it has another number of labels, or there is no such value.
         """
-        parts = [part.strip() for part in text.split(',')]
-        check_count(parts, [escaped(name) for name in self.names])
-        return [self._index(column, part) for column, part in enumerate(parts)]
+        return self.row(text.split(','))
+
+    def row(self, parts: Sequence[str]) -> list[int]:
+        """Returns the condition that texts of its values request; errors as `parsed`."""
+        return [self._index(i, part) for i, part in enumerate(stripped(parts, self.names))]
 
     def _index(self, column: int, text: str) -> int:
         known = self.values[column]

@@ -7,8 +7,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from atelier.data.conditions.request import check_count, number_of
-from atelier.errors import UserError, short_repr
+from atelier.data.conditions.request import check_varies, number_of, stripped
+from atelier.errors import short_repr
 from atelier.log import escaped
 
 
@@ -49,10 +49,7 @@ class Numbers(NamedTuple):
         Raises:
           UserError: a column is constant, so that nothing can be learned from it.
         """
-        constant = np.flatnonzero((values == values[:1]).all(0))
-        if len(constant):
-            name = escaped(self.names[constant[0]])
-            raise UserError(f'condition {name} is constant in the training split: leave it out')
+        check_varies(values, self.names)
         mean, std = values.mean(0, np.float64), values.std(0, dtype=np.float64)
         return self._replace(mean=tuple(mean.tolist()), std=tuple(std.tolist()))
 
@@ -62,8 +59,11 @@ class Numbers(NamedTuple):
         Raises:
           UserError: it has another number of values, or one is no finite number.
         """
-        parts = [part.strip() for part in text.split(',')]
-        check_count(parts, [escaped(name) for name in self.names])
+        return self.row(text.split(','))
+
+    def row(self, parts: Sequence[str]) -> list[float]:
+        """Returns the condition that texts of its values request; errors as `parsed`."""
+        parts = stripped(parts, self.names)
         return [
             number_of(part, escaped(name)) for part, name in zip(parts, self.names, strict=True)
         ]

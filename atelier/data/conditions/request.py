@@ -1,23 +1,40 @@
-"""Checks of a condition that a user requests."""
+"""What numbers and labels share: parts of a request, and columns from which one can learn."""
 
 import math
 from collections.abc import Sequence
 
+import numpy as np
+from jaxtyping import Num
+
 from atelier.errors import UserError, shortened
-from atelier.log import counted
+from atelier.log import counted, escaped
 
 
-def check_count(parts: Sequence[str], names: Sequence[str]) -> None:
-    """Checks that there is a part for each name.
+def stripped(parts: Sequence[str], names: Sequence[str]) -> list[str]:
+    """Returns the values of a request without blanks around them, one for each name.
 
     Raises:
       UserError: there are more or fewer.
     """
+    parts = [part.strip() for part in parts]
     if len(parts) != len(names):
         raise UserError(
-            f'a condition has {counted(len(names), "value")} ({", ".join(names)}), but '
-            f'{shortened(",".join(parts))} has {len(parts)}'
+            f'a condition has {counted(len(names), "value")} ({", ".join(map(escaped, names))}), '
+            f'but {shortened(",".join(parts))} has {len(parts)}'
         )
+    return parts
+
+
+def check_varies(values: Num[np.ndarray, 'n columns'], names: Sequence[str]) -> None:
+    """Checks that each column of the training split has several values.
+
+    Raises:
+      UserError: one is constant, so that nothing can be learned from it.
+    """
+    constant = np.flatnonzero((values == values[:1]).all(0))
+    if len(constant):
+        name = escaped(names[constant[0]])
+        raise UserError(f'condition {name} is constant in the training split: leave it out')
 
 
 def number_of(text: str, name: str) -> float:

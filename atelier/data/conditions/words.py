@@ -41,6 +41,11 @@ class Words(NamedTuple):
         return len(self.vocabulary) + 1
 
     @property
+    def sizes(self) -> tuple[int, ...]:
+        """Number of different tokens at each position."""
+        return (self.num_tokens,) * self.length
+
+    @property
     def num_features(self) -> int:
         """Number of inputs of a network that reads no tokens."""
         return self.length * self.num_tokens
@@ -80,6 +85,11 @@ class Words(NamedTuple):
                 raise UserError(f'the word {shortened(word)} is in no caption of training{hint}')
         row = [index[word] for word in words]
         return row + [END] * (self.length - len(row))
+
+    def row(self, parts: Sequence[str]) -> list[int]:
+        """Returns the row of the one caption in `parts`; errors as `parsed`."""
+        (caption,) = parts
+        return self.parsed(caption)
 
     def described(self, values: Sequence[int]) -> str:
         """Returns the caption as a line of text."""

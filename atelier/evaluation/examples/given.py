@@ -9,7 +9,7 @@ import numpy as np
 
 from atelier.data import dataset, text_files
 from atelier.data.arrays import check_float32
-from atelier.data.classes import MAX_SHOWN, stored_names
+from atelier.data.classes import MAX_SHOWN
 from atelier.data.condition_arrays import NAMES
 from atelier.data.conditions.condition import KEY
 from atelier.data.dataset import Dataset, Spec
@@ -27,6 +27,7 @@ from atelier.evaluation.examples import given_conditions, given_items, given_par
 from atelier.evaluation.examples.given_labels import check_class_names, checked_labels, numbers_of
 from atelier.evaluation.examples.given_pictures import of_folder, pictures, unbinarised_levels
 from atelier.log import counted, listed
+from atelier.names import stored_names
 from atelier.paths import user_path
 from atelier.run.experiment import Run
 from atelier.run.refit import warn_if_trained

@@ -9,7 +9,7 @@ from jaxtyping import Shaped
 from atelier.core.abilities import Sample
 from atelier.core.family import reads_condition
 from atelier.data import condition_files
-from atelier.data.classes import MAX_SHOWN, stored_names
+from atelier.data.classes import MAX_SHOWN
 from atelier.data.condition_arrays import NAMES
 from atelier.data.condition_columns import Columns, rows_as
 from atelier.data.condition_files import Source
@@ -20,6 +20,7 @@ from atelier.data.conditions.setting import chosen
 from atelier.data.conditions.words import Words
 from atelier.errors import UserError
 from atelier.log import escaped, listed, log
+from atelier.names import stored_names
 from atelier.run.experiment import Run
 
 Split = dict[str, np.ndarray]
@@ -178,14 +179,11 @@ def _checked_values(
                 f'{values[row, column]}: give a finite number'
             )
         return numbers
-    is_caption = isinstance(condition, Words)
-    tops = [condition.num_tokens] if is_caption else [*map(len, condition.values)]
-    bad = np.argwhere((values < 0) | (values >= np.array(tops)))
+    bad = np.argwhere((values < 0) | (values >= np.array(condition.sizes)))
     if len(bad):
         row, column = bad[0]
-        most = np.broadcast_to(tops, values.shape[1])[column] - 1
         raise UserError(
             f'{name}, row {row}: {values[row, column]} in column {column}: give integers from 0 '
-            f'to {most}, as the run numbers them'
+            f'to {condition.sizes[column] - 1}, as the run numbers them'
         )
     return values.astype(np.int32)

@@ -5,10 +5,11 @@ from collections.abc import Sequence
 import numpy as np
 from jaxtyping import Int
 
-from atelier.data.classes import MAX_SHOWN, described, index_of, stored_names
+from atelier.data.classes import MAX_SHOWN, described, index_of
 from atelier.data.spec import Spec
 from atelier.errors import UserError, about
 from atelier.log import listed
+from atelier.names import stored_names
 from atelier.run.experiment import Run
 
 

@@ -7,13 +7,13 @@ from collections.abc import Sequence
 import numpy as np
 
 from atelier.data import dataset, folder_layout, images, inspection, picture_files
-from atelier.data.classes import stored_names
 from atelier.data.inspection import ImageSplit, StoredImage
 from atelier.data.origins import Origins, named
 from atelier.data.sources import decodes_pictures
 from atelier.errors import UserError
 from atelier.evaluation.examples import given_conditions
 from atelier.log import counted, listed, log
+from atelier.names import stored_names
 from atelier.report import image_grids
 from atelier.run.experiment import Run
 

@@ -1,16 +1,16 @@
 """What samples are requested to be conditional on: classes, or rows of another condition."""
 
-import csv
 import pathlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 from jaxtyping import Float, Int
 
 from atelier.core.family import reads_condition
-from atelier.data.conditions.condition import KEY, Condition
+from atelier.data.condition_lines import cells_of, texts_of
+from atelier.data.conditions.condition import KEY, Condition, as_rows
 from atelier.data.conditions.words import Words
-from atelier.errors import UserError, about, reading
+from atelier.errors import UserError, about
 from atelier.evaluation.samples.sampling import labels_like, order_of_known
 from atelier.log import counted, escaped
 from atelier.paths import user_path
@@ -55,7 +55,7 @@ def rows_of(run: Run, condition: str = '', prompt: str = '') -> Given | None:
     if pathlib.Path(text).suffix.lower() == FILES[option]:
         return _rows_of_file(user_path(text), option, known)
     with about(f'--{option}={text}'):
-        return _array([known.parsed(text)], known)
+        return as_rows(known, [known.parsed(text)])
 
 
 def checked_rows(run: Run, condition: Sequence | np.ndarray) -> Given:
@@ -67,7 +67,7 @@ def checked_rows(run: Run, condition: Sequence | np.ndarray) -> Given:
     known = _condition_for(run, 'condition')
     rows = np.atleast_2d(np.asarray(condition)).tolist()
     with about('condition'):
-        return _array([known.parsed(','.join(map(str, row))) for row in rows], known)
+        return as_rows(known, [known.row([*map(str, row)]) for row in rows])
 
 
 def _condition_for(run: Run, option: str) -> Condition:
@@ -92,43 +92,37 @@ def _condition_for(run: Run, option: str) -> Condition:
 
 
 def _rows_of_file(path: pathlib.Path, option: str, known: Condition) -> Given:
-    with reading(path):
-        lines = path.read_text('utf-8').splitlines()
-    if len(lines) > MAX_ROWS:
-        raise UserError(f'{path} has {counted(len(lines), "line")}: at most {MAX_ROWS:,} are read')
-    texts = _texts_of_csv(path, lines, known) if option == 'condition' else [*enumerate(lines, 1)]
-    texts = [(number, text) for number, text in texts if text.strip()]
-    if not texts:
-        raise UserError(f'{path} has no {option}')
+    requests = _of_table(path, known) if option == 'condition' else _of_lines(path)
     rows = []
-    for number, text in texts:
-        with about(f'{path}, line {number}'):
-            rows.append(known.parsed(text))
-    return _array(rows, known)
+    for number, parts in requests:
+        if len(rows) == MAX_ROWS:
+            raise UserError(f'{path} has more than {counted(MAX_ROWS, option)}: give fewer')
+        with about(f'{path}, line {number:,}'):
+            rows.append(known.row(parts))
+    if not rows:
+        raise UserError(f'{path} has no {option}')
+    return as_rows(known, rows)
 
 
-def _texts_of_csv(
-    path: pathlib.Path, lines: Sequence[str], known: Condition
-) -> list[tuple[int, str]]:
-    """Returns the number and the condition of each line after the first, which names columns."""
-    rows = [*csv.reader(lines)]
-    header = [name.strip() for name in rows[0]] if rows else []
+def _of_lines(path: pathlib.Path) -> Iterator[tuple[int, list[str]]]:
+    """Yields the number and the caption of each line that is not empty."""
+    return ((number, [line]) for number, line in texts_of(path) if line.strip())
+
+
+def _of_table(path: pathlib.Path, known: Condition) -> Iterator[tuple[int, list[str]]]:
+    """Yields the number and the values of each row after the first, which names the columns."""
+    rows = cells_of(path)
+    _, header = next(rows, (1, []))
+    header = [name.strip() for name in header]
     missing = [name for name in known.names if name not in header]
     if missing:
         raise UserError(f'{path} has no column {escaped(missing[0])} in its first line')
     columns = [header.index(name) for name in known.names]
-    texts = []
-    for number, row in enumerate(rows[1:], 2):
-        if row and len(row) != len(header):
-            count = counted(len(row), 'value')
-            raise UserError(f'{path}, line {number}: {count} for {counted(len(header), "column")}')
-        texts.append((number, ','.join(row[i] for i in columns) if row else ''))
-    return texts
-
-
-def _array(rows: Sequence[Sequence[float | int]], known: Condition) -> Given:
-    is_real = any(type(value) is float for row in rows for value in row)
-    return np.asarray(rows, np.float32 if is_real else np.int32)
+    for number, cells in rows:
+        if len(cells) != len(header):
+            values, known_columns = counted(len(cells), 'value'), counted(len(header), 'column')
+            raise UserError(f'{path}, line {number:,}: {values} for {known_columns}')
+        yield number, [cells[i] for i in columns]
 
 
 def described(run: Run, given: Given) -> list[str]:

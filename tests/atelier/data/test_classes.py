@@ -121,12 +121,6 @@ def test_names_without_labels_are_refused(npz, complaint):
     assert 'and labels' in complaint(load, file, split_by='order')
 
 
-def test_names_of_folders_are_stored_as_text_of_limited_length():
-    names = classes.stored_names(['a\udce9', 'b' * 500])
-    assert names == ('a\\udce9', 'b' * 190 + '...') and classes.are_names(names)
-    assert classes.stored_names(['b' * 500, 'b' * 499]) == ()
-
-
 @pytest.mark.parametrize(
     'shape',
     [(30, 3, 8, 8), (30, 1, 9, 6), (30, 2, 8, 8), (30, 4, 9, 5), (30, 3, 4, 5), (30, 1, 2, 5)],
