@@ -7,16 +7,14 @@ The data are those of the config; their conditions follow from their labels. The
 dispatch by dispatch. A ratio is that of neighbours in time.
 """
 
-import contextlib
+import functools
 import pathlib
 from collections.abc import Callable
 
-import jax
 import numpy as np
 from absl import flags
 
 from atelier import checkout
-from atelier.core import devices as device_lib
 from atelier.data import dataset
 from atelier.data.condition_splits import CAPTION, conditioned
 from atelier.data.conditions.condition import KEY
@@ -25,14 +23,11 @@ from atelier.data.conditions.numbers import Numbers
 from atelier.data.dataset import Dataset
 from atelier.run import experiment
 from benchmarks import outcome
-from benchmarks.timing import alternate, spread
-from benchmarks.training import trainer
+from benchmarks.step_ratios import print_ratios
 
 flags.DEFINE_string('config', 'configs/diffusion.py', 'config file of a conditional model')
 flags.DEFINE_integer('length', 20, 'steps per dispatch')
 flags.DEFINE_integer('repeats', 15, 'repeats of each arm')
-
-LABEL = 'a label'
 
 
 def with_numbers(data: Dataset) -> Dataset:
@@ -60,7 +55,7 @@ def _with(data: Dataset, key: str, values: Callable, condition: Labels | Numbers
 
 
 ARMS = {
-    LABEL: lambda data: data,
+    'a label': lambda data: data,
     'two numbers': with_numbers,
     'two labels': with_labels,
     'words': with_words,
@@ -77,25 +72,9 @@ def run_of(change: Callable[[Dataset], Dataset]) -> experiment.Run:
 
 def main(_):
     """Prints all arms."""
-    device_lib.enable_compilation_cache()
     values, result = flags.FLAGS, outcome.Outcome.of_flags('condition_speed')
-    result.print_heading()
-    with contextlib.ExitStack() as stack:
-        devices = jax.devices()
-        arms = {
-            name: trainer(stack, run_of(change), values.length, values.length, devices)
-            for name, change in ARMS.items()
-        }
-        seconds = alternate(arms, values.repeats, result.left())
-    print(f'{values.config}: milliseconds a step, median (range) of {values.repeats} repeats')
-    if not seconds:
-        print('  time was up')
-    for name, times in seconds.items():
-        ratios = times / seconds[LABEL]
-        result.add_arm(name, 1e3 * times / values.length)
-        result.add_ratio(f'{name} / {LABEL}', ratios)
-        print(f'  {name:20} {spread(1e3 * times / values.length, 3):28} ratio {spread(ratios, 3)}')
-    result.write()
+    runs = {name: functools.partial(run_of, change) for name, change in ARMS.items()}
+    print_ratios(result, runs, values.config, values.length, values.repeats, result.left)
 
 
 if __name__ == '__main__':

@@ -38,6 +38,11 @@ KEPT = [  # (name, arguments, smallest number of medians)
     ('train_speed', ['--models=mlp', '--steps=2', '--repeats=1', '--precisions=bfloat16'], 2),
     ('latent_speed', ['--size=tiny', '--steps=1', '--repeats=1'], 2),
     ('augmentation_speed', [DEBUG, '--length=2', '--repeats=1'], 5),
+    (
+        'condition_speed',
+        ['--config=configs/diffusion.py:digits,debug', '--length=2', '--repeats=1'],
+        4,
+    ),
     ('start_up', [DEBUG, '--repeats=1'], 14),
     ('matrix_rate', ['--shape=96,256,256', '--matrix_repeats=1'], 1),
 ]
