@@ -143,10 +143,10 @@ def read_again(
 def log_results(results: dict[str, Any], contrast: Contrast, ends_in_condition: bool) -> None:
     """Logs how well codes tell the attribute, and how much of the change arrives."""
     what = contrast.noun if contrast.is_number else ' or '.join(contrast.sets)
-    shown = lambda name: 'unknown' if results[name] is None else f'{results[name]:.2f}'
+    text_of = lambda name: 'unknown' if results[name] is None else f'{results[name]:.2f}'
     log.info(
         '%s, predicted from codes of %s held-out examples: R^2 %s, correlation %s',
-        *(what, f'{results["held_out_examples"]:,}', shown('r_squared'), shown('correlation')),
+        *(what, f'{results["held_out_examples"]:,}', text_of('r_squared'), text_of('correlation')),
     )
     if ends_in_condition:
         log.info(
@@ -156,5 +156,5 @@ def log_results(results: dict[str, Any], contrast: Contrast, ends_in_condition: 
     if results['arrived_share'] is not None:
         log.info(
             'share of the change that arrives, read from the codes of the changed examples: %s',
-            shown('arrived_share'),
+            text_of('arrived_share'),
         )

@@ -7,7 +7,7 @@ from atelier.data.spec import Spec
 from atelier.report import figures
 from atelier.report.views import drawing
 
-MAX_DIMS = 8  # shown: those with the smallest p-values
+MAX_DIMS = 8  # in the figure: those with the smallest p-values
 
 
 def figure(
@@ -30,16 +30,16 @@ def figure(
       spec: of the data, which names their columns.
       title: of the figure.
     """
-    shown = np.sort(np.argsort(p_value, kind='stable')[:MAX_DIMS])
-    if len(shown) < len(p_value):
-        title = f'{title}: {len(shown)} dimensions with the smallest p-values'
+    dims = np.sort(np.argsort(p_value, kind='stable')[:MAX_DIMS])
+    if len(dims) < len(p_value):
+        title = f'{title}: {len(dims)} dimensions with the smallest p-values'
     with figures.style():
-        whole, axes = figures.panels(len(shown) + 1)
-        for axis, dim in zip(axes, shown.tolist(), strict=False):
+        whole, axes = figures.panels(len(dims) + 1)
+        for axis, dim in zip(axes, dims.tolist(), strict=False):
             name = drawing.column_name(spec, dim, 'dimension')
             _histogram(axis, counts[dim], band, f'{name}: p = {p_value[dim]:.2g}')
         axes[0].set_ylabel('examples')
-        _coverage(axes[-1], levels, coverage[:, shown])
+        _coverage(axes[-1], levels, coverage[:, dims])
         whole.suptitle(drawing.title_of(title, whole.get_figwidth()))
     return whole
 

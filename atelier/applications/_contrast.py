@@ -153,7 +153,7 @@ def _checked(
     option: str, value: int | str, index: int | None, known: Sequence[str], what: str
 ) -> int:
     if index is None:
-        shown = listed([*map(escaped, known)], MAX_SHOWN)
+        choices = listed([*map(escaped, known)], MAX_SHOWN)
         hint = did_you_mean(str(value), known)
-        raise UserError(f'--{option}={shortened_text(str(value))}: the {what} are {shown}{hint}')
+        raise UserError(f'--{option}={shortened_text(str(value))}: the {what} are {choices}{hint}')
     return index

@@ -75,9 +75,9 @@ def augmentation_record(run: Run) -> dict[str, str]:
 
     Of augmented examples, the likelihood is that of a model of these, for examples as they are.
     """
-    seen = run.family.ability(SeenAugmented)
+    augmented = run.family.ability(SeenAugmented)
     of_examples = described(run.config.data.get('augment'), run.data.spec)
-    text = '; '.join(filter(None, [of_examples, seen and seen.description]))
+    text = '; '.join(filter(None, [of_examples, augmented and augmented.description]))
     return {'augmentation': text} if text else {}
 
 

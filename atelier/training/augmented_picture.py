@@ -31,9 +31,9 @@ def announce(run: Run) -> None:
         log.info('each showing of a training example is augmented: %s', described(fields, spec))
         for line in remarks(fields, spec, augment.fill):
             log.info('  %s', line)
-    if seen := run.family.ability(SeenAugmented):
-        log.info('augmentation in training: %s', seen.description)
-        for line in seen.remarks:
+    if augmented := run.family.ability(SeenAugmented):
+        log.info('augmentation in training: %s', augmented.description)
+        for line in augmented.remarks:
             log.info('  %s', line)
 
 

@@ -64,14 +64,14 @@ def agreement(x: Real[np.ndarray, 'n 16 16 3'], captions: Iterable[str]) -> Agre
 
 def facts_of(request: Request, scene: Scene) -> Facts:
     """Returns which facts of a request are true of what was read; None: it is not asked for."""
-    asked = len(request.objects)
-    padded = (*scene, *[None] * (asked - len(scene)))
-    choices = [_comparisons(request, each) for each in itertools.permutations(padded, asked)]
+    count = len(request.objects)
+    padded = (*scene, *[None] * (count - len(scene)))
+    choices = [_comparisons(request, each) for each in itertools.permutations(padded, count)]
     best = max(choices, key=lambda right: (sum(right['pair']), sum(map(sum, right.values()))))
     is_somewhere = lambda field: any(all(right[field]) for right in choices)
     is_best = lambda field: all(best[field]) if best[field] else None
     facts = {
-        'number': len(scene) == asked,
+        'number': len(scene) == count,
         'colour': is_somewhere('colour'),
         'shape': is_somewhere('shape'),
         'colour_and_shape': is_best('pair'),
@@ -89,10 +89,10 @@ def _comparisons(request: Request, chosen: Chosen) -> dict[str, list[bool]]:
     right = {}
     for field in ('colour', 'shape', 'pair', 'size', 'place'):
         pairs = zip(request.objects, chosen, strict=True)
-        asked = [(getattr(each, field), found) for each, found in pairs]
+        requested = [(getattr(each, field), found) for each, found in pairs]
         right[field] = [
             found is not None and value == getattr(found, field)
-            for value, found in asked
+            for value, found in requested
             if value is not None
         ]
     right['relation'] = []

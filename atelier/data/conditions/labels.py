@@ -77,8 +77,8 @@ class Labels(NamedTuple):
             return known.index(text)
         name = escaped(self.names[column])
         hint = did_you_mean(text, known)
-        shown = listed([escaped(each) for each in known], MAX_SHOWN)
-        raise UserError(f'condition {name}={shortened(text)}: no such value{hint}: give {shown}')
+        choices = listed([escaped(each) for each in known], MAX_SHOWN)
+        raise UserError(f'condition {name}={shortened(text)}: no such value{hint}: give {choices}')
 
     def described(self, values: Sequence[int]) -> str:
         """Returns the condition as a line of text."""

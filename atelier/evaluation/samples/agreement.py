@@ -120,9 +120,9 @@ def in_stored_levels(
 
 
 def _of_group(facts: dict[str, np.ndarray], num_samples: int) -> GroupAgreement:
-    asked = {name: right[~np.isnan(right)] for name, right in facts.items()}
+    requested = {name: right[~np.isnan(right)] for name, right in facts.items()}
     return GroupAgreement(
         num_samples,
-        {name: share(int(right.sum()), len(right)) for name, right in asked.items()},
-        {name: len(right) for name, right in asked.items()},
+        {name: share(int(right.sum()), len(right)) for name, right in requested.items()},
+        {name: len(right) for name, right in requested.items()},
     )
