@@ -6,14 +6,16 @@
         --config.data.image_shape=32,32,3
 
 The folder has each emoji on white, as NAME.png, and `metadata.jsonl` with its caption as `text`,
-its `category`, `subcategory` and `skin` tone. The pictures of Twitter (Twemoji) are under CC-BY
+its `category`, `subcategory` and `skin` tone. With `--only=tone` it has the emoji with one skin
+tone, and `tone` from 1 (light) to 5 (dark); with `--only=age` it has persons, and `age`: 0 (baby),
+1 (child), 2 (adult) or 3 (older). The pictures of Twitter (Twemoji) are under CC-BY
 4.0: whoever shows them names "Twitter, Inc and other contributors". Those of
 `emoji-datasource-google` are under the Apache license.
 """
 
+import argparse
 import json
 import pathlib
-import sys
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
@@ -32,6 +34,9 @@ TONES = {  # code points of the modifiers of Unicode's emoji, Fitzpatrick's scal
     '1F3FF': 'dark',
 }
 NO_TONE = 'none'
+PERSONS = 'person'  # subcategory
+AGES = {'baby': 0, 'boy': 1, 'girl': 1, 'child': 1, 'older': 3}  # by first word; any other: ADULT
+ADULT = 2
 
 
 class Emoji(NamedTuple):
@@ -43,9 +48,20 @@ class Emoji(NamedTuple):
     subcategory: str
     skin: str
 
+    @property
+    def tone(self) -> int | None:
+        """The skin tone, from 1 (light) to 5 (dark); None without, or of several persons."""
+        return [*TONES.values()].index(self.skin) + 1 if self.skin in TONES.values() else None
+
+    @property
+    def age(self) -> int | None:
+        """The age of a person, from 0 (baby) to 3 (older); None of other pictures."""
+        first, *_ = self.text.split()
+        return AGES.get(first.rstrip(':,'), ADULT) if self.subcategory == PERSONS else None
+
 
 def emoji_of(entry: dict[str, Any]) -> Iterator[Emoji]:
-    """Yields an entry of `emoji.json`, and its variations of skin tone."""
+    """Yields an entry of `emoji.json` and its variations of skin tone."""
     name = (entry.get('name') or entry['short_name'].replace('_', ' ')).lower()
     kind = entry['category'].lower(), entry.get('subcategory', '').lower()
     yield Emoji(entry['image'], name, *kind, NO_TONE)
@@ -64,8 +80,16 @@ def on_white(path: pathlib.Path) -> Image.Image:
     return Image.alpha_composite(ground, picture).convert('RGB')
 
 
-def write(package: pathlib.Path, folder: pathlib.Path) -> int:
+NUMBERS = {'tone': lambda emoji: emoji.tone, 'age': lambda emoji: emoji.age}
+
+
+def write(package: pathlib.Path, folder: pathlib.Path, only: str | None = None) -> int:
     """Writes the pictures and their metadata; returns the number of pictures.
+
+    Args:
+      package: the unpacked npm package.
+      folder: which is made.
+      only: a key of `NUMBERS`: only the pictures that have the number are written, with it.
 
     Raises:
       UserError: the package is not there, or the folder exists.
@@ -78,32 +102,38 @@ def write(package: pathlib.Path, folder: pathlib.Path) -> int:
     with reading(package / 'emoji.json'):
         entries = json.loads((package / 'emoji.json').read_text('utf-8'))
     folder.mkdir(parents=True)
+    number_of = NUMBERS[only] if only else lambda emoji: 0
     found = [
         emoji
         for entry in entries
         for emoji in emoji_of(entry)
-        if pathlib.Path(emoji.image).name == emoji.image and (sheets[0] / emoji.image).is_file()
+        if pathlib.Path(emoji.image).name == emoji.image
+        and (sheets[0] / emoji.image).is_file()
+        and number_of(emoji) is not None
     ]
     lines = []
     for emoji in found:
         on_white(sheets[0] / emoji.image).save(folder / emoji.image)
         about = {name: value for name, value in emoji._asdict().items() if name != 'image'}
+        about |= {only: number_of(emoji)} if only else {}
         lines.append(json.dumps({'file_name': emoji.image, **about}))
     files.write_text(folder / 'metadata.jsonl', '\n'.join(lines) + '\n')
     return len(found)
 
 
-def main(arguments: list[str]) -> None:
+def main() -> None:
     """Writes the folder."""
-    if len(arguments) != 2:
-        raise SystemExit('usage: python -m docs.emoji_folder PACKAGE FOLDER')
-    package, folder = map(pathlib.Path, arguments)
+    parser = argparse.ArgumentParser('python -m docs.emoji_folder', allow_abbrev=False)
+    parser.add_argument('package', type=pathlib.Path, help='the unpacked npm package')
+    parser.add_argument('folder', type=pathlib.Path, help='which is made')
+    parser.add_argument('--only', choices=NUMBERS, help='only pictures that have this number')
+    given = parser.parse_args()
     try:
-        count = write(package, folder)
+        count = write(given.package, given.folder, given.only)
     except UserError as error:
         raise SystemExit(f'error: {error}') from None
-    print(f'{counted(count, "picture")}: {folder}')
+    print(f'{counted(count, "picture")}: {given.folder}')
 
 
 if __name__ == '__main__':
-    main(sys.argv[1:])
+    main()

@@ -54,6 +54,21 @@ def test_each_picture_has_its_caption(package, tmp_path):
     np.testing.assert_array_equal(picture[0, -1], [255, 255, 255])
 
 
+def test_only_pictures_with_a_number(package, tmp_path):
+    persons = [
+        {'name': name, 'image': 'hand.png', 'category': 'people', 'subcategory': 'person'}
+        for name in ('BABY', 'MAN: BALD', 'OLDER ADULT', 'BOY')
+    ]
+    (package / 'emoji.json').write_text(json.dumps([HAND, *persons]))
+    numbers = {}
+    for only in ('tone', 'age'):
+        count = write(package, tmp_path / only, only)
+        lines = (tmp_path / only / 'metadata.jsonl').read_text().splitlines()
+        assert len(lines) == count
+        numbers[only] = [json.loads(line)[only] for line in lines]
+    assert numbers == {'tone': [5], 'age': [0, 2, 3, 1]}
+
+
 def test_what_is_missing_or_there_is_refused(package, tmp_path):
     with pytest.raises(UserError, match='has no folder img'):
         write(tmp_path / 'other', tmp_path / 'emoji')
