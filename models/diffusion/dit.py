@@ -13,6 +13,7 @@ from models.diffusion.noise_embedding import adaptive_norm, condition_vector
 from models.nets import attention
 from models.nets.conditioning import Given
 from models.nets.conv_encoder_decoder import spatial_shape
+from models.nets.cross_attention import CrossAttention
 from models.nets.patches import from_patches, to_patches
 from models.nets.text_encoder import EncodedWords
 from models.nets.transformer import check_heads
@@ -43,7 +44,7 @@ class Block(nn.Module):
     ) -> tuple[Tokens, None]:
         """Returns the tokens in float32, and None, as `nn.scan` expects.
 
-        With `words`, the tokens also read these by cross-attention, whose output is initially 0.
+        With `words`, the tokens also read these by cross-attention.
         """
         width, layer = tokens.shape[-1], functools.partial(nn.Dense, dtype=self.dtype)
         modulation = _modulation(6, width, vector, self.dtype)
@@ -54,22 +55,9 @@ class Block(nn.Module):
         )
         tokens += gate * layer_of_heads(normed).astype(jnp.float32)
         if words is not None:
-            tokens += self._of_words(tokens, words)
+            tokens += CrossAttention(self.heads, self.dtype)(tokens, words)
         wide = nn.gelu(layer(MLP_FACTOR * width)(adaptive_norm(tokens, scale_mlp, shift_mlp)))
         return tokens + gate_mlp * layer(width)(wide).astype(jnp.float32), None
-
-    def _of_words(self, tokens: Tokens, words: EncodedWords) -> Tokens:
-        """Returns what the tokens read of the words, by attention to their vectors."""
-        width = tokens.shape[-1]
-        in_heads = lambda a: a.reshape(*a.shape[:2], self.heads, -1)
-        layer = functools.partial(nn.Dense, dtype=self.dtype)
-        queries = layer(width, name='query_of_words')(nn.LayerNorm(name='norm_of_words')(tokens))
-        both = layer(2 * width, name='key_and_value_of_words')(words.vectors)
-        keys, values = map(in_heads, jnp.split(both, 2, -1))
-        mixed = attention.attention(in_heads(queries), keys, values, num_visible=words.num_visible)
-        zeros = nn.initializers.zeros
-        last = layer(width, kernel_init=zeros, name='add_of_words')
-        return last(mixed.reshape(tokens.shape)).astype(jnp.float32)
 
 
 class DiT(nn.Module):
@@ -126,7 +114,7 @@ class DiT(nn.Module):
             split_rngs={'params': True},
             in_axes=nn.broadcast,
             length=self.blocks,
-        )(self.heads, self.dtype)(tokens, vector, *(() if words is None else (words,)))
+        )(self.heads, self.dtype)(tokens, vector, words)
         tokens = adaptive_norm(tokens, *_modulation(2, self.width, vector, self.dtype))
         last = layer(patches.shape[-1], kernel_init=nn.initializers.zeros)
         output = last(tokens).astype(jnp.float32).reshape(patches.shape)

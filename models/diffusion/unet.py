@@ -20,8 +20,10 @@ from models.nets import attention
 from models.nets.conditioning import Given
 from models.nets.conv import Conv
 from models.nets.conv_encoder_decoder import STRIDE, spatial_shape
+from models.nets.cross_attention import CrossAttention
 from models.nets.norms import GroupNorm
 from models.nets.patches import from_patches, to_patches
+from models.nets.text_encoder import EncodedWords
 
 # Blocks in the body of the scan. Two compile as fast as one, and a resolution of two blocks then
 # needs no loop, which would copy arrays.
@@ -66,8 +68,8 @@ class ResidualBlock(nn.Module):
     options: UNetOptions
 
     @nn.compact
-    def __call__(self, x: Maps, vector: Vectors) -> NewMaps:
-        """Returns [batch, *space, features]."""
+    def __call__(self, x: Maps, vector: Vectors, words: EncodedWords | None = None) -> NewMaps:
+        """Returns [batch, *space, features]; attention also reads the words, if there are any."""
         h = _conv(self.options, self.features)(nn.silu(_norm(self.options, x)))
         scale_and_shift = nn.Dense(2 * self.features, dtype=self.options.dtype)(nn.silu(vector))
         scale_and_shift = scale_and_shift.astype(jnp.float32)
@@ -79,16 +81,19 @@ class ResidualBlock(nn.Module):
         if x.shape[-1] != self.features:
             x = nn.Dense(self.features, name='through')(x)  # the residual sum stays float32
         x = x + h
-        return Attention(self.options)(x) if self.has_attention else x
+        return Attention(self.options)(x, words) if self.has_attention else x
 
 
 class Attention(nn.Module):
-    """x plus self-attention over positions (Vaswani et al. 2017), which is zero initially."""
+    """x plus self-attention over positions (Vaswani et al. 2017), which is zero initially.
+
+    With words, cross-attention to these follows.
+    """
 
     options: UNetOptions
 
     @nn.compact
-    def __call__(self, x: Maps) -> Maps:
+    def __call__(self, x: Maps, words: EncodedWords | None = None) -> Maps:
         """Returns [batch, *space, channels]."""
         features = x.shape[-1]
         positions = _norm(self.options, x).reshape(len(x), -1, features)
@@ -99,7 +104,11 @@ class Attention(nn.Module):
             out_kernel_init=nn.initializers.zeros,
             attention_fn=attention.for_flax,
         )(positions)
-        return x + mixed.reshape(x.shape)
+        x = x + mixed.reshape(x.shape)
+        if words is None:
+            return x
+        read = CrossAttention(heads, self.options.dtype)(x.reshape(positions.shape), words)
+        return x + read.reshape(x.shape)
 
 
 class _Down(nn.Module):
@@ -110,8 +119,10 @@ class _Down(nn.Module):
     options: UNetOptions
 
     @nn.compact
-    def __call__(self, x: Maps, vector: Vectors) -> tuple[NewMaps, NewMaps]:
-        x = ResidualBlock(self.features, self.has_attention, self.options)(x, vector)
+    def __call__(
+        self, x: Maps, vector: Vectors, words: EncodedWords | None
+    ) -> tuple[NewMaps, NewMaps]:
+        x = ResidualBlock(self.features, self.has_attention, self.options)(x, vector, words)
         return x, x
 
 
@@ -124,10 +135,14 @@ class _Up(nn.Module):
 
     @nn.compact
     def __call__(
-        self, x: Maps, skip: Float[Array, 'batch *skip'], vector: Vectors
+        self,
+        x: Maps,
+        skip: Float[Array, 'batch *skip'],
+        vector: Vectors,
+        words: EncodedWords | None,
     ) -> tuple[NewMaps, None]:
-        both = jnp.concatenate([x, skip], -1)
-        return ResidualBlock(self.features, self.has_attention, self.options)(both, vector), None
+        block = ResidualBlock(self.features, self.has_attention, self.options)
+        return block(jnp.concatenate([x, skip], -1), vector, words), None
 
 
 class UNet(nn.Module):
@@ -169,26 +184,30 @@ class UNet(nn.Module):
         x: Float[Array, 'batch *event'],
         half_log_snr: Float[Array, 'batch'],
         label: Given | None = None,
+        words: EncodedWords | None = None,
     ) -> Float[Array, 'batch *event']:
-        """Returns [batch, *event] in float32."""
+        """Returns [batch, *event] in float32.
+
+        With `words`, positions also read these by cross-attention, wherever there is attention.
+        """
         event, space = x.shape[1:], spatial_shape(x.shape[1:])
         vector = condition_vector(half_log_snr, label, 4 * self.channels[0], self.num_classes)
         maps = to_patches(x.reshape(len(x), *space, -1), self.patch)
-        out_channels, skips = maps.shape[-1], []
+        out_channels, skips, both = maps.shape[-1], [], (nn.broadcast, nn.broadcast)
         maps = _conv(self.options, self.channels[0])(maps)
         for level, features in enumerate(self.channels):
             if level:
                 maps = _conv(self.options, features, STRIDE)(maps)
-            maps, skip = self._scanned(_Down, level, nn.broadcast)(maps, vector)
+            maps, skip = self._scanned(_Down, level, *both)(maps, vector, words)
             skips.append(skip)
         coarsest = len(self.channels) - 1
         middle = ResidualBlock(self.channels[-1], coarsest in self.attention, self.options)
-        maps = middle(maps, vector)
+        maps = middle(maps, vector, words)
         for level in reversed(range(len(self.channels))):
             skip = skips[level][::-1]
             if level < coarsest:
                 maps = _conv(self.options, self.channels[level])(_enlarged(maps, skip.shape[2:-1]))
-            maps, _ = self._scanned(_Up, level, 0, nn.broadcast)(maps, skip, vector)
+            maps, _ = self._scanned(_Up, level, 0, *both)(maps, skip, vector, words)
         last = _conv(self.options, out_channels, kernel_init=nn.initializers.zeros)
         output = last(nn.silu(_norm(self.options, maps)))
         return from_patches(output, space, self.patch).reshape(len(x), *event)
