@@ -88,6 +88,7 @@ def get_config(argument: str | None = None) -> ConfigDict:
             # noise schedule: linear | cosine | log_linear | learned | discrete | discrete_cosine |
             # straight | exploding
             schedule='cosine',
+            noise_factor=1.0,  # sigma / alpha, relative to the schedule's; more for large pictures
             prediction='v',  # output of the network: eps | x | v | velocity | edm
             weighting='output',  # loss weights: output (none) | simple | min_snr | bound | edm
             # distribution of times in training: uniform | log_normal (sigma as in Karras et al.)

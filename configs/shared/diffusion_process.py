@@ -2,7 +2,7 @@
 
 from ml_collections import ConfigDict
 
-from atelier.errors import UserError
+from atelier.errors import UserError, above_zero
 from configs.shared import common
 from models.diffusion.diffusion import Process
 from models.diffusion.learned_schedule import MonotoneHalfLogSnr
@@ -18,6 +18,7 @@ SCHEDULES = {
     'straight': schedules.straight,
     'exploding': schedules.exploding,
 }
+CAN_BE_NOISIER = ('linear', 'cosine', 'log_linear')  # variance preserving, in continuous time
 NEEDED = (  # (field, value, other field, the value that the other one must have)
     ('schedule', 'learned', 'weighting', 'bound'),  # only the bound is invariant to the schedule
     ('schedule', 'discrete', 'times', 'uniform'),
@@ -31,6 +32,25 @@ def prediction_of(config: ConfigDict, std: float) -> predictions.Prediction:
     """Returns what the network predicts; `std` is the standard deviation of the data."""
     options = {**predictions.PREDICTIONS, 'edm': predictions.preconditioned(std)}
     return common.choice(config, 'prediction', options)
+
+
+def schedule_of(config: ConfigDict) -> schedules.Schedule | MonotoneHalfLogSnr:
+    """Returns the noise schedule, with more noise if `model.noise_factor` is above 1.
+
+    Raises:
+      UserError: the factor is not positive, or it is not 1 and the schedule is not to be changed.
+    """
+    schedule = common.choice(config, 'schedule', SCHEDULES)()
+    factor = config.model.get('noise_factor', 1.0)  # absent in runs that began before there was one
+    above_zero('model.noise_factor', factor)
+    if factor == 1.0:
+        return schedule
+    if config.model.schedule not in CAN_BE_NOISIER:
+        raise UserError(
+            f'config.model.noise_factor={factor} needs config.model.schedule='
+            f'{"|".join(CAN_BE_NOISIER)}, not {config.model.schedule!r}'
+        )
+    return schedules.with_more_noise(schedule, factor)
 
 
 def process_of(config: ConfigDict, std: float) -> Process:
@@ -47,7 +67,7 @@ def process_of(config: ConfigDict, std: float) -> Process:
         'edm': weightings.unit_output(std),
     }
     times = {'uniform': time_sampling.uniform, 'log_normal': time_sampling.log_normal(-1.2, 1.2)}
-    schedule = common.choice(config, 'schedule', SCHEDULES)()
+    schedule = schedule_of(config)
     weighting = common.choice(config, 'weighting', weighting_options)
     time = common.choice(config, 'times', times)
     for field, value, other, needed in NEEDED:

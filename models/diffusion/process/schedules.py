@@ -144,6 +144,21 @@ def log_linear(high: float = 6.65, low: float = -2.5) -> Schedule:
     )
 
 
+def with_more_noise(schedule: Schedule, factor: float) -> Schedule:
+    """Returns a schedule whose sigma / alpha is `factor` times as large at each time.
+
+    More noise suits larger pictures, because neighbouring pixels say the same: Hoogeboom et al.
+    (2023), section 3.1, whose factor is that of the side lengths. The schedule has to preserve the
+    variance, in continuous time.
+    """
+    shift = math.log(factor)
+    shifted = of_half_log_snr(
+        lambda t: schedule.half_log_snr(t) - shift,
+        lambda half_log_snr: schedule.time(half_log_snr + shift),
+    )
+    return shifted._replace(first=schedule.first, last=schedule.last)
+
+
 def straight() -> Schedule:
     """x_t = (1 - t) x + t eps: rectified flow (Liu et al. 2023), conditional optimal transport.
 

@@ -524,6 +524,8 @@ def test_bad_sampler_settings_end_in_one_line(tmp_path, complaint, field):
         (dict(model__schedule='learned'), "needs config.model.weighting='bound'"),
         (dict(model__label_dropout=1.5), 'must be a share'),
         (dict(model__schedule='discrete', model__times='log_normal'), 'needs config.model.times'),
+        (dict(model__noise_factor=0.0), 'config.model.noise_factor=0.0'),
+        (dict(model__noise_factor=2.0, model__schedule='straight'), 'needs config.model.schedule='),
         (dict(model__schedule='exploding'), "needs config.model.times='log_normal'"),
         (dict(model__network='unet', model__attention=(3,)), 'resolutions from 0 to 1'),
         (dict(eval__likelihood='ode', eval__ode_steps=0), 'eval.ode_steps'),
