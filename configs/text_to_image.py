@@ -26,29 +26,31 @@ from configs.shared import common
 from models.diffusion.words import ReadsWords
 from models.nets.text_encoder import TextEncoder
 
-NETWORKS = {'unet': diffusion.unet_of, 'mlp': diffusion.mlp_of, 'dit': dit.network_of}
+UNUSED = ('is_conditional', 'mlp_blocks', 'num_waves')  # fields of the networks for vectors
+NETWORKS = {'unet': diffusion.unet_of, 'dit': dit.network_of}
 
 
 def get_config(argument: str | None = None) -> ConfigDict:
     """Returns the `DATA[,debug]` config; DATA is any source of pictures with captions."""
     name, debug = common.parse_argument(argument, default='captioned_shapes')
     config = diffusion.get_config(f'{name},debug' if debug else name).unlock()
-    del config.model['is_conditional']
+    for name_of_field in UNUSED:
+        del config.model[name_of_field]
     if name == 'captioned_shapes':
         config.data.objects = 'both'  # pictures of one object, of two, or both: one | two | both
     config.model.update(
-        network='mlp',  # network: unet | mlp | dit (a transformer, with cross-attention to words)
-        width=768,
-        channels=(64, 96, 96),
-        attention=(1, 2),
-        patch=2,
+        network='unet',  # network: unet | dit (a transformer)
+        channels=(32, 64, 96),
+        blocks=1,  # per resolution of the U-Net, in each direction, or of the transformer
+        attention=(2,),  # resolutions with attention to positions and words; 0: the finest
+        width=128,  # dimensions of a token of the transformer
+        noise_factor=3.0,  # more training at the noise levels that decide what is where
         heads=4,  # attention heads of the transformer and the text encoder, a divisor of widths
         text_width=96,  # dimensions of a word in the text encoder
         text_blocks=2,  # transformer blocks of the text encoder
     )
-    config.model.blocks = 2
-    config.hypers.update(decay_steps=6000.0, ema_half_life=20_000.0)
-    config.train.update(steps=6000, batch_size=96, evaluate_every=1000, checkpoint_every=1000)
+    config.hypers.update(decay_steps=7000.0, ema_half_life=20_000.0)
+    config.train.update(steps=7000, batch_size=64, evaluate_every=1000, checkpoint_every=1000)
     config.eval.sampler.update(guidance=2.0)
     config.eval.num_times = 20
     if debug:
@@ -83,4 +85,4 @@ def network_of(config: ConfigDict, spec: Spec, num_classes: int) -> ReadsWords:
         dtype=dtype,
     )
     body = common.choice(config, 'network', NETWORKS)(config, spec, model.text_width)
-    return ReadsWords(body, encoder, has_cross_attention=model.network == 'dit')
+    return ReadsWords(body, encoder)

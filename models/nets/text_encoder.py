@@ -13,7 +13,9 @@ from models.nets.attention import attention
 from models.nets.dtypes import sum_dtype
 from models.nets.transformer import Block, check_heads
 
-EMBEDDED = nn.initializers.normal(0.02)
+# Initial vectors of words. Optimizers move each weight by about the learning rate a step: from small
+# vectors, hundreds of steps in a common direction would leave all words alike.
+EMBEDDED = nn.initializers.normal(1.0)
 
 
 class EncodedWords(NamedTuple):

@@ -1,0 +1,55 @@
+"""How many samples agree with their captions, by the weight of guidance.
+
+    python -m benchmarks.guidance --workdir=runs/text_to_image-captioned_shapes
+
+Each weight gets the samples that the evaluation of the run would draw. With weight 0 the model
+ignores its captions: what is right then is right by chance.
+"""
+
+import jax
+from absl import flags
+
+import atelier
+from atelier.errors import UserError
+from atelier.evaluation.samples.agreement import condition_values
+from benchmarks import outcome
+
+flags.DEFINE_string('workdir', '', 'folder of a run of a model that is given captions')
+flags.DEFINE_list('guidance', ['0', '1', '2', '4'], 'weights of classifier-free guidance')
+
+
+def shares(folder: str, weight: float) -> dict[str, float]:
+    """Returns the shares of samples that are right, by name.
+
+    Raises:
+      UserError: nothing says whether samples agree with their conditions.
+    """
+    trained = atelier.load(folder, overrides={'eval.sampler.guidance': weight})
+    values = condition_values(trained.run, trained.state, jax.devices())
+    if not values:
+        raise UserError(f'{folder}: its model is given no captions')
+    return {name: each['samples'] for name, each in values.items()}
+
+
+def main(_):
+    """Prints a line for each share, with a column for each weight."""
+    values, result = flags.FLAGS, outcome.Outcome.of_flags('guidance')
+    weights = [*map(float, values.guidance)]
+    columns = {}
+    for weight in weights:
+        if not result.left():
+            print('  time was up')
+            break
+        columns[weight] = shares(values.workdir, weight)
+        for name, share in columns[weight].items():
+            result.add_arm(f'{name}, guidance {weight:g}', [100 * share], 'percent')
+        result.write()
+    names = next(iter(columns.values()), {})
+    print('% right, guidance'.ljust(50), *(f'{weight:8g}' for weight in columns))
+    for name in names:
+        print(name.ljust(50), *(f'{100 * column[name]:8.1f}' for column in columns.values()))
+    result.write()
+
+
+if __name__ == '__main__':
+    outcome.run(main)
