@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from atelier.errors import UserError
-from docs.emoji_folder import SIZE, write
+from docs.emoji_folder import ONLY, SIZE, write
 
 HAND = {
     'name': 'WAVING HAND SIGN',
@@ -61,12 +61,12 @@ def test_only_pictures_with_a_number(package, tmp_path):
     ]
     (package / 'emoji.json').write_text(json.dumps([HAND, *persons]))
     numbers = {}
-    for only in ('tone', 'age'):
+    for only, (name, _) in ONLY.items():
         count = write(package, tmp_path / only, only)
         lines = (tmp_path / only / 'metadata.jsonl').read_text().splitlines()
         assert len(lines) == count
-        numbers[only] = [json.loads(line)[only] for line in lines]
-    assert numbers == {'tone': [5], 'age': [0, 2, 3, 1]}
+        numbers[only] = [json.loads(line)[name] for line in lines]
+    assert numbers == {'tone': [5], 'hands': [5], 'age': [0, 2, 3, 1]}
 
 
 def test_what_is_missing_or_there_is_refused(package, tmp_path):
