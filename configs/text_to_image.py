@@ -38,6 +38,8 @@ def get_config(argument: str | None = None) -> ConfigDict:
         del config.model[name_of_field]
     if name == 'captioned_shapes':
         config.data.objects = 'both'  # pictures of one object, of two, or both: one | two | both
+    else:
+        config.model.patch = 2  # for pictures of more pixels
     config.model.update(
         network='unet',  # network: unet | dit (a transformer)
         channels=(32, 64, 96),
