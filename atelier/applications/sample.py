@@ -1,7 +1,6 @@
 """Draws samples from a trained model: an .npz, with a PNG, a .txt or both."""
 
 import pathlib
-import re
 from typing import Any, NamedTuple
 
 import jax
@@ -35,7 +34,6 @@ from atelier.run.experiment import Run
 from atelier.run.restore import TrainedRun
 
 MAX_PRINTED = 5  # texts
-MAX_NAME = 60  # characters of an option in the name of a file
 OF_MEANS = 'the mean of x given z of each sample'
 NEEDS = (SAMPLE | ENCODE, SAMPLE | DECODE)
 
@@ -61,8 +59,8 @@ def apply(
     num_samples: int = 0,
     seed: int = 0,
     labels: str = '',
-    condition: str = '',
-    prompt: str = '',
+    condition: str | None = None,
+    prompt: str | None = None,
     draws: bool = False,
     format: str = _sample_pictures.GRID,
 ) -> np.ndarray:
@@ -91,9 +89,9 @@ def apply(
         'cat,dog'; 'all' means all classes in the training data; empty: random classes, drawn by the
         model's own p(label) if it has one.
       condition: numbers or labels that samples are given, such as 0.3,1.2, or a .csv with a row for
-        each condition, through which samples cycle; empty: those of random training examples.
-      prompt: a caption that samples are given, or a .txt with one in each line; empty: those of
-        random training examples.
+        each condition, through which samples cycle; by default those of random training examples.
+      prompt: a caption that samples are given, or a .txt with one in each line; by default those
+        of random training examples.
       draws: whether pictures show x itself.
       format: grid, or png, which also writes each image as a picture of its own.
 
@@ -102,18 +100,11 @@ def apply(
         class-conditional.
     """
     num_samples = _checked(run, num_samples, seed, format)
-    given = _requested(run, labels, condition, prompt)
+    texts_given = dict(condition=condition, prompt=prompt)
+    given = _requested(run, labels, **texts_given)
     trained = restore.load(run)
     samples = _drawn(trained, num_samples, seed, given, draws)
-    changed = _common.changed_options(
-        apply,
-        labels=labels.replace(',', '-'),
-        condition=_in_name(condition),
-        prompt=_in_name(prompt),
-        draws=draws,
-    )
-    name = f'seed-{seed}{changed}{result_names.settings_suffix(run)}'
-    path = run.folder / 'samples' / f'{name}.npz'
+    path = _path(run, seed, labels, texts_given, draws)
     _write(path, trained, samples)
     view = view_of(run.data.spec)
     if view is not None:
@@ -140,7 +131,7 @@ def _checked(run: Run, num_samples: int, seed: int, format: str) -> int:
     return num_samples
 
 
-def _requested(run: Run, labels: str, condition: str, prompt: str) -> Given | None:
+def _requested(run: Run, labels: str, condition: str | None, prompt: str | None) -> Given | None:
     """Returns the requested classes, or rows of another condition, which the log names."""
     rows = requests.rows_of(run, condition, prompt)
     classes = parse_labels(run, labels)
@@ -153,9 +144,17 @@ def _requested(run: Run, labels: str, condition: str, prompt: str) -> Given | No
     return classes if rows is None else rows
 
 
-def _in_name(text: str) -> str:
-    """Returns an option's text as a part of the name of a file."""
-    return re.sub('[^0-9A-Za-z.]+', '-', text)[:MAX_NAME]
+def _path(
+    run: Run, seed: int, labels: str, texts_given: dict[str, str | None], draws: bool
+) -> pathlib.Path:
+    """Returns the path of the .npz, whose name has what was requested."""
+    changed = (
+        _common.changed_options(apply, labels=labels.replace(',', '-')),
+        *(requests.name_of(option, text) for option, text in texts_given.items()),
+        _common.changed_options(apply, draws=draws),
+        result_names.settings_suffix(run),
+    )
+    return run.folder / 'samples' / f'seed-{seed}{"".join(changed)}.npz'
 
 
 def _drawn(trained: TrainedRun, n: int, seed: int, given: Given | None, draws: bool) -> Samples:

@@ -14,6 +14,7 @@ from atelier.errors import UserError, about
 from atelier.evaluation.samples.sampling import labels_like, order_of_known
 from atelier.log import counted, escaped
 from atelier.paths import user_path
+from atelier.run import result_names
 from atelier.run.experiment import Run
 
 MAX_ROWS = 100_000  # of a file
@@ -32,8 +33,8 @@ def like_split(run: Run, split: str, max_examples: int) -> Given | None:
     return np.asarray(run.data.splits[split][KEY])[index]
 
 
-def rows_of(run: Run, condition: str = '', prompt: str = '') -> Given | None:
-    """Returns the conditions [rows, columns] that the options request; None if both are empty.
+def rows_of(run: Run, condition: str | None = None, prompt: str | None = None) -> Given | None:
+    """Returns the conditions [rows, columns] that the options request; None if neither is given.
 
     Args:
       run: whose family reads the condition of its data.
@@ -43,19 +44,36 @@ def rows_of(run: Run, condition: str = '', prompt: str = '') -> Given | None:
     Raises:
       UserError: the family reads no such condition, or a row is none.
     """
-    given = {
-        name: value for name, value in dict(condition=condition, prompt=prompt).items() if value
-    }
+    options = dict(condition=condition, prompt=prompt)
+    given = {name: value for name, value in options.items() if value is not None}
     if not given:
         return None
     if len(given) > 1:
         raise UserError('--condition and --prompt: give one of them')
     ((option, text),) = given.items()
     known = _condition_for(run, option)
-    if pathlib.Path(text).suffix.lower() == FILES[option]:
+    if _is_file(option, text):
         return _rows_of_file(user_path(text), option, known)
     with about(f'--{option}={text}'):
         return as_rows(known, [known.parsed(text)])
+
+
+def name_of(option: str, text: str | None) -> str:
+    """Returns the request as a part of the name of a file, such as '-condition-0.3,1.2'.
+
+    No two requests share it: a file has the checksum of its whole path, and so has a long text. It
+    is '' of None.
+    """
+    if text is None:
+        return ''
+    if _is_file(option, text):
+        whole = str(user_path(text).resolve())
+        return f'-{option}-{result_names.checksum_of_text(whole)}'
+    return result_names.suffix_of_text(option, text)
+
+
+def _is_file(option: str, text: str) -> bool:
+    return pathlib.Path(text).suffix.lower() == FILES[option]
 
 
 def checked_rows(run: Run, condition: Sequence | np.ndarray) -> Given:

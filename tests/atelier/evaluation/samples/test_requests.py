@@ -93,6 +93,31 @@ def test_other_requests_are_refused(run_with, tmp_path, options, text, message):
         requests.rows_of(run_with(NUMBERS, VALUES), **options)
 
 
+@pytest.mark.parametrize('option', ['condition', 'prompt'])
+def test_requests_share_no_name(option, tmp_path, monkeypatch):
+    """Signs, the case, the end of a long text, the script, and the folder of a file count."""
+    long, ending = 'a red circle ' * 6, {'condition': 'csv', 'prompt': 'txt'}[option]
+    texts = ['0.3,1.2', '0.3,-1.2', '0.3, 1.2', '0-3', '0_3', '0 3', '-0,3', '', ' ']
+    texts += ['синий', 'красный', f'{long}a', f'{long}b', f'a.{ending}', f'b/a.{ending}']
+    names = [requests.name_of(option, text) for text in texts]
+    monkeypatch.chdir(tmp_path)
+    names += [requests.name_of(option, f'a.{ending}'), requests.name_of(option, None)]
+    assert len({*names}) == len(names) and not any('/' in name or ' ' in name for name in names)
+
+
+def test_plain_requests_are_readable_in_a_name():
+    names = {'0.3,-1.2': '0.3,-1.2', 'a red circle left of a blue one': None, 'dark brown,a': None}
+    for text, name in names.items():
+        assert requests.name_of('prompt', text) == f'-prompt-{name or text.replace(" ", "_")}'
+
+
+def test_an_empty_request_is_refused(run_with):
+    with pytest.raises(UserError, match='--condition=: a condition has 2 values'):
+        requests.rows_of(run_with(NUMBERS, VALUES), condition='')
+    with pytest.raises(UserError, match='--prompt=: an empty caption'):
+        requests.rows_of(run_with(WORDS, ROWS), prompt='')
+
+
 def test_a_family_that_reads_no_condition_refuses_one(run_with):
     with pytest.raises(UserError, match='not conditional on numbers, several labels or words'):
         requests.rows_of(run_with(NUMBERS, VALUES, reads=False), condition='1,2')
