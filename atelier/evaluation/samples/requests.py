@@ -1,7 +1,8 @@
 """What samples are requested to be conditional on: classes, or rows of another condition."""
 
 import pathlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -10,7 +11,7 @@ from atelier.core.family import reads_condition
 from atelier.data.condition_lines import cells_of, texts_of
 from atelier.data.conditions.condition import KEY, Condition, as_rows
 from atelier.data.conditions.words import Words
-from atelier.errors import UserError, about
+from atelier.errors import UserError, about, shortened
 from atelier.evaluation.samples.sampling import labels_like, order_of_known
 from atelier.log import counted, escaped
 from atelier.paths import user_path
@@ -76,16 +77,60 @@ def _is_file(option: str, text: str) -> bool:
     return pathlib.Path(text).suffix.lower() == FILES[option]
 
 
-def checked_rows(run: Run, condition: Sequence | np.ndarray) -> Given:
+def checked_rows(run: Run, condition: Any) -> Given:
     """Returns conditions [rows, columns], or one condition [columns], as they are requested.
 
     Raises:
       UserError: the family reads no such condition, or a row is none.
     """
     known = _condition_for(run, 'condition')
-    rows = np.atleast_2d(np.asarray(condition)).tolist()
     with about('condition'):
-        return as_rows(known, [known.row([*map(str, row)]) for row in rows])
+        rows = [[*map(_text_of, row)] for row in _table_of(condition)]
+        return as_rows(known, [known.row(row) for row in rows])
+
+
+def checked_prompts(run: Run, prompt: Any) -> Given:
+    """Returns the rows of one caption, of the lines of a .txt, or of each caption of a sequence.
+
+    Raises:
+      UserError: the family reads no captions, or one is none.
+    """
+    if isinstance(prompt, str):
+        return rows_of(run, prompt=prompt)
+    known, prompts = _condition_for(run, 'prompt'), _plain(prompt)
+    with about('prompt'):
+        if not (isinstance(prompts, list) and all(isinstance(each, str) for each in prompts)):
+            raise UserError(f'{shortened(prompt)}: give a caption, or a list of captions')
+        if not prompts:
+            raise UserError('an empty list: give at least one caption')
+        return as_rows(known, [known.parsed(each) for each in prompts])
+
+
+def _table_of(condition: Any) -> list[list]:
+    """Returns rows of values; a value or a row alone is a row of its own.
+
+    Raises:
+      UserError: there is no row, or some of the rows are values.
+    """
+    values = _plain(condition)
+    values = values if isinstance(values, list) else [values]
+    is_row = [isinstance(each, list) for each in values]
+    if not values:
+        raise UserError('it is empty: give at least one row of values')
+    if any(is_row) != all(is_row):
+        raise UserError('some of its rows are values: give a list of values for each row')
+    return values if any(is_row) else [values]
+
+
+def _plain(values: Any) -> Any:
+    """Returns arrays and sequences, also inside of others, as lists; anything else as it is."""
+    values = values.tolist() if hasattr(values, 'tolist') else values
+    return [*map(_plain, values)] if isinstance(values, list | tuple) else values
+
+
+def _text_of(value: Any) -> str:
+    """Returns a value as text; truth values as a condition of labels has them."""
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def _condition_for(run: Run, option: str) -> Condition:
