@@ -11,6 +11,7 @@ from atelier.core.family import reads_condition
 from atelier.data.condition_lines import cells_of, texts_of
 from atelier.data.conditions.condition import KEY, Condition, as_rows
 from atelier.data.conditions.words import Words
+from atelier.data.tables import check_width
 from atelier.errors import UserError, about, shortened
 from atelier.evaluation.samples.sampling import labels_like, order_of_known
 from atelier.log import counted, escaped
@@ -177,14 +178,14 @@ def _of_table(path: pathlib.Path, known: Condition) -> Iterator[tuple[int, list[
     rows = cells_of(path)
     _, header = next(rows, (1, []))
     header = [name.strip() for name in header]
-    missing = [name for name in known.names if name not in header]
-    if missing:
-        raise UserError(f'{path} has no column {escaped(missing[0])} in its first line')
+    for name in known.names:
+        count = header.count(name)
+        if count != 1:
+            fault = f'{count} columns called' if count else 'no column'
+            raise UserError(f'{path} has {fault} {escaped(name)} in its first line')
     columns = [header.index(name) for name in known.names]
     for number, cells in rows:
-        if len(cells) != len(header):
-            values, known_columns = counted(len(cells), 'value'), counted(len(header), 'column')
-            raise UserError(f'{path}, line {number:,}: {values} for {known_columns}')
+        check_width(cells, header, f'{path}, line {number:,}')
         yield number, [cells[i] for i in columns]
 
 

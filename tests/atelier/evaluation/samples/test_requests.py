@@ -101,8 +101,9 @@ def test_captions_are_requested_by_text_and_by_lines_of_a_file(run_with, tmp_pat
     ('options', 'text', 'message'),
     [
         ({'condition': 'f.csv'}, 'age\n1\n', 'has no column height in its first line'),
-        ({'condition': 'f.csv'}, 'age,height\n1\n', 'line 2: 1 value for 2 columns'),
+        ({'condition': 'f.csv'}, 'age,height\n1\n', 'line 2: it has 1 cell, the first line 2'),
         ({'condition': 'f.csv'}, 'age,height\n1,x\n', 'line 2: condition height=.x.: give a'),
+        ({'condition': 'f.csv'}, 'age,height, age\n1,2,3\n', 'has 2 columns called age in its'),
         ({'condition': 'f.csv'}, 'age,height\n', 'has no condition'),
         ({'condition': 'f.csv'}, None, 'f.csv'),
         ({'condition': '1'}, '', '--condition=1: a condition has 2 values'),
