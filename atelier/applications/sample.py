@@ -140,7 +140,7 @@ def _requested(run: Run, labels: str, condition: str | None, prompt: str | None)
     if classes is not None and run.data.spec.class_names:
         log.info('classes: %s', described(run.data.spec, classes.tolist()))
     if rows is not None:
-        log.info('conditions: %s', listed(requests.described(run, rows)))
+        log.info('conditions: %s', listed(requests.described(run, rows), between='; '))
     return classes if rows is None else rows
 
 
