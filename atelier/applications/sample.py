@@ -102,6 +102,7 @@ def apply(
     num_samples = _checked(run, num_samples, seed, format)
     texts_given = dict(condition=condition, prompt=prompt)
     given = _requested(run, labels, **texts_given)
+    _warn_of_unused(given, num_samples)
     trained = restore.load(run)
     samples = _drawn(trained, num_samples, seed, given, draws)
     path = _path(run, seed, labels, texts_given, draws)
@@ -142,6 +143,17 @@ def _requested(run: Run, labels: str, condition: str | None, prompt: str | None)
     if rows is not None:
         log.info('conditions: %s', listed(requests.described(run, rows), between='; '))
     return classes if rows is None else rows
+
+
+def _warn_of_unused(given: Given | None, num_samples: int) -> None:
+    """Warns if there are more conditions than samples; classes are few, and are named."""
+    if given is not None and given.ndim == 2 and len(given) > num_samples:
+        log.warning(
+            '%s for %s: one of each needs --num_samples=%d',
+            counted(len(given), 'condition'),
+            counted(num_samples, 'sample'),
+            len(given),
+        )
 
 
 def _path(
