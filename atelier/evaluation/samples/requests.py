@@ -10,10 +10,9 @@ from jaxtyping import Float, Int
 from atelier.core.family import reads_condition
 from atelier.data.condition_lines import cells_of, texts_of
 from atelier.data.conditions.condition import KEY, Condition, as_rows
-from atelier.data.conditions.words import Words
 from atelier.data.tables import check_width
 from atelier.errors import UserError, about, shortened
-from atelier.evaluation.samples.sampling import labels_like, order_of_known
+from atelier.evaluation.samples.sampling import asked_by, labels_like, order_of_known
 from atelier.log import counted, escaped
 from atelier.paths import user_path
 from atelier.run import result_names
@@ -146,11 +145,10 @@ def _condition_for(run: Run, option: str) -> Condition:
             f'--{option}: the model of {run.folder} is not conditional on numbers, several labels '
             'or words'
         )
-    if isinstance(condition, Words) != (option == 'prompt'):
-        other = 'prompt' if option == 'condition' else 'condition'
-        what = 'words' if other == 'prompt' else ', '.join(map(escaped, condition.names))
+    what, right = asked_by(condition)
+    if option != right:
         raise UserError(
-            f'--{option}: the model of {run.folder} is conditional on {what}: give --{other}'
+            f'--{option}: the model of {run.folder} is conditional on {what}: give --{right}'
         )
     return condition
 

@@ -8,15 +8,17 @@ import numpy as np
 from jaxtyping import Int
 
 from atelier.core.abilities import Reconstruct, Sample
-from atelier.core.family import is_class_conditional
+from atelier.core.family import is_class_conditional, reads_condition
 from atelier.core.randomness import Stream, key_for
 from atelier.data.classes import described, index_of
-from atelier.data.conditions.condition import KEY
+from atelier.data.conditions.condition import KEY, Condition
+from atelier.data.conditions.words import Words
 from atelier.data.dataset import Dataset
 from atelier.data.items import are_items, as_events
 from atelier.data.splits import fixed_order
 from atelier.errors import UserError
 from atelier.evaluation.examples.known_classes import are_of
+from atelier.log import escaped
 from atelier.report import image_grids
 from atelier.report.views.choose import view_of
 from atelier.run.experiment import Run
@@ -119,7 +121,21 @@ def class_labels(run: Run, names: str) -> list[int]:
     return [index_of(spec, each) for each in names.split(',')]
 
 
+def asked_by(condition: Condition) -> tuple[str, str]:
+    """Returns what a condition holds, for messages, and the option that requests one."""
+    if isinstance(condition, Words):
+        return 'words', 'prompt'
+    return ', '.join(map(escaped, condition.names)), 'condition'
+
+
 def _check_conditional(run: Run) -> None:
+    condition = run.data.spec.condition
+    if reads_condition(run.family) and condition is not None:
+        what, option = asked_by(condition)
+        raise UserError(
+            f'the model of {run.folder} is conditional on {what}, and not on classes: give '
+            f'--{option} to --mode=sample'
+        )
     if not is_class_conditional(run.family):
         raise UserError(
             f'the model of {run.folder} is not class-conditional and cannot sample a given class: '
