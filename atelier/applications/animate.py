@@ -20,13 +20,13 @@ from atelier.applications._application import (
     Application,
     lacking,
 )
-from atelier.applications.sample import parse_labels
 from atelier.core.family import Family, codes_of
 from atelier.core.randomness import Stream, key_for
 from atelier.data import images
 from atelier.data.spec import Spec
 from atelier.errors import UserError, check_option
 from atelier.evaluation.codes.encoding import codes_from_prior, decoded, encoded, latents
+from atelier.evaluation.samples.requests import parse_labels
 from atelier.log import counted, log
 from atelier.report import animation, image_grids, texts
 from atelier.run import restore

@@ -12,7 +12,13 @@ from atelier.data.condition_lines import cells_of, texts_of
 from atelier.data.conditions.condition import KEY, Condition, as_rows
 from atelier.data.tables import check_width
 from atelier.errors import UserError, about, shortened
-from atelier.evaluation.samples.sampling import asked_by, labels_like, order_of_known
+from atelier.evaluation.samples.sampling import (
+    asked_by,
+    check_labels,
+    class_labels,
+    labels_like,
+    order_of_known,
+)
 from atelier.log import counted, escaped
 from atelier.paths import user_path
 from atelier.run import result_names
@@ -32,6 +38,20 @@ def like_split(run: Run, split: str, max_examples: int) -> Given | None:
         return labels_like(run, split, max_examples)
     index = order_of_known(run, split)[:max_examples]
     return np.asarray(run.data.splits[split][KEY])[index]
+
+
+def parse_labels(run: Run, labels: str) -> np.ndarray | None:
+    """Returns the classes in `labels`, int32 [classes], or None if it is empty.
+
+    Raises:
+      UserError: they are not classes of the training data, or the family is not class-conditional.
+    """
+    if not labels:
+        return None
+    if labels == 'all':
+        return check_labels(run, run.data.spec.known_classes)
+    with about(f'--labels={labels}'):
+        return check_labels(run, class_labels(run, labels))
 
 
 def rows_of(run: Run, condition: str | None = None, prompt: str | None = None) -> Given | None:

@@ -72,16 +72,18 @@ def inputs_of(given: np.ndarray | None) -> dict[str, np.ndarray]:
     return {'label' if given.ndim == 1 else KEY: given}
 
 
-def label_sampler(run: Run, devices: Sequence[jax.Device]) -> Callable | None:
-    """Returns labels(state, key, n) -> [n], the classes of what `sampler` draws with this key.
+def condition_sampler(run: Run, devices: Sequence[jax.Device]) -> Callable | None:
+    """Returns given(state, key, n) -> what `sampler` draws x with, for this key and no request.
 
-    None if the family draws no classes, or cannot tell them.
+    These are classes [n], or conditions [n, columns]. None if the family draws none, or cannot tell
+    them.
     """
     ability = run.family.ability(Sample)
-    if ability is None or ability.labels is None:
+    draw = ability and (ability.conditions if ability.reads_condition else ability.labels)
+    if draw is None:
         return None
     apply = over_examples(
-        lambda weights, batch, rng: ability.labels(weights, rng),
+        lambda weights, batch, rng: draw(weights, rng),
         run.data._replace(preprocess=lambda inputs, keys: inputs),
         run.config.eval.batch_size,
         devices,
