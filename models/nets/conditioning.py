@@ -18,7 +18,7 @@ from atelier.core.types import Batch, Weights
 from atelier.data.conditions.condition import KEY
 from atelier.data.dataset import Spec
 
-Given = Int[Array, 'batch'] | Float[Array, 'batch features']  # a label, or features
+Given = Int[Array, 'batch'] | Float[Array, 'batch given']  # a label, or features of a condition
 
 
 def num_vectors(spec: Spec) -> int:
