@@ -9,6 +9,7 @@ from atelier.data.conditions.condition import (
     MAX_COLUMNS,
     MAX_WORDS,
     fault_of_texts,
+    in_stored_type,
     of_training,
 )
 from atelier.data.conditions.words import END, Words, of_captions, words_of
@@ -31,7 +32,8 @@ def conditioned(data: Any) -> Any:
       data: with the splits 'train', 'valid' and 'test'.
 
     Raises:
-      UserError: a caption is empty, a column is constant, or there are too many words or columns.
+      UserError: a caption is empty, a column is constant or varies too little for float32, or there
+        are too many words or columns.
     """
     if CAPTION in data.splits['train']:
         data = _with_tokens(data)
@@ -43,7 +45,11 @@ def conditioned(data: Any) -> Any:
             f'a condition of {condition.num_columns:,} columns: at most {MAX_COLUMNS:,} are read'
         )
     condition = of_training(condition, data.splits['train'][KEY])
-    return data._replace(spec=data.spec._replace(condition=condition))
+    splits = {
+        name: {**split, KEY: in_stored_type(condition, split[KEY])}
+        for name, split in data.splits.items()
+    }
+    return data._replace(spec=data.spec._replace(condition=condition), splits=splits)
 
 
 def _with_tokens(data: Any) -> Any:

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from atelier.core.float32 import is_scale
 from atelier.data.conditions.labels import Labels
 from atelier.data.conditions.numbers import Numbers
 from atelier.data.conditions.words import Words
@@ -22,18 +23,27 @@ def of_training(condition: Condition, values: np.ndarray) -> Condition:
 
     These are moments, and some conditions from which samples without a requested one are drawn.
 
+    Args:
+      condition: of the data.
+      values: as exact as the data have them, before `in_stored_type`.
+
     Raises:
-      UserError: a column is constant.
+      UserError: a column is constant, or varies too little for float32.
     """
     count = max(1, min(MAX_EXAMPLES, MAX_EXAMPLE_VALUES // condition.num_columns, len(values)))
-    rows = np.asarray(values[np.linspace(0, len(values) - 1, count).astype(int)])
-    examples = tuple(map(tuple, rows.tolist()))
+    rows = values[np.linspace(0, len(values) - 1, count).astype(int)]
+    examples = tuple(map(tuple, in_stored_type(condition, rows).tolist()))
     return condition.fitted(np.asarray(values))._replace(examples=examples)
 
 
 def as_rows(condition: Condition, rows: Sequence[Sequence[float | int]]) -> np.ndarray:
     """Returns rows of a condition [n, columns] in the type in which splits have them."""
-    return np.array(rows, np.float32 if isinstance(condition, Numbers) else np.int32)
+    return in_stored_type(condition, np.array(rows))
+
+
+def in_stored_type(condition: Condition, values: np.ndarray) -> np.ndarray:
+    """Returns values of a condition [n, columns] in the type in which splits have them."""
+    return np.asarray(values, np.float32 if isinstance(condition, Numbers) else np.int32)
 
 
 def recorded(condition: Condition | None) -> dict[str, Any] | None:
@@ -85,7 +95,9 @@ def _fault_of_numbers(condition: Numbers) -> str:
     for row in () if fault else (condition.mean, condition.std):
         if not _are_finite(row) or len(row) != len(condition.names):
             fault = 'mean and std are not a finite number for each name'
-    return fault or ('' if min(condition.std) > 0 else 'std is not above 0')
+    if fault or all(map(is_scale, condition.std)):
+        return fault
+    return 'std is not above 0, or out of the range of float32'
 
 
 def _fault_of_labels(condition: Labels) -> str:

@@ -8,6 +8,7 @@ from jaxtyping import Shaped
 
 from atelier.core.abilities import Sample
 from atelier.core.family import reads_condition
+from atelier.core.float32 import LARGEST
 from atelier.data import condition_files
 from atelier.data.classes import MAX_SHOWN
 from atelier.data.condition_arrays import NAMES
@@ -16,6 +17,7 @@ from atelier.data.condition_files import Source
 from atelier.data.condition_splits import CAPTION
 from atelier.data.conditions.condition import KEY, Condition
 from atelier.data.conditions.numbers import Numbers
+from atelier.data.conditions.request import FINITE
 from atelier.data.conditions.setting import chosen
 from atelier.data.conditions.words import Words
 from atelier.errors import UserError
@@ -171,14 +173,14 @@ def _checked_values(
     condition: Condition, values: np.ndarray, name: str
 ) -> Shaped[np.ndarray, 'n columns']:
     if isinstance(condition, Numbers):
-        numbers = values.astype(np.float32)
-        if not np.isfinite(numbers).all():
-            row, column = np.argwhere(~np.isfinite(numbers))[0]
+        bad = np.argwhere(~(np.abs(values.astype(np.float64)) <= LARGEST))
+        if len(bad):
+            row, column = bad[0]
             raise UserError(
                 f'{name}, row {row}: {escaped(condition.names[column])} is '
-                f'{values[row, column]}: give a finite number'
+                f'{values[row, column]}: give {FINITE}'
             )
-        return numbers
+        return values.astype(np.float32)
     bad = np.argwhere((values < 0) | (values >= np.array(condition.sizes)))
     if len(bad):
         row, column = bad[0]

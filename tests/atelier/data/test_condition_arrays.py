@@ -54,6 +54,8 @@ def test_every_split_has_the_condition_of_its_examples(tmp_path, arrays, kind, s
         ({'condition': X[:5, :2]}, 'expected numbers of shape'),
         ({'condition': np.where(X[:, :2] == 8, np.nan, X[:, :2])}, 'row 2, column 0'),
         ({'condition': np.full((N, 1), 1e300)}, 'row 0, column 0'),
+        ({'condition': 1.7e9 + X[:, :1].astype(float)}, 'column 0 varies by .* too little'),
+        ({'condition': X[:, :1] * 1e-40}, 'column 0 varies by .* out of the range of float32'),
         ({'condition': np.full((N, 1), -1)}, 'integers are labels'),
         ({'condition': np.full((N, 1), 'a')}, 'expected numbers'),
         ({'condition': X[:, :1], 'condition_names': np.array(['a', 'b'])}, 'give 1 names'),

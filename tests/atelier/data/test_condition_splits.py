@@ -50,6 +50,15 @@ def test_captions_without_use_are_refused(captions, message):
         conditioned(data_of(**captions))
 
 
+def test_numbers_are_float32_as_training_fixes_them():
+    splits = {
+        name: {'x': np.zeros((9, 1)), KEY: np.random.rand(9, 1)} for name in ('train', 'test')
+    }
+    data = Dataset('arrays', Spec((1,), None, None, condition=Numbers(('a',))), splits, '')
+    for name, split in conditioned(data).splits.items():
+        np.testing.assert_array_equal(split[KEY], splits[name][KEY].astype(np.float32))
+
+
 def test_too_many_columns_are_refused_and_no_condition_stays_none():
     split = {'x': np.zeros((3, 1), np.float32), KEY: np.random.rand(3, 2000)}
     spec = Spec((1,), None, None, condition=Numbers(tuple(map(str, range(2000)))))

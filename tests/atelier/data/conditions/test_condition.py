@@ -43,6 +43,8 @@ def test_examples_are_of_the_whole_training_split_and_few():
     [
         (NUMBERS, {'kind': 'other'}),
         (NUMBERS, {'std': [1.0, 0.0]}),
+        (NUMBERS, {'std': [1.0, 1e-320]}),
+        (NUMBERS, {'std': [1.0, 1e38]}),
         (NUMBERS, {'mean': [1.0]}),
         (NUMBERS, {'mean': [1.0, 10**400]}),
         (NUMBERS, {'names': ['a', 'a']}),

@@ -147,6 +147,7 @@ def test_a_missing_condition_is_refused_if_the_model_reads_it(runs, tmp_path, co
         (AGE, [['a', 'b']], 'key is <U1 (1, 2): give values [1, 2]'),
         (AGE, [[1, 2, 3]], 'give values [1, 2]'),
         (AGE, [[1, float('inf')]], 'key, row 0: height is inf: give a finite number'),
+        (AGE, [[1, 1e39]], 'key, row 0: height is 1e+39: give a finite number'),
         (HAIR, [[0.5, 1]], 'give values [1, 2]'),
         (HAIR, [[1, 2]], 'key, row 0: 2 in column 1: give integers from 0 to 1'),
         (HAIR, [['black', '3']], "key, row 0: condition size='3': no such value"),
