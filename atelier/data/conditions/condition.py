@@ -62,9 +62,10 @@ def from_record(stored: Any) -> Condition | None:
     """
     if stored is None:
         return None
-    if not isinstance(stored, dict) or stored.get('kind') not in KINDS:
+    name = stored.get('kind') if isinstance(stored, dict) else None
+    if not isinstance(name, str) or name not in KINDS:
         raise ValueError('its kind is unknown')
-    kind = KINDS[stored['kind']]
+    kind = KINDS[name]
     fields = {name: value for name, value in stored.items() if name != 'kind'}
     if {*fields} != {*kind._fields}:
         raise ValueError(f'its fields are not {", ".join(kind._fields)}')

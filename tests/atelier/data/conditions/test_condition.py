@@ -42,6 +42,8 @@ def test_examples_are_of_the_whole_training_split_and_few():
     ('condition', 'changes'),
     [
         (NUMBERS, {'kind': 'other'}),
+        (NUMBERS, {'kind': ['numbers']}),
+        (NUMBERS, {'kind': {}}),
         (NUMBERS, {'std': [1.0, 0.0]}),
         (NUMBERS, {'std': [1.0, 1e-320]}),
         (NUMBERS, {'std': [1.0, 1e38]}),
