@@ -12,7 +12,7 @@ from atelier.data.conditions.condition import (
     in_stored_type,
     of_training,
 )
-from atelier.data.conditions.words import END, Words, of_captions, words_of
+from atelier.data.conditions.words import END, Words, of_captions
 from atelier.data.left_out import rows_of
 from atelier.data.origins import Origins
 from atelier.errors import UserError, shortened
@@ -100,10 +100,9 @@ def _at(origins: Origins | None, split: str, index: np.ndarray) -> Origins | Non
 
 def _tokens(words: Words, captions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Returns the rows [n, length] of captions, and the indices of those without unknown words."""
-    number = {word: token for token, word in enumerate(words.vocabulary, 1)}
     rows, is_known = np.full((len(captions), words.length), END, np.int32), []
     for i, text in enumerate(captions):
-        tokens = [number.get(word) for word in words_of(str(text))]
+        tokens = words.tokens(str(text))
         if not tokens:
             raise UserError(f'a caption is empty: {shortened(str(text))}')
         is_known.append(None not in tokens and len(tokens) < words.length)

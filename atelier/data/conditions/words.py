@@ -1,5 +1,6 @@
 """A condition of words: a caption, as tokens of a vocabulary."""
 
+import functools
 import re
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
@@ -70,7 +71,7 @@ class Words(NamedTuple):
         Raises:
           UserError: the caption is empty or too long, or a word is not in the vocabulary.
         """
-        words = words_of(text)
+        words, row = words_of(text), self.tokens(text)
         if not words:
             raise UserError('an empty caption: give at least one word')
         if len(words) >= self.length:
@@ -78,13 +79,16 @@ class Words(NamedTuple):
                 f'the caption {shortened(text)} has {counted(len(words), "word")}, more than the '
                 f'{self.length - 1} of the longest caption in training'
             )
-        index = {word: token for token, word in enumerate(self.vocabulary, 1)}
-        for word in words:
-            if word not in index:
+        for word, token in zip(words, row, strict=True):
+            if token is None:
                 hint = did_you_mean(word, self.vocabulary)
                 raise UserError(f'the word {shortened(word)} is in no caption of training{hint}')
-        row = [index[word] for word in words]
         return row + [END] * (self.length - len(row))
+
+    def tokens(self, text: str) -> list[int | None]:
+        """Returns the token of each word of a text; None if it is not in the vocabulary."""
+        known = _tokens_of(self.vocabulary)
+        return [known.get(word) for word in words_of(text)]
 
     def row(self, parts: Sequence[str]) -> list[int]:
         """Returns the row of the one caption in `parts`; errors as `parsed`."""
@@ -94,6 +98,11 @@ class Words(NamedTuple):
     def described(self, values: Sequence[int]) -> str:
         """Returns the caption as a line of text."""
         return ' '.join(escaped(self.vocabulary[i - 1]) for i in values if i != END)
+
+
+@functools.lru_cache(4)  # as files have thousands of captions
+def _tokens_of(vocabulary: tuple[str, ...]) -> dict[str, int]:
+    return {word: token for token, word in enumerate(vocabulary, 1)}
 
 
 def words_of(text: str) -> list[str]:

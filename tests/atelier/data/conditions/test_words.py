@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from atelier.data.conditions import words
 from atelier.data.conditions.words import END, of_captions, words_of
 from atelier.errors import UserError
 
@@ -14,11 +15,20 @@ KNOWN = st.sampled_from(WORDS.vocabulary)
 
 @settings(max_examples=50, deadline=None)
 @given(st.lists(KNOWN, min_size=1, max_size=WORDS.length - 1))
-def test_captions_of_known_words_round_trip(words):
-    row = WORDS.parsed(' '.join(words))
+def test_captions_of_known_words_round_trip(known):
+    row = WORDS.parsed(' '.join(known))
     assert len(row) == WORDS.length
-    assert row[len(words) :] == [END] * (WORDS.length - len(words))
-    assert WORDS.described(row) == ' '.join(words)
+    assert row[len(known) :] == [END] * (WORDS.length - len(known))
+    assert WORDS.described(row) == ' '.join(known)
+
+
+def test_an_unknown_word_has_no_token():
+    assert WORDS.tokens('a rad, RED!') == [3, None, 2, 6, 1]
+
+
+def test_all_captions_are_read_with_one_table_of_the_words():
+    again = of_captions(['a red circle', 'a small, blue square', 'Red!'])
+    assert words._tokens_of(WORDS.vocabulary) is words._tokens_of(again.vocabulary)
 
 
 def test_words_are_lower_case_and_marks_are_words():
