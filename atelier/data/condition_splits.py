@@ -12,11 +12,13 @@ from atelier.data.conditions.condition import (
     in_stored_type,
     of_training,
 )
+from atelier.data.conditions.labels import MAX_SHOWN, Labels
+from atelier.data.conditions.numbers import Numbers
 from atelier.data.conditions.words import END, Words, of_captions
 from atelier.data.left_out import rows_of
 from atelier.data.origins import Origins
 from atelier.errors import UserError, shortened
-from atelier.log import counted, log
+from atelier.log import counted, escaped, listed, log
 
 CAPTION = 'caption'  # array of a split, texts [n], that a source gives
 Splits = dict[str, dict[str, np.ndarray]]
@@ -49,7 +51,35 @@ def conditioned(data: Any) -> Any:
         name: {**split, KEY: in_stored_type(condition, split[KEY])}
         for name, split in data.splits.items()
     }
-    return data._replace(spec=data.spec._replace(condition=condition), splits=splits)
+    data = data._replace(spec=data.spec._replace(condition=condition), splits=splits)
+    return _with_note_on_untrained(data)
+
+
+def _with_note_on_untrained(data: Any) -> Any:
+    """Returns the data with a note on examples whose condition training lacks; it is logged."""
+    condition, counts = data.spec.condition, ()
+    if isinstance(condition, Numbers) or not condition.untrained:
+        return data
+    for name, split in data.splits.items():
+        count = int((~condition.is_trained(split[KEY])).any(1).sum())
+        if count:
+            counts += (f'{count:,} of {name}',)
+    note = f'training lacks {_untrained_in(condition)}: requests of them are refused'
+    if counts:
+        note += f'; examples with them, which results count: {", ".join(counts)}'
+    (log.warning if counts else log.info)('%s: %s', data.name, note)
+    return data._replace(notes=(*data.notes, note))
+
+
+def _untrained_in(condition: Labels | Words) -> str:
+    if isinstance(condition, Words):
+        return f'the words {listed([*map(escaped, condition.untrained)], MAX_SHOWN)}'
+    each = [
+        f'{escaped(name)} {escaped(text)}'
+        for name, lacking in zip(condition.names, condition.untrained, strict=True)
+        for text in lacking
+    ]
+    return f'the values {listed(each, MAX_SHOWN)}'
 
 
 def _with_tokens(data: Any) -> Any:

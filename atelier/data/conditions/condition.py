@@ -14,6 +14,7 @@ from atelier.names import MAX_NAME, are_encodable, fault_of_names
 Condition = Numbers | Labels | Words
 KEY = 'condition'  # array of a split and of a batch, [n, columns]
 KINDS = {'numbers': Numbers, 'labels': Labels, 'words': Words}
+UNTRAINED = 'untrained'  # field that records lack if it is empty, as those of earlier versions do
 MAX_COLUMNS = 1024
 MAX_EXAMPLES, MAX_EXAMPLE_VALUES = 64, 4096
 
@@ -51,7 +52,10 @@ def recorded(condition: Condition | None) -> dict[str, Any] | None:
     if condition is None:
         return None
     kind = next(name for name, each in KINDS.items() if type(condition) is each)
-    return {'kind': kind, **condition._asdict()}
+    fields = condition._asdict()
+    if not fields.get(UNTRAINED, True):
+        del fields[UNTRAINED]
+    return {'kind': kind, **fields}
 
 
 def from_record(stored: Any) -> Condition | None:
@@ -67,7 +71,7 @@ def from_record(stored: Any) -> Condition | None:
         raise ValueError('its kind is unknown')
     kind = KINDS[name]
     fields = {name: value for name, value in stored.items() if name != 'kind'}
-    if {*fields} != {*kind._fields}:
+    if {*kind._fields} - {UNTRAINED} != {*fields} - ({UNTRAINED} & {*kind._fields}):
         raise ValueError(f'its fields are not {", ".join(kind._fields)}')
     condition = kind(**{name: _as_tuples(value) for name, value in fields.items()})
     fault = _FAULTS[kind](condition) or _fault_of_examples(condition)
@@ -107,13 +111,29 @@ def _fault_of_labels(condition: Labels) -> str:
         return fault or 'values are no texts'
     if len(condition.values) != len(condition.names):
         return 'values are not the texts of each name'
-    return next(filter(None, (fault_of_texts(each, MAX_VALUES) for each in condition.values)), '')
+    fault = next(filter(None, (fault_of_texts(each, MAX_VALUES) for each in condition.values)), '')
+    lacking = condition.untrained
+    is_of_each = isinstance(lacking, tuple) and len(lacking) in (0, len(condition.names))
+    pairs = zip(lacking, condition.values, strict=False) if is_of_each and not fault else ()
+    if is_of_each and all(_are_some_of(each, known) for each, known in pairs):
+        return fault
+    return fault or 'values without examples of training are not some of each name'
 
 
 def _fault_of_words(condition: Words) -> str:
     if type(condition.length) is not int or not 2 <= condition.length <= MAX_COLUMNS:
         return f'length is not a whole number from 2 to {MAX_COLUMNS}'
-    return fault_of_texts(condition.vocabulary, MAX_WORDS)
+    fault = fault_of_texts(condition.vocabulary, MAX_WORDS)
+    if fault or _are_some_of(condition.untrained, condition.vocabulary):
+        return fault
+    return 'words that training lacks are not some of the vocabulary'
+
+
+def _are_some_of(texts: Any, known: tuple[str, ...]) -> bool:
+    """Whether these, which may be untrusted, are some of the known texts and not all."""
+    if not isinstance(texts, tuple) or not all(isinstance(each, str) for each in texts):
+        return False
+    return {*texts} < {*known} and len({*texts}) == len(texts)
 
 
 def _fault_of_examples(condition: Condition) -> str:

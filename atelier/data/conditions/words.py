@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import jax
 import numpy as np
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Bool, Float, Int
 
 from atelier.errors import UserError, did_you_mean, short_repr, shortened
 from atelier.log import counted, escaped
@@ -23,11 +23,14 @@ class Words(NamedTuple):
     length: tokens of a row, one more than the longest caption has words.
     examples: some captions of training, as rows. A sample without a requested caption has one of
       them.
+    untrained: the words of the vocabulary that no caption of training has, so that nothing is
+      learned of them; () if there are none, or if a run of an earlier version did not record them.
     """
 
     vocabulary: tuple[str, ...]
     length: int
     examples: tuple[tuple[int, ...], ...] = ()
+    untrained: tuple[str, ...] = ()
 
     __repr__ = short_repr
 
@@ -56,14 +59,20 @@ class Words(NamedTuple):
         return jax.nn.one_hot(values, self.num_tokens).reshape(len(values), -1)
 
     def fitted(self, values: Int[np.ndarray, 'n length']) -> 'Words':
-        """Returns the condition, which needs nothing more of the training split.
+        """Returns the condition with the words that the training split lacks.
 
         Raises:
           UserError: all captions are equal, so that nothing can be learned from them.
         """
         if (values == values[:1]).all():
             raise UserError('all captions of the training split are equal')
-        return self
+        seen = {*np.unique(values).tolist()}
+        lacking = (word for token, word in enumerate(self.vocabulary, 1) if token not in seen)
+        return self._replace(untrained=tuple(lacking))
+
+    def is_trained(self, values: Int[np.ndarray, 'n length']) -> Bool[np.ndarray, 'n length']:
+        """Whether a caption of training has the word of each token, as far as is recorded."""
+        return ~np.isin(values, [_tokens_of(self.vocabulary)[word] for word in self.untrained])
 
     def parsed(self, text: str) -> list[int]:
         """Returns the row of a caption.
@@ -79,9 +88,10 @@ class Words(NamedTuple):
                 f'the caption {shortened(text)} has {counted(len(words), "word")}, more than the '
                 f'{self.length - 1} of the longest caption in training'
             )
+        lacking = {*self.untrained}
         for word, token in zip(words, row, strict=True):
-            if token is None:
-                hint = did_you_mean(word, self.vocabulary)
+            if token is None or word in lacking:
+                hint = did_you_mean(word, [each for each in self.vocabulary if each not in lacking])
                 raise UserError(f'the word {shortened(word)} is in no caption of training{hint}')
         return row + [END] * (self.length - len(row))
 

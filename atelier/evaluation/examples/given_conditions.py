@@ -188,4 +188,12 @@ def _checked_values(
             f'{name}, row {row}: {values[row, column]} in column {column}: give integers from 0 '
             f'to {condition.sizes[column] - 1}, as the run numbers them'
         )
-    return values.astype(np.int32)
+    values = values.astype(np.int32)
+    bad = np.argwhere(~condition.is_trained(values))
+    if len(bad):
+        row, column = bad[0]
+        raise UserError(
+            f'{name}, row {row}: {values[row, column]} in column {column}: no example of training '
+            'has this value'
+        )
+    return values

@@ -37,6 +37,19 @@ def test_words_are_lower_case_and_marks_are_words():
     assert WORDS.length == 6  # five words and the end
 
 
+def test_a_word_that_training_lacks_is_no_request():
+    rows = np.array([WORDS.parsed('a red circle'), WORDS.parsed('a small, blue square')], np.int32)
+    fitted = WORDS.fitted(rows)
+    assert fitted.untrained == ('!',)
+    assert fitted.parsed('red square') == WORDS.parsed('red square')
+    with pytest.raises(UserError, match="the word '!' is in no caption of training$"):
+        fitted.parsed('Red!')
+    assert fitted.is_trained(np.array([WORDS.parsed('red!')], np.int32)).tolist() == [
+        [True, False, True, True, True, True]
+    ]
+    assert WORDS.is_trained(rows).all()
+
+
 def test_features_are_the_token_at_each_position():
     rows = np.array([WORDS.parsed('a red circle'), WORDS.parsed('blue')], np.int32)
     features = np.asarray(WORDS.features(rows)).reshape(2, WORDS.length, WORDS.num_tokens)

@@ -150,6 +150,7 @@ def test_a_missing_condition_is_refused_if_the_model_reads_it(runs, tmp_path, co
         (AGE, [[1, 1e39]], 'key, row 0: height is 1e+39: give a finite number'),
         (HAIR, [[0.5, 1]], 'give values [1, 2]'),
         (HAIR, [[1, 2]], 'key, row 0: 2 in column 1: give integers from 0 to 1'),
+        (HAIR._replace(untrained=((), ('2',))), [[1, 1]], 'no example of training has this'),
         (HAIR, [['black', '3']], "key, row 0: condition size='3': no such value"),
         (WORDS, [[0.0] * 4], 'give texts [1]'),
         (WORDS, [[1, -1, 0, 0]], 'key, row 0: -1 in column 1: give integers from 0 to 5'),
