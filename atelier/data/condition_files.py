@@ -8,7 +8,7 @@ note counts them.
 import pathlib
 import re
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from atelier.data.condition_columns import Arrays, Columns, joined, of_cell, prepared
 from atelier.data.condition_lines import (
@@ -113,7 +113,10 @@ def prepared_of(
 
 
 def read(
-    sources: Sequence[Source], pictures: Sequence[Sequence[str]], strict: bool = False
+    sources: Sequence[Source],
+    pictures: Sequence[Sequence[str]],
+    strict: bool = False,
+    are_texts: bool = False,
 ) -> Columns:
     """Returns the condition of all pictures, those of one source after those of another.
 
@@ -121,27 +124,28 @@ def read(
       sources: as of `find`, at least one.
       pictures: of each source, their paths below its folder.
       strict: whether lines of pictures that are not there are refused.
+      are_texts: whether cells of a table that hold numbers stay texts, as `rows_as` reads them.
 
     Raises:
       UserError: a line is not what it should be, or a picture has none.
     """
     each = [
-        _columns(source, names, strict) for source, names in zip(sources, pictures, strict=True)
+        _columns(source, names, strict, are_texts)
+        for source, names in zip(sources, pictures, strict=True)
     ]
     return joined(each, sources[0].path.parent)
 
 
-def _columns(source: Source, pictures: Sequence[str], strict: bool) -> Columns:
+def _columns(source: Source, pictures: Sequence[str], strict: bool, are_texts: bool) -> Columns:
     found, absent = _rows(source, pictures)
-    values = {name: [_value(source, line, name) for line in found] for name in source.names}
+    has_numbers = source.path.name == TABLE and not are_texts
+    parsed = {name: has_numbers and name not in TEXTS for name in source.names}
+    values = {
+        name: [of_cell(line.values[name]) if is_parsed else line.values[name] for line in found]
+        for name, is_parsed in parsed.items()
+    }
     place = lambda i: f'{source.path}, line {found[i].number:,}'
     return Columns(values, place, _note_of_absent(source, absent, strict))
-
-
-def _value(source: Source, line: Line, name: str) -> Any:
-    """Returns a value of a line; a cell of a table becomes a number if it holds one."""
-    value = line.values[name]
-    return of_cell(value) if source.path.name == TABLE and name not in TEXTS else value
 
 
 def _rows(source: Source, pictures: Sequence[str]) -> tuple[list[Line], list[Line]]:

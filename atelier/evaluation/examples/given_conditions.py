@@ -80,7 +80,8 @@ def of_pictures(run: Run, sources: list[Source], pictures: Sequence[str]) -> Spl
     """
     if not sources:
         return {}
-    columns = condition_files.read(sources, [pictures], run.config.data.get('strict', False))
+    is_strict = run.config.data.get('strict', False)
+    columns = condition_files.read(sources, [pictures], is_strict, are_texts=True)
     for note in columns.notes:
         log.info('%s: %s', sources[0].path.parent, note)
     return of_columns(run, columns)

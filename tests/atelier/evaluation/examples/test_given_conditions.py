@@ -73,6 +73,17 @@ def test_pictures_have_the_condition_beside_them(runs, kind, tmp_path):
     assert data.splits['test']['x'][:, 0, 0, 0].tolist() == [0, 8]
 
 
+def test_cells_of_a_table_are_labels_as_they_stand(runs, tmp_path):
+    path = pictures(tmp_path / 'new', [{}, {}])
+    (tmp_path / 'new' / 'metadata.jsonl').unlink()
+    table = 'file_name,size,hair\n1.png,2,black\n0.png, 1,brown\n'
+    (tmp_path / 'new' / 'metadata.csv').write_text(table)
+    assert condition_of(runs['hair'], given.read(runs['hair'], path)) == [[1, 0], [0, 1]]
+    table = 'file_name,age,height\n1.png,3,-4\n0.png,1.5,2e0\n'
+    (tmp_path / 'new' / 'metadata.csv').write_text(table)
+    assert condition_of(runs['age'], given.read(runs['age'], path)) == [[1.5, 2], [3, -4]]
+
+
 def test_captions_may_be_in_another_file_than_those_of_training(runs, tmp_path):
     run = runs['words']
     config = run.config.copy_and_resolve_references()
