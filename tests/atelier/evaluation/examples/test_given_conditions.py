@@ -152,6 +152,31 @@ def test_a_missing_condition_is_refused_if_the_model_reads_it(runs, tmp_path, co
     assert {*given.from_arrays(runs['plain'], x).splits['test']} == {'x'}
 
 
+def test_a_model_that_reads_no_condition_has_it_where_it_is(runs, tmp_path, caplog):
+    run = runs['plain']
+    path = pictures(tmp_path / 'new', ROWS['age'][0])
+    assert condition_of(run, given.read(run, path)) == ROWS['age'][1]
+    assert not caplog.records
+    file = tmp_path / 'new' / 'metadata.jsonl'
+    file.write_text(file.read_text().replace('height', 'weight').replace('age', 'size'))
+    assert {*given.read(run, path).splits['test']} == {'x'}
+    assert not caplog.records
+    file.write_text(file.read_text().replace('size', 'age'))
+    assert {*given.read(run, path).splits['test']} == {'x'}
+    assert 'the condition is passed over' in caplog.text and "no column 'height'" in caplog.text
+
+
+def test_a_model_that_reads_no_condition_takes_parquet_files_with_and_without_it(runs, tmp_path):
+    pyarrow = pytest.importorskip('pyarrow')
+    from pyarrow import parquet
+
+    columns = {'image': [png(np.zeros((8, 8), np.uint8))] * 2, 'age': [1.5, 3.0]}
+    for more, expected in [({}, {'x'}), ({'height': [2.0, -4.0]}, {'x', 'condition'})]:
+        parquet.write_table(pyarrow.table(columns | more), tmp_path / 'new.parquet')
+        data = given.read(runs['plain'], str(tmp_path / 'new.parquet'))
+        assert {*data.splits['test']} == expected
+
+
 @pytest.mark.parametrize(
     ('condition', 'values', 'fault'),
     [
