@@ -6,6 +6,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from atelier.core.float32 import LARGEST
+from atelier.data.condition_columns import fault_of_caption
 from atelier.data.condition_splits import CAPTION, Splits
 from atelier.data.conditions.condition import KEY, MAX_VALUES, Condition
 from atelier.data.conditions.labels import Labels
@@ -44,6 +45,11 @@ def _checked_caption(texts: object, count: int, name: str) -> np.ndarray:
     if not isinstance(texts, np.ndarray) or texts.dtype.kind != 'U' or texts.shape != (count,):
         got = f'{getattr(texts, "dtype", "no array")} {np.shape(texts)}'
         raise UserError(f'{name}: expected texts of shape ({count},), got {got}')
+    known: set[str] = set()
+    for row, text in enumerate(texts.tolist()):
+        fault = fault_of_caption(text, known)
+        if fault:
+            raise UserError(f'{name}, row {row}: it {fault}')
     return texts
 
 

@@ -251,7 +251,7 @@ def _labels(
 def _captions(name: str, values: Sequence, place: Callable[[int], str]) -> Shaped[np.ndarray, 'n']:
     known: set[str] = set()
     for i, value in enumerate(values):
-        fault = _fault_of_caption(value, known)
+        fault = fault_of_caption(value, known)
         if fault:
             raise UserError(f'{place(i)}: {name} {fault}')
     longest = max(range(len(values)), key=lambda i: len(values[i]))
@@ -264,13 +264,15 @@ def _captions(name: str, values: Sequence, place: Callable[[int], str]) -> Shape
     return np.array(values, np.str_)
 
 
-def _fault_of_caption(value: Any, known: set[str]) -> str:
+def fault_of_caption(value: Any, known: set[str]) -> str:
     """Returns why a value is no caption; '' if it is one, whose words are then added to `known`."""
     if _is_missing(value):
         return 'is missing or empty: give each picture at least one word'
     if not isinstance(value, str):
         return f'is {shortened(value)}: give a text'
-    words = {*words_of(value)} - known
-    fault = fault_of_texts(tuple(words), len(words)) if words else ''
-    known |= words
-    return f'is {shortened(value)}: {fault}' if fault else ''
+    for word in {*words_of(value)} - known:
+        fault = fault_of_texts((word,), 1)
+        if fault:
+            return f'is {shortened(value)}: its word {shortened(word)}: {fault}'
+        known.add(word)
+    return ''

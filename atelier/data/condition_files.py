@@ -19,9 +19,10 @@ from atelier.data.condition_lines import (
     columns_of,
     lines_of,
 )
-from atelier.data.conditions.setting import NONE, TEXTS, check_known, described
+from atelier.data.conditions.setting import MAX_SHOWN, NONE, TEXTS, check_known, described
 from atelier.errors import UserError, shortened
-from atelier.log import counted
+from atelier.log import counted, escaped, listed
+from atelier.paths import user_path
 
 FILES = (CAPTIONS, OBJECTS, TABLE)
 UNUSUAL = re.compile(r'^$|^/|/$|//|(^|/)\.{1,2}(/|$)')  # paths that may be written in another way
@@ -79,7 +80,23 @@ def check_found(
     """
     if names and not sources:
         files = FILES if names == TEXTS[:1] else FILES[1:]
-        raise UserError(f'{described(names)}: {root} has no {" and no ".join(files)}')
+        has_other = (root / CAPTIONS).is_file() and names[0] in TEXTS
+        advice = f': give {TEXTS[0]} to read its {CAPTIONS}' if has_other else ''
+        raise UserError(f'{described(names)}: {root} has no {" and no ".join(files)}{advice}')
+
+
+def advice_on_columns(folder: str) -> str:
+    """Returns advice to choose columns of the file in a user's folder; '' if it has none.
+
+    Raises:
+      UserError: the file cannot be read.
+    """
+    for path in (user_path(folder) / OBJECTS, user_path(folder) / TABLE):
+        columns = columns_of(path) if path.is_file() else []
+        if columns:
+            names = listed([*map(escaped, columns)], MAX_SHOWN)
+            return f'set config.data.condition to columns of {path.name} ({names})'
+    return ''
 
 
 def _source_in(folder: pathlib.Path, names: tuple[str, ...]) -> Source | None:

@@ -63,8 +63,10 @@ def columns_of(path: pathlib.Path) -> list[str]:
     """
     if path.name == CAPTIONS:
         return [TEXTS[0]]
-    rows = cells_of(path) if path.name == TABLE else _parsed(path)
-    _, first = next(rows, (0, []))
+    if path.name == TABLE:
+        first = _header(cells_of(path))
+    else:
+        _, first = next(_parsed(path), (0, {}))
     return [name for name in first if name != FILE_NAME] if FILE_NAME in first else []
 
 
@@ -141,9 +143,15 @@ def cells_of(path: pathlib.Path) -> Iterator[tuple[int, list[str]]]:
     return ((number, cells) for number, cells in rows if any(map(str.strip, cells)))
 
 
+def _header(rows: Iterator[tuple[int, list[str]]]) -> list[str]:
+    """Returns the names of the columns in the first row, without blanks around them."""
+    _, names = next(rows, (0, []))
+    return [name.strip() for name in names]
+
+
 def _table(path: pathlib.Path) -> Iterator[Line]:
     rows = cells_of(path)
-    _, header = next(rows, (0, []))
+    header = _header(rows)
     if header.count(FILE_NAME) != 1:
         raise UserError(f'{path}: its first line has to name its columns, one of them {FILE_NAME}')
     for number, cells in rows:

@@ -61,6 +61,8 @@ def test_every_split_has_the_condition_of_its_examples(tmp_path, arrays, kind, s
         ({'condition': X[:, :1], 'condition_names': np.array(['a', 'b'])}, 'give 1 names'),
         ({'condition_names': np.array(['a'])}, 'no condition'),
         ({'caption': np.zeros(N)}, 'expected texts of shape'),
+        ({'caption': np.where(X[:, 0] == 8, ' ', 'a')}, 'caption of .*, row 2: it is missing or e'),
+        ({'caption': np.where(X[:, 0] == 8, 'a ' + 'b' * 201, 'a')}, "row 2: it .* its word 'bbb"),
         ({'caption': CHOICES}, 'expected texts of shape'),
         ({'caption': np.full(N, 'a'), 'condition': X[:, :1]}, 'has both condition and caption'),
         ({'condition': np.zeros((N, 1))}, 'condition column 0 is constant'),

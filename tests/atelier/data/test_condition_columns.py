@@ -71,7 +71,8 @@ def test_captions_stay_texts(name):
         (dict(caption=['a', '']), 'line 2: caption is missing or empty'),
         (dict(caption=['a', 3]), 'line 2: caption is 3: give a text'),
         (dict(caption=['a', '\ud800']), 'line 2: caption is'),
-        (dict(text=['a', 'b' * 201]), 'line 2: text is'),
+        (dict(text=['a', 'a ' + 'b' * 201]), "line 2: text is 'a bb"),
+        (dict(text=['a', 'a ' + 'b' * 201]), "its word 'bb"),
     ],
 )
 def test_a_mistake_is_one_line_with_its_place(values, fault, complaint):

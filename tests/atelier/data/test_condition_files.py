@@ -172,6 +172,7 @@ def test_metadata_without_words_changes_nothing(pictures):
         ('captions.txt', '../0.png\tout', (), "line 41: '../0.png' is outside the folder"),
         ('captions.txt', '/0.png\tout', (), "line 41: '/0.png' is outside the folder"),
         ('captions.txt', '', ('age',), 'condition=age: pictures has no metadata.jsonl and no meta'),
+        ('captions.txt', '', ('text',), 'no metadata.csv: give caption to read its captions.txt'),
         ('metadata.jsonl', '', ('ages',), "metadata.jsonl, line 1 has no column 'ages' (did you"),
         ('metadata.jsonl', '{', (), 'line 41: invalid JSON'),
         ('metadata.csv', '', ('age', 'hair'), 'age has numbers and hair labels'),

@@ -54,6 +54,12 @@ def test_tables_round_trip(folder, rows):
     assert columns_of(path) == ['hair']
 
 
+def test_names_of_columns_have_no_blanks_around_them(folder):
+    path = written(folder, 'metadata.csv', 'file_name, age \na.png, 3\n')
+    assert columns_of(path) == ['age']
+    assert in_file(path, 'age') == [('a.png', ' 3')]
+
+
 def test_a_file_about_something_else_has_no_columns(folder):
     assert columns_of(written(folder, 'metadata.jsonl', '{"text": "a"}')) == []
     assert columns_of(written(folder, 'metadata.csv', 'name,text\na,b\n')) == []
