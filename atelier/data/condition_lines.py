@@ -9,6 +9,7 @@ The files are UTF-8 and may be untrusted. They are read line by line, and only a
 picture is compared with those that were found, and never opened. Empty lines count for nothing.
 """
 
+import collections
 import io
 import json
 import os
@@ -116,12 +117,21 @@ def _parsed(path: pathlib.Path) -> Iterator[tuple[int, dict]]:
             continue
         with about(f'{path}, line {number:,}'):
             try:
-                value = json.loads(line)
+                value = json.loads(line, object_pairs_hook=_object)
             except (ValueError, RecursionError) as error:
                 raise UserError(f'invalid JSON: {first_line(error)}') from error
             if not isinstance(value, dict):
                 raise UserError('it holds no object {"file_name": ..., ...}')
         yield number, value
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Returns a JSON object, of whose repeated keys Python would take the last."""
+    value = dict(pairs)
+    if len(value) < len(pairs):
+        (repeated, count), *_ = collections.Counter(key for key, _ in pairs).most_common(1)
+        raise UserError(f'the key {shortened(repeated)} stands there {count} times')
+    return value
 
 
 def _objects(path: pathlib.Path) -> Iterator[Line]:

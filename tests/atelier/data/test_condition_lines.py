@@ -75,6 +75,7 @@ def test_a_file_about_something_else_has_no_columns(folder):
         ('metadata.jsonl', '[' * 100_000, 'line 1: invalid JSON'),
         ('metadata.jsonl', '["a.png"]', 'line 1: it holds no object'),
         ('metadata.jsonl', '{"text": "a"}', 'line 1: no file_name: give the path of a picture'),
+        ('metadata.jsonl', '{"age": 1, "age": 2}', "line 1: the key 'age' stands there 2 times"),
         ('metadata.jsonl', '{"file_name": 3}', 'line 1: file_name is 3'),
         ('metadata.csv', 'file,age\na.png,3\n', 'one of them file_name'),
         ('metadata.csv', '', 'one of them file_name'),
