@@ -7,6 +7,7 @@ note counts them.
 
 import pathlib
 import re
+import unicodedata
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -170,24 +171,31 @@ def _rows(source: Source, pictures: Sequence[str]) -> tuple[list[Line], list[Lin
     path, known = source.path, columns_of(source.path)
     if known:  # else the first line has no name of a picture, and is refused below
         check_known(source.names, known, f'{path}, line 1')
-    index = {name: i for i, name in enumerate(pictures)}
+    index = {_composed(name): i for i, name in enumerate(pictures)}
+    index |= {name: i for i, name in enumerate(pictures)}
     found: list[Line | None] = [None] * len(pictures)
-    first_lines: dict[str, int] = {}
+    first_lines: dict[int | str, int] = {}
     absent = []
     for line in lines_of(path):
         name = _inside(line, path)
-        first = first_lines.setdefault(name, line.number)
+        which = index.get(name, index.get(_composed(name)))
+        first = first_lines.setdefault(name if which is None else which, line.number)
         if first != line.number:
             raise UserError(
                 f'{path}, line {line.number:,}: {shortened(name)} has a line already, {first:,}'
             )
         kept = line._replace(values={key: line.values.get(key) for key in source.names})
-        if name in index:
-            found[index[name]] = kept
-        else:
+        if which is None:
             absent.append(kept._replace(values={}))
+        else:
+            found[which] = kept
     _check_whole(source.path, pictures, found)
     return found, absent
+
+
+def _composed(name: str) -> str:
+    """Returns a name whose letters with accents are one symbol each (NFC), as on other disks."""
+    return unicodedata.normalize('NFC', name)
 
 
 def _check_whole(path: pathlib.Path, pictures: Sequence[str], found: list[Line | None]) -> None:

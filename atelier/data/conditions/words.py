@@ -2,6 +2,7 @@
 
 import functools
 import re
+import unicodedata
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
@@ -116,8 +117,11 @@ def _tokens_of(vocabulary: tuple[str, ...]) -> dict[str, int]:
 
 
 def words_of(text: str) -> list[str]:
-    """Returns the words and punctuation marks of a text, in lower case."""
-    return WORD.findall(text.casefold())
+    """Returns the words and punctuation marks of a text, in lower case.
+
+    Letters with accents are one symbol (NFC), as `é` may also be written as two.
+    """
+    return WORD.findall(unicodedata.normalize('NFC', text.casefold()))
 
 
 def of_captions(captions: Iterable[str]) -> Words:

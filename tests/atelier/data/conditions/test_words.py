@@ -1,5 +1,7 @@
 """Captions round-trip through tokens; empty, too long and unknown ones are refused."""
 
+import unicodedata
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -20,6 +22,12 @@ def test_captions_of_known_words_round_trip(known):
     assert len(row) == WORDS.length
     assert row[len(known) :] == [END] * (WORDS.length - len(known))
     assert WORDS.described(row) == ' '.join(known)
+
+
+def test_accents_are_the_same_however_they_are_written():
+    parts = unicodedata.normalize('NFD', 'Café')
+    assert len(parts) == 5 and words_of(parts) == words_of('café') == ['café']
+    assert of_captions(['un café']).parsed(parts) == [1, 0, 0]
 
 
 def test_an_unknown_word_has_no_token():
