@@ -23,7 +23,7 @@ from typing import Any, NamedTuple
 from PIL import Image
 
 from atelier import files
-from atelier.errors import UserError, reading
+from atelier.errors import UserError, first_line, reading
 from atelier.log import counted
 
 SIZE = 64  # pixels
@@ -58,7 +58,7 @@ class Emoji(NamedTuple):
     @property
     def age(self) -> int | None:
         """The age of a person, from 0 (baby) to 3 (older); None of other pictures."""
-        first, *_ = self.text.split()
+        first, *_ = self.text.split() or ['']
         return AGES.get(first.rstrip(':,'), ADULT) if self.subcategory == PERSONS else None
 
 
@@ -72,6 +72,33 @@ def emoji_of(entry: dict[str, Any]) -> Iterator[Emoji]:
         skin = tones[0] if len({*tones}) == 1 else 'several'
         text = f'{name}, {" and ".join(dict.fromkeys(tones))} skin tone'
         yield Emoji(variation['image'], text, *kind, skin)
+
+
+def all_emoji(path: pathlib.Path) -> list[Emoji]:
+    """Returns the entries of the file `emoji.json` and their variations.
+
+    Raises:
+      UserError: it cannot be read, or an entry is not what it should be.
+    """
+    with reading(path):
+        content = path.read_bytes()
+    try:
+        entries = json.loads(content)
+    except (ValueError, RecursionError) as error:
+        raise UserError(f'{path}: invalid JSON: {first_line(error)}') from error
+    if not isinstance(entries, list):
+        raise UserError(f'{path} holds no list of emoji')
+    found = []
+    for number, entry in enumerate(entries):
+        try:
+            new = [*emoji_of(entry)]
+            if not all(isinstance(value, str) for emoji in new for value in emoji):
+                raise TypeError('a value is no text')
+            found += new
+        except (KeyError, TypeError, AttributeError) as error:
+            fault = f'no {error.args[0]}' if isinstance(error, KeyError) else first_line(error)
+            raise UserError(f'{path}, entry {number}: {fault}: unpack the package anew') from error
+    return found
 
 
 def on_white(path: pathlib.Path) -> Image.Image:
@@ -98,28 +125,26 @@ def write(package: pathlib.Path, folder: pathlib.Path, only: str | None = None) 
       only: a key of `ONLY`: only pictures of this kind are written, with their number.
 
     Raises:
-      UserError: the package is not there, or the folder exists.
+      UserError: the package is not there or damaged, or the folder exists.
     """
     sheets = sorted((package / 'img').glob(f'*/{SIZE}')) if package.is_dir() else []
     if not sheets:
         raise UserError(f'{package} has no folder img/*/{SIZE}: unpack emoji-datasource-twitter')
     if folder.exists():
         raise UserError(f'{folder} exists: give another name, or remove it')
-    with reading(package / 'emoji.json'):
-        entries = json.loads((package / 'emoji.json').read_text('utf-8'))
-    folder.mkdir(parents=True)
     name_of_number, number_of = ONLY[only] if only else ('', lambda emoji: 0)
     found = [
         emoji
-        for entry in entries
-        for emoji in emoji_of(entry)
+        for emoji in all_emoji(package / 'emoji.json')
         if pathlib.Path(emoji.image).name == emoji.image
         and (sheets[0] / emoji.image).is_file()
         and number_of(emoji) is not None
     ]
+    pictures = [on_white(sheets[0] / emoji.image) for emoji in found]  # before anything is written
+    folder.mkdir(parents=True)
     lines = []
-    for emoji in found:
-        on_white(sheets[0] / emoji.image).save(folder / emoji.image)
+    for emoji, picture in zip(found, pictures, strict=True):
+        picture.save(folder / emoji.image)
         about = {name: value for name, value in emoji._asdict().items() if name != 'image'}
         about |= {name_of_number: number_of(emoji)} if only else {}
         lines.append(json.dumps({'file_name': emoji.image, **about}))

@@ -75,3 +75,32 @@ def test_what_is_missing_or_there_is_refused(package, tmp_path):
     (tmp_path / 'emoji').mkdir()
     with pytest.raises(UserError, match='exists'):
         write(package, tmp_path / 'emoji')
+
+
+def test_a_damaged_picture_leaves_no_folder(package, tmp_path, complaint):
+    (package / 'img' / 'anyone' / str(SIZE) / 'hands.png').write_bytes(b'no picture')
+    assert 'cannot read' in complaint(write, package, tmp_path / 'emoji')
+    assert not (tmp_path / 'emoji').exists()
+
+
+@pytest.mark.parametrize(
+    ('content', 'fault'),
+    [
+        ('[{"image": ', 'emoji.json: invalid JSON: Expecting value'),
+        (b'\xff\xfe\xff', 'emoji.json: invalid JSON'),
+        ('{}', 'emoji.json holds no list of emoji'),
+        ([HAND, {**HAND, 'category': 3}], 'emoji.json, entry 1: '),
+        ([{**HAND, 'image': 3}], 'entry 0: a value is no text'),
+        ([HAND, [1]], 'emoji.json, entry 1: '),
+        ([{k: v for k, v in HAND.items() if k != 'category'}], 'entry 0: no category: unpack'),
+        ([{**HAND, 'skin_variations': {'other': HAND}}], 'entry 0: no other: unpack'),
+    ],
+)
+def test_a_damaged_package_is_one_line_and_leaves_no_folder(
+    package, tmp_path, content, fault, complaint
+):
+    content = json.dumps(content) if isinstance(content, list) else content
+    content = content.encode() if isinstance(content, str) else content
+    (package / 'emoji.json').write_bytes(content)
+    assert fault in complaint(write, package, tmp_path / 'emoji')
+    assert not (tmp_path / 'emoji').exists()
