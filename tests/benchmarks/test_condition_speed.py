@@ -1,20 +1,21 @@
 """Data without labels are refused: conditions follow from labels."""
 
-import numpy as np
+import subprocess
+import sys
+
 import pytest
 
-from atelier.data.dataset import Dataset
-from atelier.data.spec import Spec
-from atelier.errors import UserError
-from benchmarks import condition_speed
+from atelier import checkout
 
 
-@pytest.mark.parametrize('has_labels', [True, False])
-def test_data_need_labels(has_labels):
-    split = {'x': np.zeros((4, 1), np.float32)} | ({'label': np.arange(4)} if has_labels else {})
-    data = Dataset('d', Spec((1,), None, None), {'train': split}, '')
-    if has_labels:
-        assert condition_speed.labelled(data) is data
-    else:
-        with pytest.raises(UserError, match='d has no labels: choose a --config'):
-            condition_speed.labelled(data)
+@pytest.mark.slow
+def test_data_need_labels():
+    command = [sys.executable, '-m', 'benchmarks.condition_speed']
+    done = subprocess.run(
+        [*command, '--config=configs/text_to_image.py:captioned_shapes,debug'],
+        cwd=checkout.ROOT,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 1 and 'Traceback' not in done.stderr
+    assert 'captioned_shapes has no labels: choose a --config' in done.stderr
