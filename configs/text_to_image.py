@@ -34,12 +34,10 @@ def get_config(argument: str | None = None) -> ConfigDict:
     """Returns the `DATA[,debug]` config; DATA is any source of pictures with captions."""
     name, debug = common.parse_argument(argument, default='captioned_shapes')
     config = diffusion.get_config(f'{name},debug' if debug else name).unlock()
-    for name_of_field in UNUSED:
-        del config.model[name_of_field]
     if name == 'captioned_shapes':
         config.data.objects = 'both'  # pictures of one object, of two, or both: one | two | both
     else:
-        config.model.patch = 2  # for pictures of more pixels
+        config.model.patch = 2  # side of a position, in pixels, of larger pictures
     config.model.update(
         network='unet',  # network: unet | dit (a transformer)
         channels=(32, 64, 96),
@@ -58,6 +56,8 @@ def get_config(argument: str | None = None) -> ConfigDict:
     if debug:
         diffusion.shrink(config)
         config.model.update(heads=2, text_width=8, text_blocks=1)
+    for name_of_field in UNUSED:
+        del config.model[name_of_field]
     return config.lock()
 
 
