@@ -152,7 +152,8 @@ def define_options(values: flags.FlagValues, mode: str, application: 'Applicatio
     }
     for name, option in applications.options(application).items():
         is_class = option.annotation == int | str  # the number or the name of a class
-        kind = str if is_class else type(option.default)
+        is_text = is_class or option.annotation == str | None  # None: not given
+        kind = str if is_text else type(option.default)
         if option.default is inspect.Parameter.empty or kind not in kinds:
             raise UserError(
                 f'--mode={mode}: the option {name} needs a default: a bool, int, float or str'

@@ -135,7 +135,7 @@ def _option_lines(application: 'Application') -> list[str]:
         **_arguments(inspect.getdoc(application.apply) or ''),
     }
     rows = {
-        f'--{name}={_formatted(option.default)}': described.get(name, '')
+        f'--{name}={_formatted(_typed(option.default))}': described.get(name, '')
         for name, option in options.items()
     }
     return list(_wrapped_table(rows))
@@ -175,6 +175,11 @@ def _wrapped_table(rows: dict[str, str]) -> Iterator[str]:
             name = ''
         yield f'  {name:{width}}  {first}'.rstrip()
         yield from (' ' * (width + 4) + line for line in others)
+
+
+def _typed(default):
+    """Returns the default of an option, or '' in place of None, which is not typed."""
+    return '' if default is None else default
 
 
 def _formatted(value) -> str:

@@ -23,7 +23,7 @@ from atelier.evaluation.codes.prior_draws import (
     decoded_draws,
     samples_without_data,
 )
-from atelier.evaluation.samples.requests import Given, checked_rows, rows_of
+from atelier.evaluation.samples.requests import Given, checked_prompts, checked_rows
 from atelier.evaluation.samples.sampling import check_labels, sampler
 from atelier.on_arrays import classify, embed, reconstruct, score
 from atelier.paths import user_path
@@ -153,14 +153,14 @@ def sample(
     seed: int = 0,
     labels: Sequence[int | str] | None = None,
     condition: Sequence | np.ndarray | None = None,
-    prompt: str = '',
+    prompt: str | Sequence[str] | None = None,
 ) -> np.ndarray:
     """Draws x [n, *event] in the data's units; sample i depends on (seed, i) and the weights.
 
     A class-conditional family cycles through `labels`, numbers or names of classes. A family that
     is conditional on more cycles through the rows of `condition` [rows, columns], numbers or names
-    of labels, or has the caption `prompt`, or those of its lines if it is the path of a .txt. An
-    autoencoder decodes codes drawn from a Gaussian fitted to its training codes.
+    of labels, or through the captions `prompt`: one, a list, or the path of a .txt with one in each
+    line. An autoencoder decodes codes drawn from a Gaussian fitted to its training codes.
 
     Raises:
       UserError: the family cannot sample, or not class-conditionally, or n is not positive.
@@ -181,16 +181,16 @@ def _given(
     run: experiment.Run,
     labels: Sequence[int | str] | None,
     condition: Sequence | np.ndarray | None,
-    prompt: str,
+    prompt: str | Sequence[str] | None,
 ) -> Given | None:
     """Returns what samples are given: labels or conditions."""
-    if (labels is not None) + (condition is not None) + bool(prompt) > 1:
+    if sum(each is not None for each in (labels, condition, prompt)) > 1:
         raise UserError('labels, condition and prompt: give one of them')
     if labels is not None:
         return check_labels(run, labels)
     if condition is not None:
         return checked_rows(run, condition)
-    return rows_of(run, prompt=prompt)
+    return None if prompt is None else checked_prompts(run, prompt)
 
 
 def evaluate(

@@ -79,11 +79,14 @@ def warnings_only() -> Iterator[None]:
         log.setLevel(level)
 
 
-def listed(names: Sequence[str], most: int = 4) -> str:
-    """Returns names with commas between them; of more than `most`, the first and a count."""
+def listed(names: Sequence[str], most: int = 4, between: str = ', ') -> str:
+    """Returns names with commas between them; of more than `most`, the first and a count.
+
+    `between` takes the place of the commas, for names that have commas in them.
+    """
     if len(names) <= most:
-        return ', '.join(names)
-    return f'{", ".join(names[: most - 1])} and {len(names) - most + 1:,} more'
+        return between.join(names)
+    return f'{between.join(names[: most - 1])} and {len(names) - most + 1:,} more'
 
 
 def log_to_terminal() -> None:

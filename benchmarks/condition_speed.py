@@ -21,6 +21,7 @@ from atelier.data.conditions.condition import KEY
 from atelier.data.conditions.labels import Labels
 from atelier.data.conditions.numbers import Numbers
 from atelier.data.dataset import Dataset
+from atelier.errors import UserError
 from atelier.run import experiment
 from benchmarks import outcome
 from benchmarks.step_ratios import print_ratios
@@ -28,6 +29,17 @@ from benchmarks.step_ratios import print_ratios
 flags.DEFINE_string('config', 'configs/diffusion.py', 'config file of a conditional model')
 flags.DEFINE_integer('length', 20, 'steps per dispatch')
 flags.DEFINE_integer('repeats', 15, 'repeats of each arm')
+
+
+def labelled(data: Dataset) -> Dataset:
+    """Returns the data, which have labels.
+
+    Raises:
+      UserError: they have none.
+    """
+    if 'label' not in data.splits['train']:
+        raise UserError(f'{data.name} has no labels: choose a --config of data that have them')
+    return data
 
 
 def with_numbers(data: Dataset) -> Dataset:
@@ -65,7 +77,7 @@ ARMS = {
 def run_of(change: Callable[[Dataset], Dataset]) -> experiment.Run:
     """Returns the run of the config on changed data; nothing is written to disk."""
     config_file = checkout.config_file(flags.FLAGS.config)
-    read = lambda config: change(dataset.load(config))
+    read = lambda config: change(labelled(dataset.load(config)))
     folder = pathlib.Path('unused')
     return experiment.assemble(folder, config_file, config_file.config(), read=read)
 

@@ -6,11 +6,14 @@ Each weight gets the samples that the evaluation of the run would draw. With wei
 ignores its captions: what is right then is right by chance.
 """
 
+import math
+from collections.abc import Sequence
+
 import jax
 from absl import flags
 
 import atelier
-from atelier.errors import UserError
+from atelier.errors import A_RUN, UserError
 from atelier.evaluation.samples.agreement import condition_values
 from benchmarks import outcome
 
@@ -31,10 +34,27 @@ def shares(folder: str, weight: float) -> dict[str, float]:
     return {name: each['samples'] for name, each in values.items()}
 
 
+def weights_of(texts: Sequence[str]) -> list[float]:
+    """Returns the weights of guidance that --guidance lists.
+
+    Raises:
+      UserError: one is no finite number, or there are none.
+    """
+    try:
+        weights = [*map(float, texts)]
+    except ValueError:
+        weights = []
+    if not weights or not all(map(math.isfinite, weights)):
+        raise UserError(f'--guidance={",".join(texts)}: give numbers, such as 0,1,2,4')
+    return weights
+
+
 def main(_):
     """Prints a line for each share, with a column for each weight."""
     values, result = flags.FLAGS, outcome.Outcome.of_flags('guidance')
-    weights = [*map(float, values.guidance)]
+    if not values.workdir:
+        raise UserError(f'give --workdir=RUN, {A_RUN}')
+    weights = weights_of(values.guidance)
     columns = {}
     for weight in weights:
         if not result.left():

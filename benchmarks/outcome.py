@@ -10,6 +10,7 @@ Every benchmark has two flags. `--seconds=N`: when the time is up, it prints wha
 where UNIT is mostly "milliseconds", and "losses" has a mean for each repeat, warm-up included.
 """
 
+import functools
 import math
 import pathlib
 import sys
@@ -21,15 +22,27 @@ from absl import app, flags
 
 import benchmarks
 from atelier import files
+from atelier.errors import UserError
+from atelier.log import one_line
 from benchmarks import machine
 from benchmarks.timing import median_and_range
 
 
 def run(main: Callable) -> None:
-    """Runs `main(arguments)` with the flags of every benchmark; the program of each of them."""
+    """Runs `main(arguments)` with the flags of every benchmark; the program of each of them.
+
+    A mistake of the user ends it with one line.
+    """
     flags.DEFINE_float('seconds', 0.0, 'when this time is up, prints what there is; 0: no limit')
     flags.DEFINE_string('json', '', 'file that gets the numbers')
-    app.run(main)
+    app.run(functools.partial(_in_one_line, main))
+
+
+def _in_one_line(main: Callable, arguments: list[str]) -> None:
+    try:
+        main(arguments)
+    except UserError as error:
+        sys.exit(f'error: {one_line(str(error))}')
 
 
 class Outcome:

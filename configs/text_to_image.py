@@ -4,15 +4,15 @@
     python main.py --mode=sample --workdir=runs/text_to_image-captioned_shapes \\
         --prompt="a small red circle left of a blue square"
 
-A text encoder is trained along with the denoising network. In the U-Net and the MLP, the mean of
-the encoded words modulates every block; a transformer (`model.network=dit`) reads each word by
-cross-attention as well.
+A text encoder is trained along with the denoising network, a U-Net: the mean of the encoded words
+modulates every block, and where there is attention, positions read each word by cross-attention.
+`model.network=dit` is a transformer over patches instead.
 
-This is a first result, far from what is possible: after 5,000 of its 6,000 steps, of samples of one
-object with a pair of colour and shape that training has, 71.6 +- 2.0 % have the right colour and
-28.2 +- 2.0 % both; of a pair that training has not, 69.2 +- 2.1 % and 14.0 +- 1.6 %. Of two objects
-with their relation, 3 % are right (one seed; +- is the standard error over samples; real pictures:
-100 %). Takes about ten minutes of CPU time.
+Samples for test captions that have the colour and the shape of one object right, mean and standard
+deviation over 3 seeds: 98.6 +- 0.5 %; of a pair of colour and shape that training has not, 96.5 +-
+1.9 %. Of two objects, with their relation: 96.2 +- 0.2 and 91.7 +- 1.1 % (real pictures: 100 %).
+A step takes 0.115 seconds on two CPU cores, and training about 14 minutes. Other data are not
+measured.
 """
 
 from ml_collections import ConfigDict
@@ -34,10 +34,10 @@ def get_config(argument: str | None = None) -> ConfigDict:
     """Returns the `DATA[,debug]` config; DATA is any source of pictures with captions."""
     name, debug = common.parse_argument(argument, default='captioned_shapes')
     config = diffusion.get_config(f'{name},debug' if debug else name).unlock()
-    for name_of_field in UNUSED:
-        del config.model[name_of_field]
     if name == 'captioned_shapes':
         config.data.objects = 'both'  # pictures of one object, of two, or both: one | two | both
+    else:
+        config.model.patch = 2  # side of a position, in pixels, of larger pictures
     config.model.update(
         network='unet',  # network: unet | dit (a transformer)
         channels=(32, 64, 96),
@@ -56,6 +56,8 @@ def get_config(argument: str | None = None) -> ConfigDict:
     if debug:
         diffusion.shrink(config)
         config.model.update(heads=2, text_width=8, text_blocks=1)
+    for name_of_field in UNUSED:
+        del config.model[name_of_field]
     return config.lock()
 
 

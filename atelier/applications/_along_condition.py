@@ -13,7 +13,7 @@ from atelier.core.randomness import Stream, key_for
 from atelier.data import preprocess
 from atelier.errors import UserError
 from atelier.evaluation.codes.encoding import encoded, latents
-from atelier.log import log
+from atelier.log import counted, log
 from atelier.run.experiment import Run
 from atelier.run.restore import TrainedRun
 
@@ -110,7 +110,7 @@ def results_of(
     ends = (
         {} if contrast.is_number else dict(zip(('source', 'target'), contrast.names, strict=True))
     )
-    results = {'attribute': contrast.noun, **ends, 'held_out_examples': 0}
+    results = {'attribute': contrast.noun, **ends, 'num_examples': 0}
     results |= {'r_squared': None, 'correlation': None}
     examples = examples_of(trained, 'test', key, num_codes)
     if examples.condition is None:  # of examples of the user's own
@@ -118,7 +118,7 @@ def results_of(
     codes, number = _known(contrast, examples)
     predicted = fitted.regression.predicted(codes)
     return results | {
-        'held_out_examples': len(number),
+        'num_examples': len(number),
         'r_squared': r_squared(predicted, number),
         'correlation': correlation(predicted, number),
     }
@@ -144,10 +144,12 @@ def log_results(results: dict[str, Any], contrast: Contrast, ends_in_condition: 
     """Logs how well codes tell the attribute, and how much of the change arrives."""
     what = contrast.noun if contrast.is_number else ' or '.join(contrast.sets)
     text_of = lambda name: 'unknown' if results[name] is None else f'{results[name]:.2f}'
-    log.info(
-        '%s, predicted from codes of %s held-out examples: R^2 %s, correlation %s',
-        *(what, f'{results["held_out_examples"]:,}', text_of('r_squared'), text_of('correlation')),
-    )
+    if number := results['num_examples']:
+        log.info(
+            '%s, predicted from codes of %s: R^2 %s, correlation %s',
+            *(what, counted(number, 'example')),
+            *(text_of('r_squared'), text_of('correlation')),
+        )
     if ends_in_condition:
         log.info(
             'codes end in the condition, which the direction changes too; the rest of them, from '

@@ -85,7 +85,8 @@ class Application(NamedTuple):
     """An application of a trained model; each file of this package defines an `APPLICATION`.
 
     apply: (run, **options) -> results. `perform` checks first that the run fits. Each option has a
-      default of type int, float, str or bool, and becomes a command-line flag.
+      default of type int, float, str or bool, or is a `str | None`, and becomes a command-line
+      flag.
     needs: requirements on the family.
     refusal: (family, spec of its data) -> why a family that meets the needs is still refused, such
       as 'cannot compress: ...', or '' if it is accepted. None: no family is refused.

@@ -20,13 +20,13 @@ from atelier.applications._application import (
     Application,
     lacking,
 )
-from atelier.applications.sample import parse_labels
 from atelier.core.family import Family, codes_of
 from atelier.core.randomness import Stream, key_for
 from atelier.data import images
 from atelier.data.spec import Spec
 from atelier.errors import UserError, check_option
 from atelier.evaluation.codes.encoding import codes_from_prior, decoded, encoded, latents
+from atelier.evaluation.samples.requests import parse_labels
 from atelier.log import counted, log
 from atelier.report import animation, image_grids, texts
 from atelier.run import restore
@@ -89,6 +89,7 @@ def apply(
       UserError: a bad option, nothing to animate, or a missing checkpoint.
     """
     _check(run, of)
+    _check_labels(run, of, labels)
     _check_sizes(frames, frames_per_second, num_samples, num_codes)
     _common.check_seed(seed)
     arrays, pictures = _animated(run, of, frames, num_samples, num_codes, seed, labels)
@@ -145,6 +146,16 @@ def _check(run: Run, of: str) -> None:
             f'--of={of}: the model of {run.folder} has no {" and no ".join(missing)}: choose '
             f'--of={" or --of=".join(fits)}'
         )
+
+
+def _check_labels(run: Run, of: str, labels: str) -> None:
+    """Checks that labels are given to samples that are drawn.
+
+    Raises:
+      UserError: none are drawn, the family is not class-conditional, or there is no such class.
+    """
+    if parse_labels(run, labels) is not None and of != 'trajectory':
+        raise UserError(f'--labels={labels}: only --of=trajectory draws samples: leave it out')
 
 
 def training(run: Run, most: int) -> tuple[Arrays, Pictures]:

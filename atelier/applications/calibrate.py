@@ -4,7 +4,7 @@ from typing import Any
 
 import jax
 import numpy as np
-from jaxtyping import Int
+from jaxtyping import Bool, Int
 
 from atelier.applications import _calibration_figure, _common
 from atelier.applications._application import SAMPLE, Application
@@ -25,6 +25,7 @@ NEEDS = (SAMPLE,)
 LEVELS = np.arange(1, 20) / 20  # of central intervals
 PER_BIN = 5  # least expected count of a bin, for the chi-square test
 LOGGED = (0.5, 0.9)
+NO_RANK = -1
 
 
 def apply(
@@ -37,6 +38,8 @@ def apply(
     hill says that samples vary too much, one like a valley that they vary too little, and a slope
     that they lie to one side. The test is necessary, not sufficient: a model that ignores its
     condition and draws from p(x) passes, too.
+
+    Examples with NaN among their values or their samples have no ranks, and are left out.
 
     Args:
       run: of a family whose samples read a condition or a label, on real values.
@@ -54,13 +57,15 @@ def apply(
       intervals, which equals the level if ranks are uniform.
 
     Raises:
-      UserError: a missing checkpoint, a bad option, or too few examples.
+      UserError: a missing checkpoint, a bad option, or too few examples that have ranks.
     """
     _check(run, num_examples, num_samples, num_bins)
     _common.check_seed(seed)
     trained = restore.load(run)
     index = _common.random_test_indices(run, num_examples, seed)
     ranks = compute(trained, index, num_samples, seed)
+    is_ranked = _ranked(ranks, PER_BIN * num_bins)
+    index, ranks = index[is_ranked], ranks[is_ranked]
     arrays = {'index': index, **_common.origins_of(run, index), 'ranks': ranks}
     arrays |= statistics(ranks, num_samples, num_bins)
     options = dict(num_examples=num_examples, num_samples=num_samples, num_bins=num_bins)
@@ -82,16 +87,37 @@ def apply(
 def compute(
     trained: TrainedRun, index: Int[np.ndarray, 'n'], num_samples: int, seed: int = 0
 ) -> Int[np.ndarray, 'n dims']:
-    """Returns how many of the samples given the condition of each test example are below its x."""
+    """Returns how many of the samples given the condition of each test example are below its x.
+
+    A value of x has the rank `NO_RANK` if it, or one of its samples, is NaN.
+    """
     run, state, devices = trained.run, trained.state, trained.devices
     split = {name: array[index] for name, array in run.data.splits['test'].items()}
     x = preprocessed(run, state, devices, split['x'], more=split).reshape(len(index), -1)
     given = split[KEY] if reads_condition(run.family) else np.asarray(split['label'], np.int32)
-    sample, ranks = sampler(run, devices), np.zeros(x.shape, np.int64)
+    sample, ranks, is_nan = sampler(run, devices), np.zeros(x.shape, np.int64), np.isnan(x)
     for number in range(num_samples):
         key = key_for(jax.random.PRNGKey(seed), Stream.SAMPLE, number)
-        ranks += sample(state, key, len(index), given).reshape(x.shape) < x
-    return ranks
+        drawn = sample(state, key, len(index), given).reshape(x.shape)
+        ranks += drawn < x
+        is_nan |= np.isnan(drawn)
+    return np.where(is_nan, NO_RANK, ranks)
+
+
+def _ranked(ranks: Int[np.ndarray, 'n dims'], least: int) -> Bool[np.ndarray, 'n']:
+    """Returns which examples have all of their ranks; a warning counts the others.
+
+    Raises:
+      UserError: fewer than `least` have them.
+    """
+    is_ranked = (ranks != NO_RANK).all(1)
+    num_left, of_all = int(is_ranked.sum()), counted(len(ranks), 'example')
+    fault = f'{len(ranks) - num_left:,} of {of_all} have no ranks: they or their samples are NaN'
+    if num_left < least:
+        raise UserError(f'{fault}: a calibration needs the ranks of {least:,}')
+    if num_left < len(ranks):
+        log.warning('%s; they are left out', fault)
+    return is_ranked
 
 
 def statistics(

@@ -11,6 +11,7 @@ from jaxtyping import Float
 from atelier.applications import _common, _latent_grid_figure, _pictures
 from atelier.applications._application import DECODE, ENCODE, Application
 from atelier.applications._codes_figure import Numbers, scatter
+from atelier.applications._example_condition import example_condition
 from atelier.applications._property import Property, property_of
 from atelier.core.family import codes_of
 from atelier.core.randomness import Stream, key_for
@@ -61,7 +62,8 @@ def apply(
     NUM_PRIOR_CODES codes projected to the plane. Without a prior, the grid spans the codes evenly.
 
     If a code has several parts, the map shows z_1, which `decode` reads. If codes end in a one-hot
-    class, the grid is decoded for the class `label`.
+    class, the grid is decoded for the class `label`. If they end in a condition, it is decoded for
+    the first condition that the spec has as an example of those of training.
 
     Args:
       run: of a family with `encode` and `decode`.
@@ -167,6 +169,13 @@ def _ticks(
 
 
 def _grid_position(run: Run) -> str:
+    """Returns where the points of the grid lie, and which condition they have."""
+    condition = example_condition(run)
+    given = '' if condition is None else f', given {condition.description}'
+    return f'{_position_of_codes(run)}{given}'
+
+
+def _position_of_codes(run: Run) -> str:
     if codes_of(run.family).posterior is not None:
         return 'at quantiles of the N(0, I) prior'
     if codes_of(run.family).prior is not None:
@@ -190,10 +199,14 @@ def _label_of_grid(run: Run, label: str | int) -> int:
 
 
 def _full_codes(run: Run, grid: np.ndarray, dims: int, label: int) -> np.ndarray:
-    """Appends `dims` values to z_1 on the grid: the one-hot class, or zeros that nothing reads."""
-    rest = np.zeros((*grid.shape[:-1], dims))
+    """Appends `dims` values to z_1 on the grid: the one-hot class, the features of the condition of
+    the grid, or zeros that nothing reads.
+    """
+    rest, spec = np.zeros((*grid.shape[:-1], dims)), run.data.spec
     if codes_of(run.family).has_class:
-        rest[..., dims - run.data.spec.num_classes + label] = 1
+        rest[..., dims - spec.num_classes + label] = 1
+    elif (condition := example_condition(run)) is not None:
+        rest[..., dims - len(condition.features) :] = condition.features
     return np.concatenate([grid, rest], -1)
 
 

@@ -1,7 +1,6 @@
 """Draws samples from a trained model: an .npz, with a PNG, a .txt or both."""
 
 import pathlib
-import re
 from typing import Any, NamedTuple
 
 import jax
@@ -13,17 +12,13 @@ from atelier.applications._application import DECODE, ENCODE, SAMPLE, Applicatio
 from atelier.core.abilities import LabelPrior, Sample
 from atelier.core.randomness import Stream, key_for
 from atelier.data.classes import described
-from atelier.errors import UserError, about
+from atelier.data.condition_splits import CAPTION
+from atelier.data.conditions.words import Words
+from atelier.errors import UserError
 from atelier.evaluation.codes.prior_draws import WHY_FITTED, decoded_draws, samples_without_data
 from atelier.evaluation.samples import requests
-from atelier.evaluation.samples.requests import Given
-from atelier.evaluation.samples.sampling import (
-    check_labels,
-    class_labels,
-    label_sampler,
-    sampler,
-    shows_means,
-)
+from atelier.evaluation.samples.requests import Given, parse_labels
+from atelier.evaluation.samples.sampling import condition_sampler, sampler, shows_means
 from atelier.log import counted, escaped, listed, log
 from atelier.report import figures, texts
 from atelier.report.views.choose import view_of
@@ -35,7 +30,6 @@ from atelier.run.experiment import Run
 from atelier.run.restore import TrainedRun
 
 MAX_PRINTED = 5  # texts
-MAX_NAME = 60  # characters of an option in the name of a file
 OF_MEANS = 'the mean of x given z of each sample'
 NEEDS = (SAMPLE | ENCODE, SAMPLE | DECODE)
 
@@ -44,7 +38,7 @@ class Samples(NamedTuple):
     """Samples x [n, *event], and what is known of each.
 
     label: [n], the requested or random classes; None if they are unknown.
-    condition: [n, columns], the requested conditions of another kind; None if none are.
+    condition: [n, columns], the requested or random conditions of another kind; None likewise.
     mean: [n, *event], the mean of x given z, for pictures; None if they show x.
     origin: what a message says of their codes or classes.
     """
@@ -61,15 +55,16 @@ def apply(
     num_samples: int = 0,
     seed: int = 0,
     labels: str = '',
-    condition: str = '',
-    prompt: str = '',
+    condition: str | None = None,
+    prompt: str | None = None,
     draws: bool = False,
     format: str = _sample_pictures.GRID,
 ) -> np.ndarray:
     """Draws x [num_samples, *event] and writes it to the run's folder `samples`.
 
-    The file has the classes of a class-conditional family as `label` [num_samples], also if they
-    are random.
+    The file has the classes of a class-conditional family as `label` [num_samples], or what a
+    family is given as `condition` [num_samples, columns], also if they are random. Captions are
+    there as `caption`, too.
 
     Texts are in a .txt too; of items, texts that end, one a line, and the .npz has them as `text`.
 
@@ -91,9 +86,9 @@ def apply(
         'cat,dog'; 'all' means all classes in the training data; empty: random classes, drawn by the
         model's own p(label) if it has one.
       condition: numbers or labels that samples are given, such as 0.3,1.2, or a .csv with a row for
-        each condition, through which samples cycle; empty: those of random training examples.
-      prompt: a caption that samples are given, or a .txt with one in each line; empty: those of
-        random training examples.
+        each condition, through which samples cycle; by default those of random training examples.
+      prompt: a caption that samples are given, or a .txt with one in each line; by default those
+        of random training examples.
       draws: whether pictures show x itself.
       format: grid, or png, which also writes each image as a picture of its own.
 
@@ -102,18 +97,12 @@ def apply(
         class-conditional.
     """
     num_samples = _checked(run, num_samples, seed, format)
-    given = _requested(run, labels, condition, prompt)
+    texts_given = dict(condition=condition, prompt=prompt)
+    given = _requested(run, labels, **texts_given)
+    _warn_of_unused(given, num_samples)
     trained = restore.load(run)
     samples = _drawn(trained, num_samples, seed, given, draws)
-    changed = _common.changed_options(
-        apply,
-        labels=labels.replace(',', '-'),
-        condition=_in_name(condition),
-        prompt=_in_name(prompt),
-        draws=draws,
-    )
-    name = f'seed-{seed}{changed}{result_names.settings_suffix(run)}'
-    path = run.folder / 'samples' / f'{name}.npz'
+    path = _path(run, seed, labels, texts_given, draws)
     _write(path, trained, samples)
     view = view_of(run.data.spec)
     if view is not None:
@@ -140,7 +129,7 @@ def _checked(run: Run, num_samples: int, seed: int, format: str) -> int:
     return num_samples
 
 
-def _requested(run: Run, labels: str, condition: str, prompt: str) -> Given | None:
+def _requested(run: Run, labels: str, condition: str | None, prompt: str | None) -> Given | None:
     """Returns the requested classes, or rows of another condition, which the log names."""
     rows = requests.rows_of(run, condition, prompt)
     classes = parse_labels(run, labels)
@@ -149,13 +138,32 @@ def _requested(run: Run, labels: str, condition: str, prompt: str) -> Given | No
     if classes is not None and run.data.spec.class_names:
         log.info('classes: %s', described(run.data.spec, classes.tolist()))
     if rows is not None:
-        log.info('conditions: %s', listed(requests.described(run, rows)))
+        log.info('conditions: %s', listed(requests.described(run, rows), between='; '))
     return classes if rows is None else rows
 
 
-def _in_name(text: str) -> str:
-    """Returns an option's text as a part of the name of a file."""
-    return re.sub('[^0-9A-Za-z.]+', '-', text)[:MAX_NAME]
+def _warn_of_unused(given: Given | None, num_samples: int) -> None:
+    """Warns if there are more conditions than samples; classes are few, and are named."""
+    if given is not None and given.ndim == 2 and len(given) > num_samples:
+        log.warning(
+            '%s for %s: one of each needs --num_samples=%d',
+            counted(len(given), 'condition'),
+            counted(num_samples, 'sample'),
+            len(given),
+        )
+
+
+def _path(
+    run: Run, seed: int, labels: str, texts_given: dict[str, str | None], draws: bool
+) -> pathlib.Path:
+    """Returns the path of the .npz, whose name has what was requested."""
+    changed = (
+        _common.changed_options(apply, labels=labels.replace(',', '-')),
+        *(requests.name_of(option, text) for option, text in texts_given.items()),
+        _common.changed_options(apply, draws=draws),
+        result_names.settings_suffix(run),
+    )
+    return run.folder / 'samples' / f'seed-{seed}{"".join(changed)}.npz'
 
 
 def _drawn(trained: TrainedRun, n: int, seed: int, given: Given | None, draws: bool) -> Samples:
@@ -164,17 +172,19 @@ def _drawn(trained: TrainedRun, n: int, seed: int, given: Given | None, draws: b
     x, origin = compute(trained, n, seed, given)
     has_mean = shows_means(trained.run) and not draws
     mean = means(trained, n, seed, given) if has_mean else None
-    if given is not None and given.ndim == 2:
-        return Samples(x, None, given, mean, origin)
-    label = drawn_labels(trained, n, seed) if given is None else given
-    return Samples(x, label, None, mean, origin)
+    drawn_with = drawn_conditions(trained, n, seed) if given is None else given
+    is_label = drawn_with is None or drawn_with.ndim == 1
+    label, condition = (drawn_with, None) if is_label else (None, drawn_with)
+    return Samples(x, label, condition, mean, origin)
 
 
 def _write(path: pathlib.Path, trained: TrainedRun, samples: Samples) -> None:
     """Writes the arrays that there are; the log says what they are."""
     arrays = {name: getattr(samples, name) for name in ('x', 'label', 'condition', 'mean')}
-    given = {name: a for name, a in arrays.items() if a is not None}
-    files.write_arrays(path, given | texts.arrays_of(samples.x, trained.run.data.spec))
+    run, known = trained.run, {name: a for name, a in arrays.items() if a is not None}
+    if isinstance(run.data.spec.condition, Words) and samples.condition is not None:
+        known[CAPTION] = np.array(requests.described(run, samples.condition))
+    files.write_arrays(path, known | texts.arrays_of(samples.x, run.data.spec))
     log.info(
         '%s drawn from the model of the %s%s: %s',
         counted(len(samples.x), 'sample'),
@@ -206,7 +216,7 @@ def _save_picture(
 
 def _grid(run: Run, view: View, samples: Samples, given: Given | None) -> Picture:
     spec, mean = run.data.spec, samples.mean
-    if samples.condition is not None:
+    if given is not None and given.ndim == 2:
         count = min(len(samples.x), MAX_CAPTIONS)
         names = requests.described(run, samples.condition[:count])
         return view.ranked(_shown(samples)[:count], names, spec, 'Samples by condition')
@@ -247,36 +257,23 @@ def compute(
     return x, f', decoded from codes of {source}'
 
 
-def drawn_labels(trained: TrainedRun, num_samples: int, seed: int) -> np.ndarray | None:
-    """Returns the random classes [num_samples] of `compute` without labels; None if there are none.
+def drawn_conditions(trained: TrainedRun, num_samples: int, seed: int) -> Given | None:
+    """Returns the random classes [num_samples] of `compute` without a request, or other conditions.
 
-    There are none if the family is not class-conditional, or cannot tell them.
+    It is None if the family is not conditional, or cannot tell them.
     """
-    labels = label_sampler(trained.run, trained.devices)
-    if labels is None:
+    draw = condition_sampler(trained.run, trained.devices)
+    if draw is None:
         return None
     key = key_for(jax.random.PRNGKey(seed), Stream.SAMPLE)
-    return labels(trained.state, key, num_samples).astype(np.int32)
+    drawn = draw(trained.state, key, num_samples)
+    return drawn.astype(np.int32) if drawn.ndim == 1 else drawn
 
 
 def means(trained: TrainedRun, num_samples: int, seed: int, given: Given | None) -> np.ndarray:
     """Returns the mean of x given the z of each sample of `compute`, [num_samples, *event]."""
     key = key_for(jax.random.PRNGKey(seed), Stream.SAMPLE)
     return sampler(trained.run, trained.devices, means=True)(trained.state, key, num_samples, given)
-
-
-def parse_labels(run: Run, labels: str) -> np.ndarray | None:
-    """Returns the classes in `labels`, int32 [classes], or None if it is empty.
-
-    Raises:
-      UserError: they are not classes of the training data, or the family is not class-conditional.
-    """
-    if not labels:
-        return None
-    if labels == 'all':
-        return check_labels(run, run.data.spec.known_classes)
-    with about(f'--labels={labels}'):
-        return check_labels(run, class_labels(run, labels))
 
 
 def reads(run: Run, **options: Any) -> str:

@@ -5,10 +5,10 @@ import numpy as np
 
 from atelier.applications import _common, _pictures
 from atelier.applications._application import TRAJECTORY, Application
-from atelier.applications.sample import parse_labels
 from atelier.core.abilities import Trajectory
 from atelier.core.randomness import Stream, key_for
 from atelier.data.dataset import Spec
+from atelier.evaluation.samples.requests import parse_labels
 from atelier.log import counted, log
 from atelier.report.views.choose import shows_distribution, view_of
 from atelier.report.views.point_view import POINTS, steps_of_points

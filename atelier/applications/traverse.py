@@ -7,6 +7,7 @@ import numpy as np
 
 from atelier.applications import _common, _pictures
 from atelier.applications._application import DECODE, ENCODE, PRIOR, Application
+from atelier.applications._example_condition import example_condition
 from atelier.core.family import Family, codes_of
 from atelier.data.classes import option_of
 from atelier.data.spec import Spec
@@ -168,7 +169,8 @@ def _held(
 ) -> Held:
     """Returns the code of the dimensions that do not move.
 
-    A class at its end is `--label` or, below 0, that of the code; a mean has the first class.
+    A class at its end is `--label` or, below 0, that of the code; a mean has the first class, or a
+    condition of training.
     """
     run, space, index = trained.run, codes_of(trained.run.family), None
     if options.held == 'mean':
@@ -191,6 +193,9 @@ def _held(
             label = run.data.spec.known_classes[0] if is_mean else int(classes.argmax())
         classes[:] = np.arange(len(classes)) == label
         description += f', as class {run.data.spec.class_name(label)}'
+    elif options.held == 'mean' and (condition := example_condition(run)) is not None:
+        code[len(code) - len(condition.features) :] = condition.features
+        description += f', given {condition.description}'
     return Held(code, description, index)
 
 

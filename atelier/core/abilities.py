@@ -36,6 +36,8 @@ class Sample(NamedTuple):
       family has no latent variables.
     reads_condition: whether samples can be drawn given a condition of the data that is no class
       (`Spec.condition`): the condition is then a batch with 'condition' [local, columns].
+    conditions: (weights, rng) -> this condition [local, columns] of each x that `draw` returns
+      without a requested one; None if it is not known.
     """
 
     draw: Callable[[Weights, Rng, Batch | None], Array]
@@ -43,6 +45,7 @@ class Sample(NamedTuple):
     labels: Callable[[Weights, Rng], Array] | None = None
     mean: Callable[[Weights, Rng, Batch | None], Array] | None = None
     reads_condition: bool = False
+    conditions: Callable[[Weights, Rng], Array] | None = None
 
 
 class LabelPrior(NamedTuple):

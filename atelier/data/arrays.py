@@ -34,6 +34,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from atelier.core.float32 import check_precision
 from atelier.data.classes import declared_classes
 from atelier.data.condition_arrays import NAMES, declared_condition, kinds_of, of_arrays
 from atelier.data.condition_splits import CAPTION
@@ -41,7 +42,7 @@ from atelier.data.conditions.condition import KEY
 from atelier.data.dataset import Dataset, Spec
 from atelier.data.kinds import with_kind
 from atelier.data.large_arrays import as_type, pieces
-from atelier.data.moments import check_precision, moments
+from atelier.data.moments import moments
 from atelier.data.npz_files import open_npz
 from atelier.data.origins import named, numbered
 from atelier.data.splits import SPLITS, arranged

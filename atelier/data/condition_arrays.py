@@ -5,6 +5,8 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from atelier.core.float32 import LARGEST
+from atelier.data.condition_columns import fault_of_caption
 from atelier.data.condition_splits import CAPTION, Splits
 from atelier.data.conditions.condition import KEY, MAX_VALUES, Condition
 from atelier.data.conditions.labels import Labels
@@ -43,6 +45,11 @@ def _checked_caption(texts: object, count: int, name: str) -> np.ndarray:
     if not isinstance(texts, np.ndarray) or texts.dtype.kind != 'U' or texts.shape != (count,):
         got = f'{getattr(texts, "dtype", "no array")} {np.shape(texts)}'
         raise UserError(f'{name}: expected texts of shape ({count},), got {got}')
+    known: set[str] = set()
+    for row, text in enumerate(texts.tolist()):
+        fault = fault_of_caption(text, known)
+        if fault:
+            raise UserError(f'{name}, row {row}: it {fault}')
     return texts
 
 
@@ -53,14 +60,15 @@ def _checked_condition(values: object, count: int, name: str) -> np.ndarray:
         got = f'{getattr(values, "dtype", "no array")} {np.shape(values)}'
         raise UserError(f'{name}: expected numbers of shape ({count}, columns), got {got}')
     if kind == 'f':
-        bad = np.argwhere(~(np.abs(values) <= np.finfo(np.float32).max))
+        values = values.astype(np.float64)
+        bad = np.argwhere(~(np.abs(values) <= LARGEST))
         if len(bad):
             row, column = bad[0]
             raise UserError(
                 f'{name}: value {values[row, column]} of row {row}, column {column}: give finite '
                 'numbers, and leave examples without one out'
             )
-        return values.astype(np.float32)
+        return values
     if not 0 <= values.min() <= values.max() < MAX_VALUES:
         raise UserError(
             f'{name}: integers are labels, from 0 to {MAX_VALUES - 1}, and these go from '

@@ -5,16 +5,17 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
-from jaxtyping import Float32, Int32, Shaped
+from jaxtyping import Float64, Int32, Shaped
 
+from atelier.core.float32 import LARGEST
 from atelier.data.classes import natural
 from atelier.data.condition_splits import CAPTION
 from atelier.data.conditions.condition import KEY, MAX_VALUES, Condition, as_rows, fault_of_texts
 from atelier.data.conditions.labels import Labels
 from atelier.data.conditions.numbers import Numbers
+from atelier.data.conditions.request import FINITE
 from atelier.data.conditions.setting import SWITCH_OFF, TEXTS
 from atelier.data.conditions.words import words_of
-from atelier.data.moments import check_precision
 from atelier.data.origins import ROW
 from atelier.errors import UserError, about, shortened
 from atelier.log import counted, escaped, log
@@ -50,7 +51,8 @@ def of_cell(text: str) -> str | float:
 class Arrays(NamedTuple):
     """The condition of examples: {`CAPTION`: texts [n]}, or {`KEY`: values [n, columns]}.
 
-    condition: what the values are; None of captions.
+    condition: what the values are; None of captions. Numbers are float64, as exact as the file
+      has them.
     notes: as of `Columns`.
     """
 
@@ -210,15 +212,13 @@ def _kind(name: str, values: Sequence, place: Callable[[int], str]) -> str:
     return KINDS[type(values[0])]
 
 
-def _numbers(name: str, values: Sequence, place: Callable[[int], str]) -> Float32[np.ndarray, 'n']:
+def _numbers(name: str, values: Sequence, place: Callable[[int], str]) -> Float64[np.ndarray, 'n']:
     numbers = np.array([_float(value) for value in values])
-    with np.errstate(over='ignore'):
-        bad = np.flatnonzero(~np.isfinite(numbers.astype(np.float32)))
+    bad = np.flatnonzero(~(np.abs(numbers) <= LARGEST))
     if len(bad):
         value = shortened(values[bad[0]])
-        raise UserError(f'{place(int(bad[0]))}: {escaped(name)} is {value}: give a finite number')
-    check_precision(escaped(name), numbers.mean(), numbers.std(), np.abs(numbers).max())
-    return numbers.astype(np.float32)
+        raise UserError(f'{place(int(bad[0]))}: {escaped(name)} is {value}: give {FINITE}')
+    return numbers
 
 
 def _float(value: int | float) -> float:
@@ -251,7 +251,7 @@ def _labels(
 def _captions(name: str, values: Sequence, place: Callable[[int], str]) -> Shaped[np.ndarray, 'n']:
     known: set[str] = set()
     for i, value in enumerate(values):
-        fault = _fault_of_caption(value, known)
+        fault = fault_of_caption(value, known)
         if fault:
             raise UserError(f'{place(i)}: {name} {fault}')
     longest = max(range(len(values)), key=lambda i: len(values[i]))
@@ -264,13 +264,15 @@ def _captions(name: str, values: Sequence, place: Callable[[int], str]) -> Shape
     return np.array(values, np.str_)
 
 
-def _fault_of_caption(value: Any, known: set[str]) -> str:
+def fault_of_caption(value: Any, known: set[str]) -> str:
     """Returns why a value is no caption; '' if it is one, whose words are then added to `known`."""
     if _is_missing(value):
         return 'is missing or empty: give each picture at least one word'
     if not isinstance(value, str):
         return f'is {shortened(value)}: give a text'
-    words = {*words_of(value)} - known
-    fault = fault_of_texts(tuple(words), len(words)) if words else ''
-    known |= words
-    return f'is {shortened(value)}: {fault}' if fault else ''
+    for word in {*words_of(value)} - known:
+        fault = fault_of_texts((word,), 1)
+        if fault:
+            return f'is {shortened(value)}: its word {shortened(word)}: {fault}'
+        known.add(word)
+    return ''

@@ -7,8 +7,9 @@ note counts them.
 
 import pathlib
 import re
+import unicodedata
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from atelier.data.condition_columns import Arrays, Columns, joined, of_cell, prepared
 from atelier.data.condition_lines import (
@@ -19,9 +20,10 @@ from atelier.data.condition_lines import (
     columns_of,
     lines_of,
 )
-from atelier.data.conditions.setting import NONE, TEXTS, check_known, described
+from atelier.data.conditions.setting import MAX_SHOWN, NONE, TEXTS, check_known, described
 from atelier.errors import UserError, shortened
-from atelier.log import counted
+from atelier.log import counted, escaped, listed
+from atelier.paths import user_path
 
 FILES = (CAPTIONS, OBJECTS, TABLE)
 UNUSUAL = re.compile(r'^$|^/|/$|//|(^|/)\.{1,2}(/|$)')  # paths that may be written in another way
@@ -79,7 +81,23 @@ def check_found(
     """
     if names and not sources:
         files = FILES if names == TEXTS[:1] else FILES[1:]
-        raise UserError(f'{described(names)}: {root} has no {" and no ".join(files)}')
+        has_other = (root / CAPTIONS).is_file() and names[0] in TEXTS
+        advice = f': give {TEXTS[0]} to read its {CAPTIONS}' if has_other else ''
+        raise UserError(f'{described(names)}: {root} has no {" and no ".join(files)}{advice}')
+
+
+def advice_on_columns(folder: str) -> str:
+    """Returns advice to choose columns of the file in a user's folder; '' if it has none.
+
+    Raises:
+      UserError: the file cannot be read.
+    """
+    for path in (user_path(folder) / OBJECTS, user_path(folder) / TABLE):
+        columns = columns_of(path) if path.is_file() else []
+        if columns:
+            names = listed([*map(escaped, columns)], MAX_SHOWN)
+            return f'set config.data.condition to columns of {path.name} ({names})'
+    return ''
 
 
 def _source_in(folder: pathlib.Path, names: tuple[str, ...]) -> Source | None:
@@ -113,7 +131,10 @@ def prepared_of(
 
 
 def read(
-    sources: Sequence[Source], pictures: Sequence[Sequence[str]], strict: bool = False
+    sources: Sequence[Source],
+    pictures: Sequence[Sequence[str]],
+    strict: bool = False,
+    are_texts: bool = False,
 ) -> Columns:
     """Returns the condition of all pictures, those of one source after those of another.
 
@@ -121,27 +142,28 @@ def read(
       sources: as of `find`, at least one.
       pictures: of each source, their paths below its folder.
       strict: whether lines of pictures that are not there are refused.
+      are_texts: whether cells of a table that hold numbers stay texts, as `rows_as` reads them.
 
     Raises:
       UserError: a line is not what it should be, or a picture has none.
     """
     each = [
-        _columns(source, names, strict) for source, names in zip(sources, pictures, strict=True)
+        _columns(source, names, strict, are_texts)
+        for source, names in zip(sources, pictures, strict=True)
     ]
     return joined(each, sources[0].path.parent)
 
 
-def _columns(source: Source, pictures: Sequence[str], strict: bool) -> Columns:
+def _columns(source: Source, pictures: Sequence[str], strict: bool, are_texts: bool) -> Columns:
     found, absent = _rows(source, pictures)
-    values = {name: [_value(source, line, name) for line in found] for name in source.names}
+    has_numbers = source.path.name == TABLE and not are_texts
+    parsed = {name: has_numbers and name not in TEXTS for name in source.names}
+    values = {
+        name: [of_cell(line.values[name]) if is_parsed else line.values[name] for line in found]
+        for name, is_parsed in parsed.items()
+    }
     place = lambda i: f'{source.path}, line {found[i].number:,}'
     return Columns(values, place, _note_of_absent(source, absent, strict))
-
-
-def _value(source: Source, line: Line, name: str) -> Any:
-    """Returns a value of a line; a cell of a table becomes a number if it holds one."""
-    value = line.values[name]
-    return of_cell(value) if source.path.name == TABLE and name not in TEXTS else value
 
 
 def _rows(source: Source, pictures: Sequence[str]) -> tuple[list[Line], list[Line]]:
@@ -149,24 +171,31 @@ def _rows(source: Source, pictures: Sequence[str]) -> tuple[list[Line], list[Lin
     path, known = source.path, columns_of(source.path)
     if known:  # else the first line has no name of a picture, and is refused below
         check_known(source.names, known, f'{path}, line 1')
-    index = {name: i for i, name in enumerate(pictures)}
+    index = {_composed(name): i for i, name in enumerate(pictures)}
+    index |= {name: i for i, name in enumerate(pictures)}
     found: list[Line | None] = [None] * len(pictures)
-    first_lines: dict[str, int] = {}
+    first_lines: dict[int | str, int] = {}
     absent = []
     for line in lines_of(path):
         name = _inside(line, path)
-        first = first_lines.setdefault(name, line.number)
+        which = index.get(name, index.get(_composed(name)))
+        first = first_lines.setdefault(name if which is None else which, line.number)
         if first != line.number:
             raise UserError(
                 f'{path}, line {line.number:,}: {shortened(name)} has a line already, {first:,}'
             )
         kept = line._replace(values={key: line.values.get(key) for key in source.names})
-        if name in index:
-            found[index[name]] = kept
-        else:
+        if which is None:
             absent.append(kept._replace(values={}))
+        else:
+            found[which] = kept
     _check_whole(source.path, pictures, found)
     return found, absent
+
+
+def _composed(name: str) -> str:
+    """Returns a name whose letters with accents are one symbol each (NFC), as on other disks."""
+    return unicodedata.normalize('NFC', name)
 
 
 def _check_whole(path: pathlib.Path, pictures: Sequence[str], found: list[Line | None]) -> None:

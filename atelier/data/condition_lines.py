@@ -9,6 +9,7 @@ The files are UTF-8 and may be untrusted. They are read line by line, and only a
 picture is compared with those that were found, and never opened. Empty lines count for nothing.
 """
 
+import collections
 import io
 import json
 import os
@@ -63,8 +64,10 @@ def columns_of(path: pathlib.Path) -> list[str]:
     """
     if path.name == CAPTIONS:
         return [TEXTS[0]]
-    rows = cells_of(path) if path.name == TABLE else _parsed(path)
-    _, first = next(rows, (0, []))
+    if path.name == TABLE:
+        first = _header(cells_of(path))
+    else:
+        _, first = next(_parsed(path), (0, {}))
     return [name for name in first if name != FILE_NAME] if FILE_NAME in first else []
 
 
@@ -114,12 +117,21 @@ def _parsed(path: pathlib.Path) -> Iterator[tuple[int, dict]]:
             continue
         with about(f'{path}, line {number:,}'):
             try:
-                value = json.loads(line)
+                value = json.loads(line, object_pairs_hook=_object)
             except (ValueError, RecursionError) as error:
                 raise UserError(f'invalid JSON: {first_line(error)}') from error
             if not isinstance(value, dict):
                 raise UserError('it holds no object {"file_name": ..., ...}')
         yield number, value
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Returns a JSON object, of whose repeated keys Python would take the last."""
+    value = dict(pairs)
+    if len(value) < len(pairs):
+        (repeated, count), *_ = collections.Counter(key for key, _ in pairs).most_common(1)
+        raise UserError(f'the key {shortened(repeated)} stands there {count} times')
+    return value
 
 
 def _objects(path: pathlib.Path) -> Iterator[Line]:
@@ -141,9 +153,15 @@ def cells_of(path: pathlib.Path) -> Iterator[tuple[int, list[str]]]:
     return ((number, cells) for number, cells in rows if any(map(str.strip, cells)))
 
 
+def _header(rows: Iterator[tuple[int, list[str]]]) -> list[str]:
+    """Returns the names of the columns in the first row, without blanks around them."""
+    _, names = next(rows, (0, []))
+    return [name.strip() for name in names]
+
+
 def _table(path: pathlib.Path) -> Iterator[Line]:
     rows = cells_of(path)
-    _, header = next(rows, (0, []))
+    header = _header(rows)
     if header.count(FILE_NAME) != 1:
         raise UserError(f'{path}: its first line has to name its columns, one of them {FILE_NAME}')
     for number, cells in rows:

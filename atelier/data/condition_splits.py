@@ -9,13 +9,16 @@ from atelier.data.conditions.condition import (
     MAX_COLUMNS,
     MAX_WORDS,
     fault_of_texts,
+    in_stored_type,
     of_training,
 )
-from atelier.data.conditions.words import END, Words, of_captions, words_of
+from atelier.data.conditions.labels import MAX_SHOWN, Labels
+from atelier.data.conditions.numbers import Numbers
+from atelier.data.conditions.words import END, Words, of_captions
 from atelier.data.left_out import rows_of
 from atelier.data.origins import Origins
 from atelier.errors import UserError, shortened
-from atelier.log import counted, log
+from atelier.log import counted, escaped, listed, log
 
 CAPTION = 'caption'  # array of a split, texts [n], that a source gives
 Splits = dict[str, dict[str, np.ndarray]]
@@ -31,7 +34,8 @@ def conditioned(data: Any) -> Any:
       data: with the splits 'train', 'valid' and 'test'.
 
     Raises:
-      UserError: a caption is empty, a column is constant, or there are too many words or columns.
+      UserError: a caption is empty, a column is constant or varies too little for float32, or there
+        are too many words or columns.
     """
     if CAPTION in data.splits['train']:
         data = _with_tokens(data)
@@ -43,7 +47,39 @@ def conditioned(data: Any) -> Any:
             f'a condition of {condition.num_columns:,} columns: at most {MAX_COLUMNS:,} are read'
         )
     condition = of_training(condition, data.splits['train'][KEY])
-    return data._replace(spec=data.spec._replace(condition=condition))
+    splits = {
+        name: {**split, KEY: in_stored_type(condition, split[KEY])}
+        for name, split in data.splits.items()
+    }
+    data = data._replace(spec=data.spec._replace(condition=condition), splits=splits)
+    return _with_note_on_untrained(data)
+
+
+def _with_note_on_untrained(data: Any) -> Any:
+    """Returns the data with a note on examples whose condition training lacks; it is logged."""
+    condition, counts = data.spec.condition, ()
+    if isinstance(condition, Numbers) or not condition.untrained:
+        return data
+    for name, split in data.splits.items():
+        count = int((~condition.is_trained(split[KEY])).any(1).sum())
+        if count:
+            counts += (f'{count:,} of {name}',)
+    note = f'training lacks {_untrained_in(condition)}: requests of them are refused'
+    if counts:
+        note += f'; examples with them, which results count: {", ".join(counts)}'
+    (log.warning if counts else log.info)('%s: %s', data.name, note)
+    return data._replace(notes=(*data.notes, note))
+
+
+def _untrained_in(condition: Labels | Words) -> str:
+    if isinstance(condition, Words):
+        return f'the words {listed([*map(escaped, condition.untrained)], MAX_SHOWN)}'
+    each = [
+        f'{escaped(name)} {escaped(text)}'
+        for name, lacking in zip(condition.names, condition.untrained, strict=True)
+        for text in lacking
+    ]
+    return f'the values {listed(each, MAX_SHOWN)}'
 
 
 def _with_tokens(data: Any) -> Any:
@@ -94,10 +130,9 @@ def _at(origins: Origins | None, split: str, index: np.ndarray) -> Origins | Non
 
 def _tokens(words: Words, captions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Returns the rows [n, length] of captions, and the indices of those without unknown words."""
-    number = {word: token for token, word in enumerate(words.vocabulary, 1)}
     rows, is_known = np.full((len(captions), words.length), END, np.int32), []
     for i, text in enumerate(captions):
-        tokens = [number.get(word) for word in words_of(str(text))]
+        tokens = words.tokens(str(text))
         if not tokens:
             raise UserError(f'a caption is empty: {shortened(str(text))}')
         is_known.append(None not in tokens and len(tokens) < words.length)

@@ -131,11 +131,15 @@ def _condition(parts: dict[str, Items], file: str) -> Arrays | None:
     return prepared(given, file, is_guess=False)
 
 
-def columns_of(items: Items, file: str) -> Columns | None:
-    """Returns the columns that items are conditional on; None if there are none."""
+def columns_of(items: Items, file: str, are_texts: bool = False) -> Columns | None:
+    """Returns the columns that items are conditional on; None if there are none.
+
+    Cells that hold numbers become numbers, or stay texts, as `rows_as` reads them.
+    """
     if items.condition is None:
         return None
-    values = {name: [*map(of_cell, cells)] for name, cells in items.condition.items()}
+    value = str if are_texts else of_cell
+    values = {name: [*map(value, cells)] for name, cells in items.condition.items()}
     return Columns(values, lambda i: f'{file}, {items.counted_by} {items.rows[i]:,}')
 
 

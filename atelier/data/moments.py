@@ -4,7 +4,6 @@ import numpy as np
 
 from atelier.data.large_arrays import SMALL, pieces
 from atelier.data.spec import Spec
-from atelier.errors import UserError
 
 
 def moments(x: np.ndarray, deviation: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
@@ -27,19 +26,6 @@ def moments(x: np.ndarray, deviation: np.ndarray | None = None) -> tuple[np.ndar
         return mean, std
     squares = (np.square(p, dtype=np.float64) for p in pieces(deviation.reshape(columns.shape)))
     return mean, np.sqrt(std**2 + sum(each.sum(0) for each in squares) / len(columns))
-
-
-def check_precision(name: str, mean: float, std: float, largest: float) -> None:
-    """Checks that float32 tells values apart that are as large as `largest` and vary by `std`.
-
-    Raises:
-      UserError: it rounds them to much of their standard deviation.
-    """
-    if largest * 2.0**-24 > 1e-2 * std > 0:
-        raise UserError(
-            f'{name} varies by {std:.3g} around {mean:.3g}, too little for float32: subtract an '
-            'offset'
-        )
 
 
 def with_moments(spec: Spec, x: np.ndarray, deviation: np.ndarray | None = None) -> Spec:

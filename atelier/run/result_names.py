@@ -14,6 +14,10 @@ from atelier.run.experiment import Run
 # fields of config.eval that change no result of an evaluation or an application, beyond rounding
 ONLY_SIZES = ('batch_size', 'num_pictures')
 PLAIN = re.compile(r'[\w.,+-]{1,24}', re.ASCII)  # a value that a file name can hold unchanged
+# words or numbers with commas or single blanks between them; as none has a `_`, and `-` only begins
+# one, the names of different texts differ
+READABLE = re.compile(r'-?[0-9A-Za-z.+]+(?:[, ]-?[0-9A-Za-z.+]+)*')
+MAX_READABLE = 60  # characters
 
 
 def changed_settings(run: Run) -> dict[str, Any]:
@@ -45,6 +49,15 @@ def settings_suffix(run: Run) -> str:
 def suffix(**values: Any) -> str:
     """Returns '-NAME-VALUE' of each value; a long or odd value is replaced by its checksum."""
     return ''.join(f'-{name}-{_file_name_part(value)}' for name, value in values.items())
+
+
+def suffix_of_text(name: str, text: str) -> str:
+    """Returns '-NAME-TEXT' with `_` for blanks, as '-prompt-a_red_circle'.
+
+    A long or odd text is replaced by its checksum, so that no two texts share a name.
+    """
+    is_readable = len(text) <= MAX_READABLE and READABLE.fullmatch(text)
+    return f'-{name}-{text.replace(" ", "_") if is_readable else checksum_of_text(text)}'
 
 
 def checksum_of_text(text: str) -> str:

@@ -2,6 +2,7 @@
 
 from ml_collections import ConfigDict
 
+from atelier.data.condition_files import advice_on_columns
 from atelier.data.dataset import Spec
 from atelier.data.items import are_items
 from atelier.errors import UserError
@@ -50,8 +51,10 @@ def condition(config: ConfigDict, spec: Spec, otherwise: str) -> None:
     Raises:
       UserError: they have none; `otherwise` is the advice in the message.
     """
-    if spec.condition is None:
-        labels(config, spec, otherwise)
+    if spec.condition is None and spec.num_classes is None:
+        has_files = config.data.name == 'folder' and bool(config.data.path)
+        advice = advice_on_columns(config.data.path) if has_files else ''
+        labels(config, spec, f'{advice}, or {otherwise}' if advice else otherwise)
 
 
 def levels(config: ConfigDict, spec: Spec, otherwise: str) -> None:

@@ -18,7 +18,7 @@ from atelier.core.types import Batch, Weights
 from atelier.data.conditions.condition import KEY
 from atelier.data.dataset import Spec
 
-Given = Int[Array, 'batch'] | Float[Array, 'batch features']  # a label, or features
+Given = Int[Array, 'batch'] | Float[Array, 'batch given']  # a label, or features of a condition
 
 
 def num_vectors(spec: Spec) -> int:
@@ -117,8 +117,14 @@ def conditional_sample(
       is_conditional: whether the family is conditional.
       mean: as in `Sample`.
     """
-    if not is_on_class(spec, is_conditional):
-        return Sample(draw, mean=mean, reads_condition=is_conditional)
+    if not is_conditional:
+        return Sample(draw, mean=mean)
+
+    def conditions(weights: Weights, rng: Rng) -> Array:
+        return requested(fold_in(rng.keys, stream), None, spec)[KEY]
+
+    if spec.condition is not None:
+        return Sample(draw, mean=mean, reads_condition=True, conditions=conditions)
 
     def labels(weights: Weights, rng: Rng) -> Int[Array, 'local']:
         return requested_label(fold_in(rng.keys, stream), None, spec)

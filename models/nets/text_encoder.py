@@ -13,7 +13,7 @@ from models.nets.attention import attention
 from models.nets.dtypes import sum_dtype
 from models.nets.transformer import Block, check_heads
 
-# Initial vectors of words. Optimizers move each weight by about the learning rate a step: from small
+# Initial vectors of words. Adam moves each weight by about the learning rate a step: from small
 # vectors, hundreds of steps in a common direction would leave all words alike.
 EMBEDDED = nn.initializers.normal(1.0)
 

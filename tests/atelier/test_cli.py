@@ -247,6 +247,13 @@ def test_a_flag_may_be_negated_and_a_value_may_begin_with_a_dash():
     assert command.options['prompt'] == command.config.data.path == '-once'
 
 
+def test_an_empty_text_is_not_one_that_is_missing():
+    flags = ['x', '--mode=sample', '--config=configs/cvae.py']
+    assert cli.parse(flags).options['prompt'] is None
+    assert cli.parse([*flags, '--prompt=']).options['prompt'] == ''
+    assert '  --prompt=  ' in cli_help.text(flags)
+
+
 @pytest.mark.parametrize('mode', cli_flags.modes())
 def test_every_option_of_every_mode_is_described(mode):
     """Its description begins with its noun, and stands in its line or below a long name."""

@@ -140,6 +140,11 @@ def test_invalid_calls_are_user_errors(folder, tmp_path):
             door.sample(run, n)
         with pytest.raises(UserError, match=f'n={n}'):
             door.over_split(run, run.family.ability(Codes).encode, n=n)
+    for given in ({'prompt': ''}, {'prompt': ['red']}, {'condition': [[1, 2], [3]]}):
+        with pytest.raises(UserError, match='is not conditional on numbers, several labels or'):
+            door.sample(run, 1, **given)
+    with pytest.raises(UserError, match='labels, condition and prompt: give one of them'):
+        door.sample(run, 1, labels=[1], prompt='')
     with pytest.raises(UserError, match="no split 'tset'"):
         door.over_split(run, run.family.ability(Codes).encode, 'tset')
     with pytest.raises(UserError, match='does not exist'):

@@ -25,6 +25,8 @@ def test_long_lists_are_cut():
     assert listed([]) == ''
     assert listed(list('abcd')) == 'a, b, c, d'
     assert listed(list('abcde')) == 'a, b, c and 2 more'
+    assert listed(['a, b', 'c', 'd'], 2, between='; ') == 'a, b and 2 more'
+    assert listed(['a, b', 'c'], between='; ') == 'a, b; c'
 
 
 def test_warnings_only(caplog):

@@ -12,6 +12,26 @@ from atelier.errors import UserError
 from benchmarks import guidance
 
 
+@pytest.mark.parametrize(
+    ('texts', 'weights'),
+    [(['0', '1.5'], [0, 1.5]), (['x'], None), (['1', 'nan'], None), ([], None)],
+)
+def test_weights_are_numbers(texts, weights):
+    if weights:
+        assert guidance.weights_of(texts) == weights
+    else:
+        with pytest.raises(UserError, match=f'^--guidance={",".join(texts)}: give numbers'):
+            guidance.weights_of(texts)
+
+
+@pytest.mark.parametrize('flag', ['--workdir=runs/of nobody', '--workdir='])
+def test_a_missing_run_ends_in_one_line(flag):
+    command = [sys.executable, '-m', 'benchmarks.guidance', flag]
+    done = subprocess.run(command, cwd=checkout.ROOT, capture_output=True, text=True)
+    assert done.returncode == 1 and not done.stdout
+    assert re.fullmatch(r'error: (.*nobody does not exist|give --workdir=RUN).*\n', done.stderr)
+
+
 @pytest.mark.slow
 def test_each_weight_has_a_column(main, tmp_path):
     run = str(tmp_path / 'run')

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from atelier import checkout, files
+from atelier.errors import UserError
 from benchmarks import outcome
 from benchmarks.reference import rows
 
@@ -72,6 +73,14 @@ def test_a_group_gets_its_share_of_the_time_left():
     limited.began -= 60
     assert limited.left() == limited.timeout() == 0
     assert outcome.Outcome('speed').timeout() is None
+
+
+def test_a_mistake_ends_in_one_line():
+    def fails(arguments):
+        raise UserError(f'{arguments[0]} is\nwrong')
+
+    with pytest.raises(SystemExit, match=r'^error: a is\\nwrong$'):
+        outcome._in_one_line(fails, ['a'])
 
 
 @pytest.mark.slow

@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from atelier.errors import UserError
-from docs.emoji_folder import SIZE, write
+from docs.emoji_folder import ONLY, SIZE, write
 
 HAND = {
     'name': 'WAVING HAND SIGN',
@@ -61,12 +61,12 @@ def test_only_pictures_with_a_number(package, tmp_path):
     ]
     (package / 'emoji.json').write_text(json.dumps([HAND, *persons]))
     numbers = {}
-    for only in ('tone', 'age'):
+    for only, (name, _) in ONLY.items():
         count = write(package, tmp_path / only, only)
         lines = (tmp_path / only / 'metadata.jsonl').read_text().splitlines()
         assert len(lines) == count
-        numbers[only] = [json.loads(line)[only] for line in lines]
-    assert numbers == {'tone': [5], 'age': [0, 2, 3, 1]}
+        numbers[only] = [json.loads(line)[name] for line in lines]
+    assert numbers == {'tone': [5], 'hands': [5], 'age': [0, 2, 3, 1]}
 
 
 def test_what_is_missing_or_there_is_refused(package, tmp_path):
@@ -75,3 +75,32 @@ def test_what_is_missing_or_there_is_refused(package, tmp_path):
     (tmp_path / 'emoji').mkdir()
     with pytest.raises(UserError, match='exists'):
         write(package, tmp_path / 'emoji')
+
+
+def test_a_damaged_picture_leaves_no_folder(package, tmp_path, complaint):
+    (package / 'img' / 'anyone' / str(SIZE) / 'hands.png').write_bytes(b'no picture')
+    assert 'cannot read' in complaint(write, package, tmp_path / 'emoji')
+    assert not (tmp_path / 'emoji').exists()
+
+
+@pytest.mark.parametrize(
+    ('content', 'fault'),
+    [
+        ('[{"image": ', 'emoji.json: invalid JSON: Expecting value'),
+        (b'\xff\xfe\xff', 'emoji.json: invalid JSON'),
+        ('{}', 'emoji.json holds no list of emoji'),
+        ([HAND, {**HAND, 'category': 3}], 'emoji.json, entry 1: '),
+        ([{**HAND, 'image': 3}], 'entry 0: a value is no text'),
+        ([HAND, [1]], 'emoji.json, entry 1: '),
+        ([{k: v for k, v in HAND.items() if k != 'category'}], 'entry 0: no category: unpack'),
+        ([{**HAND, 'skin_variations': {'other': HAND}}], 'entry 0: no other: unpack'),
+    ],
+)
+def test_a_damaged_package_is_one_line_and_leaves_no_folder(
+    package, tmp_path, content, fault, complaint
+):
+    content = json.dumps(content) if isinstance(content, list) else content
+    content = content.encode() if isinstance(content, str) else content
+    (package / 'emoji.json').write_bytes(content)
+    assert fault in complaint(write, package, tmp_path / 'emoji')
+    assert not (tmp_path / 'emoji').exists()

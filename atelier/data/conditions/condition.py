@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from atelier.core.float32 import is_scale
 from atelier.data.conditions.labels import Labels
 from atelier.data.conditions.numbers import Numbers
 from atelier.data.conditions.words import Words
@@ -13,6 +14,7 @@ from atelier.names import MAX_NAME, are_encodable, fault_of_names
 Condition = Numbers | Labels | Words
 KEY = 'condition'  # array of a split and of a batch, [n, columns]
 KINDS = {'numbers': Numbers, 'labels': Labels, 'words': Words}
+UNTRAINED = 'untrained'  # field that records lack if it is empty, as those of earlier versions do
 MAX_COLUMNS = 1024
 MAX_EXAMPLES, MAX_EXAMPLE_VALUES = 64, 4096
 
@@ -22,18 +24,27 @@ def of_training(condition: Condition, values: np.ndarray) -> Condition:
 
     These are moments, and some conditions from which samples without a requested one are drawn.
 
+    Args:
+      condition: of the data.
+      values: as exact as the data have them, before `in_stored_type`.
+
     Raises:
-      UserError: a column is constant.
+      UserError: a column is constant, or varies too little for float32.
     """
     count = max(1, min(MAX_EXAMPLES, MAX_EXAMPLE_VALUES // condition.num_columns, len(values)))
-    rows = np.asarray(values[np.linspace(0, len(values) - 1, count).astype(int)])
-    examples = tuple(map(tuple, rows.tolist()))
+    rows = values[np.linspace(0, len(values) - 1, count).astype(int)]
+    examples = tuple(map(tuple, in_stored_type(condition, rows).tolist()))
     return condition.fitted(np.asarray(values))._replace(examples=examples)
 
 
 def as_rows(condition: Condition, rows: Sequence[Sequence[float | int]]) -> np.ndarray:
     """Returns rows of a condition [n, columns] in the type in which splits have them."""
-    return np.array(rows, np.float32 if isinstance(condition, Numbers) else np.int32)
+    return in_stored_type(condition, np.array(rows))
+
+
+def in_stored_type(condition: Condition, values: np.ndarray) -> np.ndarray:
+    """Returns values of a condition [n, columns] in the type in which splits have them."""
+    return np.asarray(values, np.float32 if isinstance(condition, Numbers) else np.int32)
 
 
 def recorded(condition: Condition | None) -> dict[str, Any] | None:
@@ -41,7 +52,10 @@ def recorded(condition: Condition | None) -> dict[str, Any] | None:
     if condition is None:
         return None
     kind = next(name for name, each in KINDS.items() if type(condition) is each)
-    return {'kind': kind, **condition._asdict()}
+    fields = condition._asdict()
+    if not fields.get(UNTRAINED, True):
+        del fields[UNTRAINED]
+    return {'kind': kind, **fields}
 
 
 def from_record(stored: Any) -> Condition | None:
@@ -52,11 +66,12 @@ def from_record(stored: Any) -> Condition | None:
     """
     if stored is None:
         return None
-    if not isinstance(stored, dict) or stored.get('kind') not in KINDS:
+    name = stored.get('kind') if isinstance(stored, dict) else None
+    if not isinstance(name, str) or name not in KINDS:
         raise ValueError('its kind is unknown')
-    kind = KINDS[stored['kind']]
+    kind = KINDS[name]
     fields = {name: value for name, value in stored.items() if name != 'kind'}
-    if {*fields} != {*kind._fields}:
+    if {*kind._fields} - {UNTRAINED} != {*fields} - ({UNTRAINED} & {*kind._fields}):
         raise ValueError(f'its fields are not {", ".join(kind._fields)}')
     condition = kind(**{name: _as_tuples(value) for name, value in fields.items()})
     fault = _FAULTS[kind](condition) or _fault_of_examples(condition)
@@ -85,7 +100,9 @@ def _fault_of_numbers(condition: Numbers) -> str:
     for row in () if fault else (condition.mean, condition.std):
         if not _are_finite(row) or len(row) != len(condition.names):
             fault = 'mean and std are not a finite number for each name'
-    return fault or ('' if min(condition.std) > 0 else 'std is not above 0')
+    if fault or all(map(is_scale, condition.std)):
+        return fault
+    return 'std is not above 0, or out of the range of float32'
 
 
 def _fault_of_labels(condition: Labels) -> str:
@@ -94,13 +111,29 @@ def _fault_of_labels(condition: Labels) -> str:
         return fault or 'values are no texts'
     if len(condition.values) != len(condition.names):
         return 'values are not the texts of each name'
-    return next(filter(None, (fault_of_texts(each, MAX_VALUES) for each in condition.values)), '')
+    fault = next(filter(None, (fault_of_texts(each, MAX_VALUES) for each in condition.values)), '')
+    lacking = condition.untrained
+    is_of_each = isinstance(lacking, tuple) and len(lacking) in (0, len(condition.names))
+    pairs = zip(lacking, condition.values, strict=False) if is_of_each and not fault else ()
+    if is_of_each and all(_are_some_of(each, known) for each, known in pairs):
+        return fault
+    return fault or 'values without examples of training are not some of each name'
 
 
 def _fault_of_words(condition: Words) -> str:
     if type(condition.length) is not int or not 2 <= condition.length <= MAX_COLUMNS:
         return f'length is not a whole number from 2 to {MAX_COLUMNS}'
-    return fault_of_texts(condition.vocabulary, MAX_WORDS)
+    fault = fault_of_texts(condition.vocabulary, MAX_WORDS)
+    if fault or _are_some_of(condition.untrained, condition.vocabulary):
+        return fault
+    return 'words that training lacks are not some of the vocabulary'
+
+
+def _are_some_of(texts: Any, known: tuple[str, ...]) -> bool:
+    """Whether these, which may be untrusted, are some of the known texts and not all."""
+    if not isinstance(texts, tuple) or not all(isinstance(each, str) for each in texts):
+        return False
+    return {*texts} < {*known} and len({*texts}) == len(texts)
 
 
 def _fault_of_examples(condition: Condition) -> str:

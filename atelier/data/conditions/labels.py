@@ -6,7 +6,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Bool, Float, Int
 
 from atelier.data.conditions.request import check_varies, stripped
 from atelier.errors import UserError, did_you_mean, short_repr, shortened
@@ -22,11 +22,14 @@ class Labels(NamedTuple):
     values: of each label, the names of its values, untrusted; label i of an example is an index
       into `values[i]`.
     examples: some conditions of training. A sample without a requested condition has one of them.
+    untrained: of each label, the values that no example of training has, so that nothing is learned
+      of them; () if there are none, or if a run of an earlier version did not record them.
     """
 
     names: tuple[str, ...]
     values: tuple[tuple[str, ...], ...]
     examples: tuple[tuple[int, ...], ...] = ()
+    untrained: tuple[tuple[str, ...], ...] = ()
 
     __repr__ = short_repr
 
@@ -51,13 +54,26 @@ class Labels(NamedTuple):
         return jnp.concatenate(each, -1)
 
     def fitted(self, values: Int[np.ndarray, 'n columns']) -> 'Labels':
-        """Returns the condition, which needs nothing of the training split.
+        """Returns the condition with the values that the training split lacks.
 
         Raises:
           UserError: a label is constant, so that nothing can be learned from it.
         """
         check_varies(values, self.names)
-        return self
+        seen = [{*np.unique(column).tolist()} for column in values.T]
+        lacking = tuple(
+            tuple(text for i, text in enumerate(known) if i not in each)
+            for known, each in zip(self.values, seen, strict=True)
+        )
+        return self._replace(untrained=lacking if any(lacking) else ())
+
+    def is_trained(self, values: Int[np.ndarray, 'n columns']) -> Bool[np.ndarray, 'n columns']:
+        """Whether an example of training has the value of each label, as far as is recorded."""
+        each = [
+            ~np.isin(values[:, i], [known.index(text) for text in lacking])
+            for i, (known, lacking) in enumerate(zip(self.values, self.untrained, strict=False))
+        ]
+        return np.stack(each, 1) if each else np.ones(values.shape, bool)
 
     def parsed(self, text: str) -> list[int]:
         """Returns the condition that a text such as 'brown,short' requests.
@@ -73,12 +89,15 @@ class Labels(NamedTuple):
 
     def _index(self, column: int, text: str) -> int:
         known = self.values[column]
-        if text in known:
+        lacking = self.untrained[column] if self.untrained else ()
+        if text in known and text not in lacking:
             return known.index(text)
-        name = escaped(self.names[column])
-        hint = did_you_mean(text, known)
-        choices = listed([escaped(each) for each in known], MAX_SHOWN)
-        raise UserError(f'condition {name}={shortened(text)}: no such value{hint}: give {choices}')
+        name, trained = escaped(self.names[column]), [each for each in known if each not in lacking]
+        fault = f'no such value{did_you_mean(text, trained)}'
+        if text in lacking:
+            fault = 'no example of training has this value'
+        choices = listed([escaped(each) for each in trained], MAX_SHOWN)
+        raise UserError(f'condition {name}={shortened(text)}: {fault}: give {choices}')
 
     def described(self, values: Sequence[int]) -> str:
         """Returns the condition as a line of text."""

@@ -7,8 +7,9 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from atelier.core.float32 import check_precision, is_scale
 from atelier.data.conditions.request import check_varies, number_of, stripped
-from atelier.errors import short_repr
+from atelier.errors import UserError, short_repr
 from atelier.log import escaped
 
 
@@ -46,10 +47,24 @@ class Numbers(NamedTuple):
     def fitted(self, values: Float[np.ndarray, 'n columns']) -> 'Numbers':
         """Returns the condition with the moments of the training split.
 
+        Args:
+          values: of the training split, as exact as the data have them.
+
         Raises:
-          UserError: a column is constant, so that nothing can be learned from it.
+          UserError: a column is constant, so that nothing can be learned from it, or float32, in
+            which networks read it, does not tell its values apart.
         """
         check_varies(values, self.names)
+        exact = values.astype(np.float64)
+        rows = zip(self.names, exact.mean(0), exact.std(0), np.abs(exact).max(0), strict=True)
+        for name, mean, std, largest in rows:
+            if not is_scale(std):
+                raise UserError(
+                    f'condition {escaped(name)} varies by {std:.3g}, out of the range of float32: '
+                    'scale it'
+                )
+            check_precision(f'condition {escaped(name)}', mean, std, largest)
+        values = values.astype(np.float32)
         mean, std = values.mean(0, np.float64), values.std(0, dtype=np.float64)
         return self._replace(mean=tuple(mean.tolist()), std=tuple(std.tolist()))
 

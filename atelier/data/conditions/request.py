@@ -1,13 +1,15 @@
 """What numbers and labels share: parts of a request, and columns from which one can learn."""
 
-import math
 from collections.abc import Sequence
 
 import numpy as np
 from jaxtyping import Num
 
+from atelier.core.float32 import LARGEST
 from atelier.errors import UserError, shortened
 from atelier.log import counted, escaped
+
+FINITE = f'a finite number, of at most {LARGEST:.2g}'
 
 
 def stripped(parts: Sequence[str], names: Sequence[str]) -> list[str]:
@@ -41,12 +43,12 @@ def number_of(text: str, name: str) -> float:
     """Returns the number that a text holds.
 
     Raises:
-      UserError: it holds none, or one that is not finite.
+      UserError: it holds none, or one that is not finite in float32, in which networks read it.
     """
     try:
-        value = float(text)
+        value = float('' if '_' in text else text)  # Python also reads 1_000; tables do not
     except ValueError:
         raise UserError(f'condition {name}={shortened(text)}: give a number') from None
-    if not math.isfinite(value):
-        raise UserError(f'condition {name}={shortened(text)}: give a finite number')
+    if not abs(value) <= LARGEST:
+        raise UserError(f'condition {name}={shortened(text)}: give {FINITE}')
     return value

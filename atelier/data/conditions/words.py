@@ -1,12 +1,14 @@
 """A condition of words: a caption, as tokens of a vocabulary."""
 
+import functools
 import re
+import unicodedata
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 import jax
 import numpy as np
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Bool, Float, Int
 
 from atelier.errors import UserError, did_you_mean, short_repr, shortened
 from atelier.log import counted, escaped
@@ -22,11 +24,14 @@ class Words(NamedTuple):
     length: tokens of a row, one more than the longest caption has words.
     examples: some captions of training, as rows. A sample without a requested caption has one of
       them.
+    untrained: the words of the vocabulary that no caption of training has, so that nothing is
+      learned of them; () if there are none, or if a run of an earlier version did not record them.
     """
 
     vocabulary: tuple[str, ...]
     length: int
     examples: tuple[tuple[int, ...], ...] = ()
+    untrained: tuple[str, ...] = ()
 
     __repr__ = short_repr
 
@@ -55,14 +60,20 @@ class Words(NamedTuple):
         return jax.nn.one_hot(values, self.num_tokens).reshape(len(values), -1)
 
     def fitted(self, values: Int[np.ndarray, 'n length']) -> 'Words':
-        """Returns the condition, which needs nothing more of the training split.
+        """Returns the condition with the words that the training split lacks.
 
         Raises:
           UserError: all captions are equal, so that nothing can be learned from them.
         """
         if (values == values[:1]).all():
             raise UserError('all captions of the training split are equal')
-        return self
+        seen = {*np.unique(values).tolist()}
+        lacking = (word for token, word in enumerate(self.vocabulary, 1) if token not in seen)
+        return self._replace(untrained=tuple(lacking))
+
+    def is_trained(self, values: Int[np.ndarray, 'n length']) -> Bool[np.ndarray, 'n length']:
+        """Whether a caption of training has the word of each token, as far as is recorded."""
+        return ~np.isin(values, [_tokens_of(self.vocabulary)[word] for word in self.untrained])
 
     def parsed(self, text: str) -> list[int]:
         """Returns the row of a caption.
@@ -70,7 +81,7 @@ class Words(NamedTuple):
         Raises:
           UserError: the caption is empty or too long, or a word is not in the vocabulary.
         """
-        words = words_of(text)
+        words, row = words_of(text), self.tokens(text)
         if not words:
             raise UserError('an empty caption: give at least one word')
         if len(words) >= self.length:
@@ -78,13 +89,17 @@ class Words(NamedTuple):
                 f'the caption {shortened(text)} has {counted(len(words), "word")}, more than the '
                 f'{self.length - 1} of the longest caption in training'
             )
-        index = {word: token for token, word in enumerate(self.vocabulary, 1)}
-        for word in words:
-            if word not in index:
-                hint = did_you_mean(word, self.vocabulary)
+        lacking = {*self.untrained}
+        for word, token in zip(words, row, strict=True):
+            if token is None or word in lacking:
+                hint = did_you_mean(word, [each for each in self.vocabulary if each not in lacking])
                 raise UserError(f'the word {shortened(word)} is in no caption of training{hint}')
-        row = [index[word] for word in words]
         return row + [END] * (self.length - len(row))
+
+    def tokens(self, text: str) -> list[int | None]:
+        """Returns the token of each word of a text; None if it is not in the vocabulary."""
+        known = _tokens_of(self.vocabulary)
+        return [known.get(word) for word in words_of(text)]
 
     def row(self, parts: Sequence[str]) -> list[int]:
         """Returns the row of the one caption in `parts`; errors as `parsed`."""
@@ -96,9 +111,17 @@ class Words(NamedTuple):
         return ' '.join(escaped(self.vocabulary[i - 1]) for i in values if i != END)
 
 
+@functools.lru_cache(4)  # as files have thousands of captions
+def _tokens_of(vocabulary: tuple[str, ...]) -> dict[str, int]:
+    return {word: token for token, word in enumerate(vocabulary, 1)}
+
+
 def words_of(text: str) -> list[str]:
-    """Returns the words and punctuation marks of a text, in lower case."""
-    return WORD.findall(text.casefold())
+    """Returns the words and punctuation marks of a text, in lower case.
+
+    Letters with accents are one symbol (NFC), as `é` may also be written as two.
+    """
+    return WORD.findall(unicodedata.normalize('NFC', text.casefold()))
 
 
 def of_captions(captions: Iterable[str]) -> Words:

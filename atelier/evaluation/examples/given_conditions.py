@@ -1,21 +1,24 @@
 """The condition of examples in place of a run's test split, read as that of training."""
 
 import pathlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import TypeVar
 
 import numpy as np
 from jaxtyping import Shaped
 
-from atelier.core.abilities import Sample
 from atelier.core.family import reads_condition
+from atelier.core.float32 import LARGEST
 from atelier.data import condition_files
 from atelier.data.classes import MAX_SHOWN
 from atelier.data.condition_arrays import NAMES
 from atelier.data.condition_columns import Columns, rows_as
 from atelier.data.condition_files import Source
+from atelier.data.condition_lines import columns_of
 from atelier.data.condition_splits import CAPTION
 from atelier.data.conditions.condition import KEY, Condition
 from atelier.data.conditions.numbers import Numbers
+from atelier.data.conditions.request import FINITE
 from atelier.data.conditions.setting import chosen
 from atelier.data.conditions.words import Words
 from atelier.errors import UserError
@@ -24,19 +27,40 @@ from atelier.names import stored_names
 from atelier.run.experiment import Run
 
 Split = dict[str, np.ndarray]
+T = TypeVar('T')
 
 
 def names_of(run: Run) -> tuple[str, ...] | None:
     """Returns the columns with the condition of a run, as `setting.chosen` does.
 
-    It is None if the data of the run have no condition, or if its model does not read it.
+    It is None if the data of the run have no condition.
     """
-    condition, sample = run.data.spec.condition, run.family.ability(Sample)
-    if condition is None or sample is not None and not sample.reads_condition:
+    condition = run.data.spec.condition
+    if condition is None:
         return None
     if isinstance(condition, Words):
         return chosen(run.config.data.get('condition', ())) or ()
     return condition.names
+
+
+def where_needed(run: Run, read: Callable[[], T], nothing: Callable[[], T]) -> T:
+    """Returns the condition that `read` reads, or `nothing()` if it cannot and no model needs it.
+
+    Args:
+      run: whose model may need the condition. Others pass over a condition that they cannot read.
+      read: reads it.
+      nothing: returns what examples without a condition have.
+
+    Raises:
+      UserError: the model needs the condition, and `read` raises it.
+    """
+    if reads_condition(run.family):
+        return read()
+    try:
+        return read()
+    except UserError as error:
+        log.warning('the condition is passed over: %s', error)
+        return nothing()
 
 
 def check_whole(run: Run, split: Split) -> Split:
@@ -59,40 +83,52 @@ def check_whole(run: Run, split: Split) -> Split:
 def beside(run: Run, root: pathlib.Path) -> list[Source]:
     """Returns the file in a folder that has the condition of its pictures, if there is one.
 
-    Captions may be in another file than those of training.
+    Captions may be in another file than those of training. A model that does not read the condition
+    needs no such columns.
 
     Raises:
       UserError: as `condition_files.find`.
     """
+    return where_needed(run, lambda: _beside(run, root), list)
+
+
+def _beside(run: Run, root: pathlib.Path) -> list[Source]:
     names, bases = names_of(run), {'test': root}
     found = condition_files.find(root, bases, names)
     is_of_words = names is not None and isinstance(run.data.spec.condition, Words)
-    return condition_files.find(root, bases, ()) if is_of_words and not found else found
+    found = condition_files.find(root, bases, ()) if is_of_words and not found else found
+    has_columns = lambda source: {*source.names} & {*columns_of(source.path)}
+    return found if reads_condition(run.family) else [*filter(has_columns, found)]
 
 
 def of_pictures(run: Run, sources: list[Source], pictures: Sequence[str]) -> Split:
     """Returns {`KEY`: [n, columns]} of pictures, from the file of `beside`; {} if there is none.
 
     Raises:
-      UserError: a picture has no condition, or one that training lacks.
+      UserError: a picture has no condition, or one that training lacks, and the model needs it.
     """
     if not sources:
         return {}
-    columns = condition_files.read(sources, [pictures], run.config.data.get('strict', False))
+    return where_needed(run, lambda: _of_pictures(run, sources, pictures), dict)
+
+
+def _of_pictures(run: Run, sources: list[Source], pictures: Sequence[str]) -> Split:
+    is_strict = run.config.data.get('strict', False)
+    columns = condition_files.read(sources, [pictures], is_strict, are_texts=True)
     for note in columns.notes:
         log.info('%s: %s', sources[0].path.parent, note)
-    return of_columns(run, columns)
+    return {KEY: rows_as(run.data.spec.condition, columns)}
 
 
 def of_columns(run: Run, columns: Columns | None) -> Split:
     """Returns {`KEY`: [n, columns]} of values in columns; {} if there are none.
 
     Raises:
-      UserError: an example has no condition, or one that training lacks.
+      UserError: an example has no condition, or one that training lacks, and the model needs it.
     """
     if columns is None:
         return {}
-    return {KEY: rows_as(run.data.spec.condition, columns)}
+    return where_needed(run, lambda: {KEY: rows_as(run.data.spec.condition, columns)}, dict)
 
 
 def keys_of(run: Run) -> tuple[str, ...]:
@@ -171,14 +207,14 @@ def _checked_values(
     condition: Condition, values: np.ndarray, name: str
 ) -> Shaped[np.ndarray, 'n columns']:
     if isinstance(condition, Numbers):
-        numbers = values.astype(np.float32)
-        if not np.isfinite(numbers).all():
-            row, column = np.argwhere(~np.isfinite(numbers))[0]
+        bad = np.argwhere(~(np.abs(values.astype(np.float64)) <= LARGEST))
+        if len(bad):
+            row, column = bad[0]
             raise UserError(
                 f'{name}, row {row}: {escaped(condition.names[column])} is '
-                f'{values[row, column]}: give a finite number'
+                f'{values[row, column]}: give {FINITE}'
             )
-        return numbers
+        return values.astype(np.float32)
     bad = np.argwhere((values < 0) | (values >= np.array(condition.sizes)))
     if len(bad):
         row, column = bad[0]
@@ -186,4 +222,12 @@ def _checked_values(
             f'{name}, row {row}: {values[row, column]} in column {column}: give integers from 0 '
             f'to {condition.sizes[column] - 1}, as the run numbers them'
         )
-    return values.astype(np.int32)
+    values = values.astype(np.int32)
+    bad = np.argwhere(~condition.is_trained(values))
+    if len(bad):
+        row, column = bad[0]
+        raise UserError(
+            f'{name}, row {row}: {values[row, column]} in column {column}: no example of training '
+            'has this value'
+        )
+    return values

@@ -45,7 +45,7 @@ def of_file(run: Run, file: pathlib.Path) -> tuple[dict[str, np.ndarray], Origin
     if items.labels is not None:
         numbers = numbers_of(spec, np.array(items.labels))
         split['label'] = checked_labels(run, numbers, len(items.texts))
-    split |= given_conditions.of_columns(run, columns_of(items, file.name))
+    split |= given_conditions.of_columns(run, columns_of(items, file.name, are_texts=True))
     origins = named([file.name], [int(items.rows.max()) + 1])
     return split, origins._replace(rows={'test': items.rows})
 

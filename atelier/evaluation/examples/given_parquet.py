@@ -36,7 +36,10 @@ def of_files(
       UserError: a file is damaged or has no images, or its classes or its condition are not those
         of the run.
     """
-    part, sizes = parquet.read_together(files, given_conditions.names_of(run))
+    names = given_conditions.names_of(run)
+    part, sizes = given_conditions.where_needed(
+        run, lambda: parquet.read_together(files, names), lambda: parquet.read_together(files)
+    )
     condition = given_conditions.of_columns(run, part.condition)
     split = {'x': of_images(run, part.images, name), **condition}
     if part.label is not None and run.data.spec.num_classes is not None:

@@ -23,7 +23,7 @@ MAX_NAMED = 8  # folders that a line names
 def of_folder(run: Run, root: pathlib.Path) -> tuple[dict[str, np.ndarray], Origins]:
     """Reads the pictures below a folder: x [n, *event], and label [n] if its folders are classes.
 
-    If a file beside them has the condition that the run reads, it is 'condition' [n, columns].
+    If a file beside them has the condition of the run, it is 'condition' [n, columns].
 
     Raises:
       UserError: there are no pictures, one of them or its condition cannot be used, or

@@ -59,10 +59,9 @@ def condition_values(
     real = split_examples(run, state, devices, 'test', n)
     values = _compared(*(agreement_of(run.data, x, condition) for x in (fake, real)))
     if has_words:
-        normalized = (np.asarray(run.data.spec.normalize(x)) for x in (fake, real))
-        found = retrieval_share(*normalized, condition)
-        size = min(AMONG, n)
-        values[f'retrieval among {size}'] = _value(found, 1.0)
+        fake, real = (np.asarray(run.data.spec.normalize(x)) for x in (fake, real))
+        found, of_real = (retrieval_share(x, real, condition) for x in (fake, real))
+        values[f'retrieval among {min(AMONG, n)}'] = _value(found, of_real.value)
     return values
 
 

@@ -1,7 +1,8 @@
 """What samples are requested to be conditional on: classes, or rows of another condition."""
 
 import pathlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -9,11 +10,18 @@ from jaxtyping import Float, Int
 from atelier.core.family import reads_condition
 from atelier.data.condition_lines import cells_of, texts_of
 from atelier.data.conditions.condition import KEY, Condition, as_rows
-from atelier.data.conditions.words import Words
-from atelier.errors import UserError, about
-from atelier.evaluation.samples.sampling import labels_like, order_of_known
+from atelier.data.tables import check_width
+from atelier.errors import UserError, about, shortened
+from atelier.evaluation.samples.sampling import (
+    asked_by,
+    check_labels,
+    class_labels,
+    labels_like,
+    order_of_known,
+)
 from atelier.log import counted, escaped
 from atelier.paths import user_path
+from atelier.run import result_names
 from atelier.run.experiment import Run
 
 MAX_ROWS = 100_000  # of a file
@@ -32,8 +40,22 @@ def like_split(run: Run, split: str, max_examples: int) -> Given | None:
     return np.asarray(run.data.splits[split][KEY])[index]
 
 
-def rows_of(run: Run, condition: str = '', prompt: str = '') -> Given | None:
-    """Returns the conditions [rows, columns] that the options request; None if both are empty.
+def parse_labels(run: Run, labels: str) -> np.ndarray | None:
+    """Returns the classes in `labels`, int32 [classes], or None if it is empty.
+
+    Raises:
+      UserError: they are not classes of the training data, or the family is not class-conditional.
+    """
+    if not labels:
+        return None
+    if labels == 'all':
+        return check_labels(run, run.data.spec.known_classes)
+    with about(f'--labels={labels}'):
+        return check_labels(run, class_labels(run, labels))
+
+
+def rows_of(run: Run, condition: str | None = None, prompt: str | None = None) -> Given | None:
+    """Returns the conditions [rows, columns] that the options request; None if neither is given.
 
     Args:
       run: whose family reads the condition of its data.
@@ -43,31 +65,92 @@ def rows_of(run: Run, condition: str = '', prompt: str = '') -> Given | None:
     Raises:
       UserError: the family reads no such condition, or a row is none.
     """
-    given = {
-        name: value for name, value in dict(condition=condition, prompt=prompt).items() if value
-    }
+    options = dict(condition=condition, prompt=prompt)
+    given = {name: value for name, value in options.items() if value is not None}
     if not given:
         return None
     if len(given) > 1:
         raise UserError('--condition and --prompt: give one of them')
     ((option, text),) = given.items()
     known = _condition_for(run, option)
-    if pathlib.Path(text).suffix.lower() == FILES[option]:
+    if _is_file(option, text):
         return _rows_of_file(user_path(text), option, known)
     with about(f'--{option}={text}'):
         return as_rows(known, [known.parsed(text)])
 
 
-def checked_rows(run: Run, condition: Sequence | np.ndarray) -> Given:
+def name_of(option: str, text: str | None) -> str:
+    """Returns the request as a part of the name of a file, such as '-condition-0.3,1.2'.
+
+    No two requests share it: a file has the checksum of its whole path, and so has a long text. It
+    is '' of None.
+    """
+    if text is None:
+        return ''
+    if _is_file(option, text):
+        whole = str(user_path(text).resolve())
+        return f'-{option}-{result_names.checksum_of_text(whole)}'
+    return result_names.suffix_of_text(option, text)
+
+
+def _is_file(option: str, text: str) -> bool:
+    return pathlib.Path(text).suffix.lower() == FILES[option]
+
+
+def checked_rows(run: Run, condition: Any) -> Given:
     """Returns conditions [rows, columns], or one condition [columns], as they are requested.
 
     Raises:
       UserError: the family reads no such condition, or a row is none.
     """
     known = _condition_for(run, 'condition')
-    rows = np.atleast_2d(np.asarray(condition)).tolist()
     with about('condition'):
-        return as_rows(known, [known.row([*map(str, row)]) for row in rows])
+        rows = [[*map(_text_of, row)] for row in _table_of(condition)]
+        return as_rows(known, [known.row(row) for row in rows])
+
+
+def checked_prompts(run: Run, prompt: Any) -> Given:
+    """Returns the rows of one caption, of the lines of a .txt, or of each caption of a sequence.
+
+    Raises:
+      UserError: the family reads no captions, or one is none.
+    """
+    if isinstance(prompt, str):
+        return rows_of(run, prompt=prompt)
+    known, prompts = _condition_for(run, 'prompt'), _plain(prompt)
+    with about('prompt'):
+        if not (isinstance(prompts, list) and all(isinstance(each, str) for each in prompts)):
+            raise UserError(f'{shortened(prompt)}: give a caption, or a list of captions')
+        if not prompts:
+            raise UserError('an empty list: give at least one caption')
+        return as_rows(known, [known.parsed(each) for each in prompts])
+
+
+def _table_of(condition: Any) -> list[list]:
+    """Returns rows of values; a value or a row alone is a row of its own.
+
+    Raises:
+      UserError: there is no row, or some of the rows are values.
+    """
+    values = _plain(condition)
+    values = values if isinstance(values, list) else [values]
+    is_row = [isinstance(each, list) for each in values]
+    if not values:
+        raise UserError('it is empty: give at least one row of values')
+    if any(is_row) != all(is_row):
+        raise UserError('some of its rows are values: give a list of values for each row')
+    return values if any(is_row) else [values]
+
+
+def _plain(values: Any) -> Any:
+    """Returns arrays and sequences, also inside of others, as lists; anything else as it is."""
+    values = values.tolist() if hasattr(values, 'tolist') else values
+    return [*map(_plain, values)] if isinstance(values, list | tuple) else values
+
+
+def _text_of(value: Any) -> str:
+    """Returns a value as text; truth values as a condition of labels has them."""
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def _condition_for(run: Run, option: str) -> Condition:
@@ -82,11 +165,10 @@ def _condition_for(run: Run, option: str) -> Condition:
             f'--{option}: the model of {run.folder} is not conditional on numbers, several labels '
             'or words'
         )
-    if isinstance(condition, Words) != (option == 'prompt'):
-        other = 'prompt' if option == 'condition' else 'condition'
-        what = 'words' if other == 'prompt' else ', '.join(map(escaped, condition.names))
+    what, right = asked_by(condition)
+    if option != right:
         raise UserError(
-            f'--{option}: the model of {run.folder} is conditional on {what}: give --{other}'
+            f'--{option}: the model of {run.folder} is conditional on {what}: give --{right}'
         )
     return condition
 
@@ -114,14 +196,14 @@ def _of_table(path: pathlib.Path, known: Condition) -> Iterator[tuple[int, list[
     rows = cells_of(path)
     _, header = next(rows, (1, []))
     header = [name.strip() for name in header]
-    missing = [name for name in known.names if name not in header]
-    if missing:
-        raise UserError(f'{path} has no column {escaped(missing[0])} in its first line')
+    for name in known.names:
+        count = header.count(name)
+        if count != 1:
+            fault = f'{count} columns called' if count else 'no column'
+            raise UserError(f'{path} has {fault} {escaped(name)} in its first line')
     columns = [header.index(name) for name in known.names]
     for number, cells in rows:
-        if len(cells) != len(header):
-            values, known_columns = counted(len(cells), 'value'), counted(len(header), 'column')
-            raise UserError(f'{path}, line {number:,}: {values} for {known_columns}')
+        check_width(cells, header, f'{path}, line {number:,}')
         yield number, [cells[i] for i in columns]
 
 

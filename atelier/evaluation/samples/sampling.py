@@ -8,15 +8,17 @@ import numpy as np
 from jaxtyping import Int
 
 from atelier.core.abilities import Reconstruct, Sample
-from atelier.core.family import is_class_conditional
+from atelier.core.family import is_class_conditional, reads_condition
 from atelier.core.randomness import Stream, key_for
 from atelier.data.classes import described, index_of
-from atelier.data.conditions.condition import KEY
+from atelier.data.conditions.condition import KEY, Condition
+from atelier.data.conditions.words import Words
 from atelier.data.dataset import Dataset
 from atelier.data.items import are_items, as_events
 from atelier.data.splits import fixed_order
 from atelier.errors import UserError
 from atelier.evaluation.examples.known_classes import are_of
+from atelier.log import escaped
 from atelier.report import image_grids
 from atelier.report.views.choose import view_of
 from atelier.run.experiment import Run
@@ -70,16 +72,18 @@ def inputs_of(given: np.ndarray | None) -> dict[str, np.ndarray]:
     return {'label' if given.ndim == 1 else KEY: given}
 
 
-def label_sampler(run: Run, devices: Sequence[jax.Device]) -> Callable | None:
-    """Returns labels(state, key, n) -> [n], the classes of what `sampler` draws with this key.
+def condition_sampler(run: Run, devices: Sequence[jax.Device]) -> Callable | None:
+    """Returns given(state, key, n) -> what `sampler` draws x with, for this key and no request.
 
-    None if the family draws no classes, or cannot tell them.
+    These are classes [n], or conditions [n, columns]. None if the family draws none, or cannot tell
+    them.
     """
     ability = run.family.ability(Sample)
-    if ability is None or ability.labels is None:
+    draw = ability and (ability.conditions if ability.reads_condition else ability.labels)
+    if draw is None:
         return None
     apply = over_examples(
-        lambda weights, batch, rng: ability.labels(weights, rng),
+        lambda weights, batch, rng: draw(weights, rng),
         run.data._replace(preprocess=lambda inputs, keys: inputs),
         run.config.eval.batch_size,
         devices,
@@ -119,7 +123,21 @@ def class_labels(run: Run, names: str) -> list[int]:
     return [index_of(spec, each) for each in names.split(',')]
 
 
+def asked_by(condition: Condition) -> tuple[str, str]:
+    """Returns what a condition holds, for messages, and the option that requests one."""
+    if isinstance(condition, Words):
+        return 'words', 'prompt'
+    return ', '.join(map(escaped, condition.names)), 'condition'
+
+
 def _check_conditional(run: Run) -> None:
+    condition = run.data.spec.condition
+    if reads_condition(run.family) and condition is not None:
+        what, option = asked_by(condition)
+        raise UserError(
+            f'the model of {run.folder} is conditional on {what}, and not on classes: give '
+            f'--{option} to --mode=sample'
+        )
     if not is_class_conditional(run.family):
         raise UserError(
             f'the model of {run.folder} is not class-conditional and cannot sample a given class: '

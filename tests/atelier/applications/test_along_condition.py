@@ -75,7 +75,7 @@ def test_a_step_along_a_number_changes_it_by_what_was_asked(vae, caplog):
     np.testing.assert_allclose(np.diff(arrays['value'], axis=1), asked, rtol=1e-4)
     assert {*arrays['given']} <= {*range(0, 100, 10)}
     results = results_of(run, 'concept-age-low-to-high-change-10.0-low--2.0-high-3.0-num_steps-6')
-    assert (results['attribute'], results['held_out_examples']) == ('age', 200)
+    assert (results['attribute'], results['num_examples']) == ('age', 200)
     assert results['arrived_share'] == pytest.approx(1, rel=1e-4)
     assert results['r_squared'] > 0.9 and results['correlation'] > 0.95
     assert 'that arrives, read from the codes of the changed examples: 1.00' in caplog.text
@@ -112,7 +112,7 @@ def test_values_of_a_label_and_words_are_ends(vae):
     np.testing.assert_allclose(arrays['direction'], 5 * flat(STROKE[None])[0], atol=1e-5)
     np.testing.assert_allclose(np.diff(arrays['value'], axis=1), 1, rtol=1e-4)
     results = results_of(run, 'concept-hair-2-to-7-low-0.0-high-1.0-num_steps-2')
-    assert (results['source'], results['target'], results['held_out_examples']) == ('c', 'h', 40)
+    assert (results['source'], results['target'], results['num_examples']) == ('c', 'h', 40)
     run = with_condition(vae, SIZES, sizes)
     arrays = concept.apply(run, attribute='word', source='small', target='large', **options)
     np.testing.assert_allclose(arrays['direction'], 7 * flat(STROKE[None])[0], atol=1e-5)  # 8 - 1

@@ -181,10 +181,19 @@ def test_frames_of_images_have_one_scale_of_grey():
         (dict(of='walk', num_codes=1), '--num_codes=1: it must be at least 2'),
         (dict(of='walk', num_samples=200), 'has 447 examples, fewer than 800'),
         (dict(seed=-1), '--seed=-1'),
+        (dict(labels='1'), '--labels=1: the model of'),
     ],
 )
 def test_bad_options_raise_one_line(vae, complaint, options, message):
     assert message in complaint(animate.apply, vae, **options)
+
+
+def test_labels_are_of_a_trajectory(tmp_path, complaint):
+    run = assembled(tmp_path, 'cvae')
+    saved(run, [10, 20])
+    assert animate.apply(run)['step'].tolist() == [10, 20]
+    line = complaint(animate.apply, run, labels='1')
+    assert line == '--labels=1: only --of=trajectory draws samples: leave it out'
 
 
 def test_texts_and_classifiers_are_refused(tmp_path, complaint):

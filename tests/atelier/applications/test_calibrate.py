@@ -83,13 +83,29 @@ def test_more_samples_append_and_batches_do_not_matter(posterior):
     assert (calibrate.compute(trained, index, 9, seed=1) != more).any()
 
 
+def test_examples_whose_samples_are_nan_are_left_out(posterior, complaint, caplog):
+    """Their rank would be 0; without the others there is no calibration."""
+    run = posterior(shift=jnp.where(jnp.arange(3) == 1, jnp.nan, 0.0))
+    assert '40 of 40 examples have no ranks' in complaint(perform, load('calibrate'), run, **FEW)
+    assert not any((run.folder / 'applications').glob('calibrate*'))
+    split = run.data.splits['test']
+    split['x'] = np.array(split['x'])
+    split['x'][::10, 0] = np.nan
+    with caplog.at_level('WARNING', logger='atelier'):
+        arrays = perform(load('calibrate'), posterior()._replace(data=run.data), **FEW)
+    count = len(arrays['ranks'])
+    assert 20 <= count < 40 and len(arrays['index']) == count and (arrays['index'] % 10 > 0).all()
+    assert (arrays['ranks'] >= 0).all() and (arrays['counts'].sum(1) == count).all()
+    assert f'{40 - count} of 40 examples have no ranks' in caplog.text
+
+
 @pytest.mark.slow
 def test_of_a_flow_given_its_label_all_dimensions_are_ranked(tmp_path, one_device):
     run = assembled(tmp_path / 'run', 'maf', model__is_conditional=True, train__steps=2)
     train_lib.train(run, jax.devices()[:1])
     arrays = perform(load('calibrate'), run, **FEW)
     assert arrays['ranks'].shape == (40, 64) and arrays['label'].shape == (40,)
-    assert (run.folder / 'applications').glob('calibrate*.png')
+    assert any((run.folder / 'applications').glob('calibrate*.png'))
 
 
 @pytest.mark.usefixtures('untrained')

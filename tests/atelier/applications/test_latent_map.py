@@ -9,6 +9,7 @@ from support import assembled, with_abilities
 from atelier import door
 from atelier.applications import _latent_grid_figure, latent_map, perform
 from atelier.core.abilities import Codes, Sample
+from atelier.data.conditions.labels import Labels
 from atelier.data.spec import Spec
 from atelier.report.views.choose import view_of
 from atelier.run import restore
@@ -233,3 +234,16 @@ def test_a_grid_of_points_is_drawn_among_data(tmp_path):
     latent_map.apply(run, num_points=3)
     path = run.folder / 'applications' / 'latent_map-num_points-3-grid.png'
     assert path.stat().st_size > 5000
+
+
+def test_codes_that_end_in_a_condition_get_one_of_training(vae):
+    """The grid of a conditional model is not decoded for features that no condition has."""
+    condition = Labels(('hair',), (('brown', 'blond'),), ((1,), (0,)))
+    data = vae.data._replace(spec=vae.data.spec._replace(condition=condition))
+    run = with_abilities(
+        vae._replace(data=data), first_pixels(4), Sample(None, reads_condition=True)
+    )
+    grid = np.ones((2, 3, 2))
+    full = latent_map._full_codes(run, grid, 3, 0)
+    np.testing.assert_array_equal(full, np.broadcast_to([1, 1, 0, 0, 1], (2, 3, 5)))
+    assert latent_map._grid_position(run).endswith(', given hair blond')

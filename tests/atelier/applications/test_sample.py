@@ -11,6 +11,8 @@ from support import assembled, replaced, with_abilities
 from atelier.applications import _sample_pictures, perform, sample
 from atelier.core.abilities import Codes, Sample
 from atelier.core.randomness import Stream, key_for
+from atelier.data.conditions.condition import KEY
+from atelier.data.conditions.words import of_captions
 from atelier.evaluation.samples.sampling import labels_like, sampler, split_examples
 from atelier.report import image_grids
 from atelier.report.views.image_view import IMAGES
@@ -105,6 +107,78 @@ def test_each_class_has_a_named_column_of_the_image(run, monkeypatch):
     assert image.shape == (19, 28, 1)  # three columns of 8 pixels and four borders
     assert image[2, 2] == 0
     assert image[2, 11] == image[11, 11] == 128
+
+
+@pytest.fixture
+def posterior(tmp_path, untrained):
+    """Returns a run whose samples are the first numbers of their condition."""
+    run = assembled(tmp_path, 'posterior', 'gaussian_linear,debug')
+    draw = lambda weights, rng, condition: condition[KEY][:, :3]
+    return with_abilities(run, Sample(draw, reads_condition=True))
+
+
+def test_each_condition_has_a_file_of_its_own(posterior, caplog):
+    """Also if only a sign differs; the log tells conditions from their columns."""
+    names = posterior.data.spec.condition.names
+    rest = ',0' * (len(names) - 2)
+    with caplog.at_level('INFO', logger='atelier'):
+        for first in ('1,2', '1,-2'):
+            x = sample.apply(posterior, num_samples=2, condition=first + rest)
+            with np.load(posterior.folder / f'samples/seed-0-condition-{first}{rest}.npz') as file:
+                np.testing.assert_array_equal(file['x'], x)
+                assert file['condition'].shape == (2, len(names))
+    assert f'conditions: {names[0]} 1, {names[1]} -2' in caplog.text
+
+
+def test_conditions_without_a_sample_are_counted(posterior, tmp_path, caplog):
+    names = posterior.data.spec.condition.names
+    path = tmp_path / 'wanted.csv'
+    rows = [[i] * len(names) for i in range(3)]
+    path.write_text('\n'.join(','.join(map(str, row)) for row in (names, *rows)))
+    with caplog.at_level('INFO', logger='atelier'):
+        sample.apply(posterior, num_samples=3, condition=str(path))
+        assert '--num_samples' not in caplog.text
+        x = sample.apply(posterior, num_samples=2, condition=str(path))
+    assert x[:, 0].tolist() == [0, 1]
+    assert '3 conditions for 2 samples: one of each needs --num_samples=3' in caplog.text
+    assert f'{names[-1]} 0; {names[0]} 1, ' in caplog.text
+
+
+def test_random_conditions_are_written_too(posterior):
+    """They are those of the samples; the picture is that of samples without a request."""
+    rows = np.arange(24, dtype=np.float32).reshape(6, 4)
+    conditions = lambda weights, rng: jax.numpy.asarray(rows)[rng.rows % 6]
+    draw = lambda weights, rng, given: (given or {KEY: conditions(weights, rng)})[KEY][:, :3]
+    ability = Sample(draw, reads_condition=True, conditions=conditions)
+    x = sample.apply(with_abilities(posterior, ability), num_samples=9)
+    with np.load(posterior.folder / 'samples' / 'seed-0.npz') as file:
+        np.testing.assert_array_equal(file['condition'], rows[np.arange(9) % 6])
+        np.testing.assert_array_equal(file['condition'][:, :3], x)
+        assert {*file} == {'x', 'condition'}
+
+
+def test_captions_are_written_as_texts(vae, untrained, tmp_path):
+    words = of_captions(['a red circle', 'blue'])
+    rows = jax.numpy.asarray([words.parsed('red'), words.parsed('a blue')])
+    draw = lambda weights, rng, given: jax.numpy.zeros((len(rng.keys), 8, 8, 1))
+    conditions = lambda weights, rng: rows[rng.rows % 2]
+    run = with_abilities(vae, Sample(draw, reads_condition=True, conditions=conditions))
+    data = vae.data._replace(spec=vae.data.spec._replace(condition=words))
+    run = run._replace(folder=tmp_path, data=data)
+    sample.apply(run, num_samples=3)
+    sample.apply(run, num_samples=3, prompt='a red circle')
+    for name, captions in {
+        '': ['red', 'a blue', 'red'],
+        '-prompt-a_red_circle': 3 * ['a red circle'],
+    }.items():
+        with np.load(tmp_path / 'samples' / f'seed-0{name}.npz') as file:
+            assert file['caption'].tolist() == captions and len(file['condition']) == 3
+
+
+def test_labels_of_a_model_given_conditions_name_the_option(posterior, complaint):
+    line = complaint(sample.apply, posterior, labels='0')
+    assert f'is conditional on {", ".join(posterior.data.spec.condition.names)}' in line
+    assert line.endswith('and not on classes: give --condition to --mode=sample')
 
 
 @pytest.mark.parametrize('labels', ['10', 'x', '1,', '-1', 'ALL'])

@@ -8,6 +8,7 @@ from support import assembled, few_of_test, with_abilities
 from atelier.applications import perform, traverse
 from atelier.core.abilities import Codes, Sample, Tokens
 from atelier.core.randomness import standard_normal
+from atelier.data.conditions.labels import Labels
 from atelier.evaluation.latents.information import kl_per_dimension
 
 pytestmark = pytest.mark.usefixtures('untrained')
@@ -166,6 +167,15 @@ def test_a_conditional_model_decodes_one_class(tmp_path):
     np.testing.assert_array_equal(mean['held'], np.eye(size + 10)[size + 1])
     (picture,) = (tmp_path / 'applications').glob('traverse-seed-0*-held-mean-label-1.png')
     assert picture.stat().st_size > 1000
+
+
+def test_a_mean_has_a_condition_of_training(vae):
+    condition = Labels(('hair',), (('brown', 'blond'),), ((1,), (0,)))
+    data = vae.data._replace(spec=vae.data.spec._replace(condition=condition))
+    abilities = ENCODED._replace(dims=(1,)), Sample(None, reads_condition=True)
+    run = with_abilities(vae._replace(data=data), *abilities)
+    held = traverse.apply(run, num_points=3, held='mean')['held']
+    np.testing.assert_array_equal(held[1:], [0, 1])
 
 
 def test_codes_without_a_class_have_none_to_hold(vae, complaint):

@@ -24,8 +24,8 @@ def test_numbers_round_trip(rows):
     ages, heights = map(list, zip(*rows, strict=True))
     arrays, condition, _ = arrays_of(of(age=ages, height=[*map(float, heights)]))
     assert condition == Numbers(('age', 'height'))
-    assert arrays['condition'].dtype == np.float32
-    np.testing.assert_array_equal(arrays['condition'], np.array(rows, np.float32))
+    assert arrays['condition'].dtype == np.float64
+    np.testing.assert_array_equal(arrays['condition'], np.array(rows))
     again = rows_as(condition, of(age=ages, height=heights))
     np.testing.assert_array_equal(again, arrays['condition'])
 
@@ -63,7 +63,6 @@ def test_captions_stay_texts(name):
         (dict(age=[1.0, float('-inf')]), 'line 2: age is -inf'),
         (dict(age=[1.0, 10**400]), 'line 2: age is 1000'),
         (dict(age=[1.0, 1e39]), 'line 2: age is 1e+39'),
-        (dict(time=[1.7e9, 1.7e9 + 1]), 'time varies by 0.5 around 1.7e+09, too little'),
         (dict(age=[1, 2], hair=['a', 'b']), 'age has numbers and hair labels'),
         (dict(hair=['a', 'b, c']), "line 2: hair is 'b, c': a comma"),
         (dict(hair=['a', 'b' * 201]), 'longer than 200 characters: rename it'),
@@ -72,7 +71,8 @@ def test_captions_stay_texts(name):
         (dict(caption=['a', '']), 'line 2: caption is missing or empty'),
         (dict(caption=['a', 3]), 'line 2: caption is 3: give a text'),
         (dict(caption=['a', '\ud800']), 'line 2: caption is'),
-        (dict(text=['a', 'b' * 201]), 'line 2: text is'),
+        (dict(text=['a', 'a ' + 'b' * 201]), "line 2: text is 'a bb"),
+        (dict(text=['a', 'a ' + 'b' * 201]), "its word 'bb"),
     ],
 )
 def test_a_mistake_is_one_line_with_its_place(values, fault, complaint):
@@ -90,6 +90,7 @@ def test_captions_too_long_for_memory_are_refused(complaint, monkeypatch):
     [
         (Numbers(('age',)), dict(age=[1, 'old']), "line 2: condition age='old': give a number"),
         (Numbers(('age',)), dict(age=[1, float('nan')]), 'line 2: condition age='),
+        (Numbers(('age',)), dict(age=[1, 1e39]), "line 2: condition age='1e+39'"),
         (Labels(('hair',), (('a', 'b'),)), dict(hair=['a', 'c']), "line 2: condition hair='c'"),
         (Labels(('hair',), (('a', 'b'),)), dict(hair=['a', None]), 'line 2: hair is missing'),
         (of_captions(['a cat']), dict(caption=['cat', 'a dog']), "line 2: the word 'dog'"),

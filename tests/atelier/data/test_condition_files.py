@@ -1,12 +1,13 @@
 """The condition of pictures in a folder: that of the right picture, and mistakes as one line."""
 
 import json
+import unicodedata
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from atelier.data import dataset, folder
+from atelier.data import condition_files, dataset, folder
 from atelier.data.conditions.labels import Labels
 from atelier.data.conditions.numbers import Numbers
 from configs.shared import common
@@ -172,6 +173,7 @@ def test_metadata_without_words_changes_nothing(pictures):
         ('captions.txt', '../0.png\tout', (), "line 41: '../0.png' is outside the folder"),
         ('captions.txt', '/0.png\tout', (), "line 41: '/0.png' is outside the folder"),
         ('captions.txt', '', ('age',), 'condition=age: pictures has no metadata.jsonl and no meta'),
+        ('captions.txt', '', ('text',), 'no metadata.csv: give caption to read its captions.txt'),
         ('metadata.jsonl', '', ('ages',), "metadata.jsonl, line 1 has no column 'ages' (did you"),
         ('metadata.jsonl', '{', (), 'line 41: invalid JSON'),
         ('metadata.csv', '', ('age', 'hair'), 'age has numbers and hair labels'),
@@ -192,6 +194,32 @@ def test_a_picture_without_its_condition_is_refused(pictures, complaint):
     assert 'line 41: age is nan: give a finite number' in complaint(load, pictures, 'age')
     write(pictures, 'metadata.csv', 'black,a word,a/0.png,,3', numbers=range(1, COUNT))
     assert 'line 41: age is missing' in complaint(load, pictures, 'age')
+
+
+@pytest.mark.parametrize('forms', [('NFC', 'NFD'), ('NFD', 'NFC'), ('NFD', 'NFD')])
+def test_a_picture_is_found_however_its_accents_are_written(pictures, forms, complaint):
+    in_folder, in_line = (unicodedata.normalize(form, 'a/é.png') for form in forms)
+    picture(99).save(pictures / in_folder)
+    write(pictures, 'captions.txt', f'{in_line}\tan accent')
+    data = load(pictures)
+    (text,) = [
+        data.spec.condition.described(row)
+        for split in data.splits.values()
+        for row in split['condition'][reds(split) == 99].tolist()
+    ]
+    assert text == 'an accent'
+    write(pictures, 'captions.txt', f'{in_line}\tan accent', f'{in_folder}\tan accent')
+    assert 'line 42: ' in complaint(load, pictures)
+
+
+def test_two_pictures_whose_names_differ_in_their_accents_alone_have_their_own_lines(tmp_path):
+    names = [unicodedata.normalize(form, 'é.png') for form in ('NFC', 'NFD')]
+    (tmp_path / 'captions.txt').write_text(f'{names[1]}\tred\n{names[0]}\tblue\n')
+    source = condition_files.Source(tmp_path / 'captions.txt', ('caption',), False)
+    for order in (names, names[::-1]):
+        columns = condition_files.read([source], [order])
+        colours = {names[0]: 'blue', names[1]: 'red'}
+        assert columns.values['caption'] == [colours[name] for name in order]
 
 
 def test_two_files_are_refused(pictures, complaint):

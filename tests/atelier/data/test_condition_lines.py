@@ -54,6 +54,12 @@ def test_tables_round_trip(folder, rows):
     assert columns_of(path) == ['hair']
 
 
+def test_names_of_columns_have_no_blanks_around_them(folder):
+    path = written(folder, 'metadata.csv', 'file_name, age \na.png, 3\n')
+    assert columns_of(path) == ['age']
+    assert in_file(path, 'age') == [('a.png', ' 3')]
+
+
 def test_a_file_about_something_else_has_no_columns(folder):
     assert columns_of(written(folder, 'metadata.jsonl', '{"text": "a"}')) == []
     assert columns_of(written(folder, 'metadata.csv', 'name,text\na,b\n')) == []
@@ -69,6 +75,7 @@ def test_a_file_about_something_else_has_no_columns(folder):
         ('metadata.jsonl', '[' * 100_000, 'line 1: invalid JSON'),
         ('metadata.jsonl', '["a.png"]', 'line 1: it holds no object'),
         ('metadata.jsonl', '{"text": "a"}', 'line 1: no file_name: give the path of a picture'),
+        ('metadata.jsonl', '{"age": 1, "age": 2}', "line 1: the key 'age' stands there 2 times"),
         ('metadata.jsonl', '{"file_name": 3}', 'line 1: file_name is 3'),
         ('metadata.csv', 'file,age\na.png,3\n', 'one of them file_name'),
         ('metadata.csv', '', 'one of them file_name'),

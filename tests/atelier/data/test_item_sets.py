@@ -48,3 +48,9 @@ def test_a_part_of_its_own_stays_whole():
         origin = data.origin_of('test')
         assert {*origin['file']} == {'mine:test'}
         assert sorted(origin['row']) == [1, 2, 3]
+
+
+def test_cells_of_a_condition_become_numbers_or_stay_texts():
+    mine = item_texts.Items(['a', 'b'], np.array([1, 2]), condition={'size': ['0', '1']})
+    assert item_sets.columns_of(mine, 'mine.csv').values == {'size': [0.0, 1.0]}
+    assert item_sets.columns_of(mine, 'mine.csv', are_texts=True).values == {'size': ['0', '1']}

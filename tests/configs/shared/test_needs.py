@@ -32,6 +32,18 @@ def test_only_other_data_are_refused(complaint, need, fits, others):
         assert line.startswith('mine') and line.endswith(OTHERWISE)
 
 
+def test_columns_that_could_be_the_condition_are_named(complaint, tmp_path):
+    config = common.common_config()
+    config.data.update(name='folder', path=str(tmp_path))
+    line = complaint(needs.condition, config, POINTS, OTHERWISE)
+    assert line == f'folder has no labels: {OTHERWISE}'
+    (tmp_path / 'metadata.csv').write_text('file_name,age, weight\na.png,1,2\n')
+    line = complaint(needs.condition, config, POINTS, OTHERWISE)
+    columns = 'set config.data.condition to columns of metadata.csv (age, weight)'
+    assert line == f'folder has no labels: {columns}, or {OTHERWISE}'
+    needs.condition(config, IMAGES, OTHERWISE)
+
+
 def test_a_model_of_texts_takes_no_images(complaint):
     needs.text(common.common_config(), TEXTS)
     needs.text(common.common_config(), ITEMS)

@@ -11,11 +11,10 @@ ENCODER = TextEncoder(num_tokens=9, text_width=8, text_blocks=2, heads=2)
 TOKENS = np.array([[3, 1, END, END, END], [2, END, END, END, END], [END] * 5, [1, 3, 5, 7, 8]])
 
 
-def encoded(tokens):
+def encoded(tokens, changed=None):
     tokens = jnp.asarray(tokens)
     variables = ENCODER.init(jax.random.PRNGKey(0), jnp.asarray(TOKENS))
-    scaled = jax.tree.map(lambda a: 30 * a, variables)  # far from the small initial embeddings
-    return jax.jit(ENCODER.apply)(scaled, tokens)
+    return jax.jit(ENCODER.apply)(variables if changed is None else changed(variables), tokens)
 
 
 def test_the_visible_tokens_are_the_words_and_the_end():
@@ -27,6 +26,19 @@ def test_padding_is_not_read():
     for row, count in enumerate(words.num_visible.tolist()):
         alone = words.vectors[row, :count].mean(0)
         np.testing.assert_allclose(words.mean[row], alone, atol=1e-5)
+
+
+def test_words_do_not_read_what_follows_the_end():
+    """The vector of the last position belongs to padding, in all captions but the longest one."""
+
+    def changed(variables):
+        positions = variables['params']['positions'].at[-1].add(jnp.arange(8.0))
+        return {'params': {**variables['params'], 'positions': positions}}
+
+    before, after = encoded(TOKENS), encoded(TOKENS, changed)
+    for row, count in enumerate(before.num_visible.tolist()):
+        difference = float(jnp.abs(before.vectors - after.vectors)[row, :count].max())
+        assert difference == 0 if count < 5 else difference > 1e-3
 
 
 def test_words_and_their_order_change_the_mean():

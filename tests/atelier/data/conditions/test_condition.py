@@ -20,14 +20,21 @@ LABELS = of_training(Labels(('hair',), (('x', 'y'),)), np.arange(9)[:, None] % 2
 WORDS = of_captions(['a red circle', 'blue'])
 WORDS = of_training(WORDS, np.array([WORDS.parsed('red'), WORDS.parsed('a blue')], np.int32))
 ALL = [NUMBERS, LABELS, WORDS]
+SOME_LABELS = of_training(Labels(('hair',), (('x', 'y', 'z'),)), np.arange(9)[:, None] % 2)
 
 
-@pytest.mark.parametrize('condition', ALL)
+@pytest.mark.parametrize('condition', [*ALL, SOME_LABELS])
 def test_a_record_is_read_again(condition):
     stored = json.loads(json.dumps(recorded(condition)))
     assert from_record(stored) == condition
     assert recorded(None) is None
     assert from_record(None) is None
+
+
+def test_records_of_earlier_versions_do_not_say_what_training_lacks():
+    assert recorded(SOME_LABELS)['untrained'] == (('z',),)
+    assert 'untrained' not in recorded(LABELS)
+    assert WORDS.untrained == ('circle',) and recorded(WORDS)['untrained'] == ('circle',)
 
 
 def test_examples_are_of_the_whole_training_split_and_few():
@@ -42,7 +49,11 @@ def test_examples_are_of_the_whole_training_split_and_few():
     ('condition', 'changes'),
     [
         (NUMBERS, {'kind': 'other'}),
+        (NUMBERS, {'kind': ['numbers']}),
+        (NUMBERS, {'kind': {}}),
         (NUMBERS, {'std': [1.0, 0.0]}),
+        (NUMBERS, {'std': [1.0, 1e-320]}),
+        (NUMBERS, {'std': [1.0, 1e38]}),
         (NUMBERS, {'mean': [1.0]}),
         (NUMBERS, {'mean': [1.0, 10**400]}),
         (NUMBERS, {'names': ['a', 'a']}),
@@ -54,6 +65,14 @@ def test_examples_are_of_the_whole_training_split_and_few():
         (LABELS, {'examples': [[True]]}),
         (LABELS, {'values': [['x', 'y'], ['z']]}),
         (LABELS, {'values': 'xy'}),
+        (LABELS, {'untrained': [['z']]}),
+        (LABELS, {'untrained': [['x', 'y']]}),
+        (LABELS, {'untrained': [['x'], []]}),
+        (LABELS, {'untrained': [[['x']]]}),
+        (LABELS, {'untrained': 1}),
+        (WORDS, {'untrained': ['z']}),
+        (WORDS, {'untrained': [{}]}),
+        (NUMBERS, {'untrained': []}),
         (WORDS, {'length': 1}),
         (WORDS, {'length': 10**9}),
         (WORDS, {'vocabulary': ['a'] * 3}),

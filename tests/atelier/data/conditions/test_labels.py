@@ -41,6 +41,17 @@ def test_other_requests_are_refused(text, message):
         HAIR.parsed(text)
 
 
+def test_a_value_that_training_lacks_is_no_request():
+    hair = of_training(HAIR, ALL[ALL[:, 0] != 1])
+    assert hair.untrained == (('blond',), ())
+    assert hair.is_trained(ALL).tolist() == [[row[0] != 1, True] for row in ALL.tolist()]
+    assert of_training(HAIR, ALL).is_trained(ALL).all()
+    message = 'hair=.blond.: no example of training has this value: give brown, red$'
+    with pytest.raises(UserError, match=message):
+        hair.parsed('blond,short')
+    assert hair.parsed('red,long') == [2, 1]
+
+
 def test_a_constant_label_is_refused_by_name():
     with pytest.raises(UserError, match='condition length is constant'):
         of_training(HAIR, ALL * [1, 0])

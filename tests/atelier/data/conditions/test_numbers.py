@@ -1,5 +1,7 @@
 """Numbers are standardized by the training split, and requests of other numbers are refused."""
 
+import re
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -34,17 +36,39 @@ def test_a_request_has_the_numbers_that_its_text_has(numbers):
         ('1,tall', 'condition height=.tall.: give a number'),
         ('nan,1', 'condition age=.nan.: give a finite number'),
         ('1,inf', 'condition height=.inf.: give a finite number'),
+        ('1,1e39', 'condition height=.1e39.: give a finite number, of at most 3.4e+38'),
+        ('-4e38,1', 'condition age=.-4e38.: give a finite number'),
+        ('1_0,1', 'condition age=.1_0.: give a number'),
         ('', 'has 1'),
     ],
 )
 def test_other_requests_are_refused_by_name(text, message):
-    with pytest.raises(UserError, match=message.replace('(', r'\(').replace(')', r'\)')):
+    with pytest.raises(UserError, match=re.sub(r'([()+])', r'\\\1', message)):
         AGE_AND_HEIGHT.parsed(text)
 
 
 def test_a_constant_column_is_refused_by_name():
     with pytest.raises(UserError, match='condition height is constant in the training split'):
         of_training(Numbers(('age', 'height')), VALUES * [1, 0])
+
+
+@pytest.mark.parametrize(
+    ('values', 'fault'),
+    [
+        (1.7e9 + np.arange(100.0), 'condition time varies by 28.9 around 1.7e.09, too little'),
+        (1e-40 * np.arange(100.0), 'condition time varies by 2.89e-39, out of the range'),
+        (np.array([0, 3e38]), 'condition time varies by 1.5e.38, out of the range of float32'),
+    ],
+)
+def test_numbers_that_float32_does_not_tell_apart_are_refused(values, fault):
+    with pytest.raises(UserError, match=fault):
+        of_training(Numbers(('time',)), values[:, None])
+
+
+def test_moments_and_examples_are_those_of_the_stored_values():
+    exact = np.random.RandomState(0).rand(100, 2)
+    stored = of_training(Numbers(('a', 'b')), exact.astype(np.float32))
+    assert of_training(Numbers(('a', 'b')), exact) == stored
 
 
 def test_a_description_names_the_numbers():

@@ -73,6 +73,17 @@ def test_pictures_have_the_condition_beside_them(runs, kind, tmp_path):
     assert data.splits['test']['x'][:, 0, 0, 0].tolist() == [0, 8]
 
 
+def test_cells_of_a_table_are_labels_as_they_stand(runs, tmp_path):
+    path = pictures(tmp_path / 'new', [{}, {}])
+    (tmp_path / 'new' / 'metadata.jsonl').unlink()
+    table = 'file_name,size,hair\n1.png,2,black\n0.png, 1,brown\n'
+    (tmp_path / 'new' / 'metadata.csv').write_text(table)
+    assert condition_of(runs['hair'], given.read(runs['hair'], path)) == [[1, 0], [0, 1]]
+    table = 'file_name,age,height\n1.png,3,-4\n0.png,1.5,2e0\n'
+    (tmp_path / 'new' / 'metadata.csv').write_text(table)
+    assert condition_of(runs['age'], given.read(runs['age'], path)) == [[1.5, 2], [3, -4]]
+
+
 def test_captions_may_be_in_another_file_than_those_of_training(runs, tmp_path):
     run = runs['words']
     config = run.config.copy_and_resolve_references()
@@ -141,14 +152,41 @@ def test_a_missing_condition_is_refused_if_the_model_reads_it(runs, tmp_path, co
     assert {*given.from_arrays(runs['plain'], x).splits['test']} == {'x'}
 
 
+def test_a_model_that_reads_no_condition_has_it_where_it_is(runs, tmp_path, caplog):
+    run = runs['plain']
+    path = pictures(tmp_path / 'new', ROWS['age'][0])
+    assert condition_of(run, given.read(run, path)) == ROWS['age'][1]
+    assert not caplog.records
+    file = tmp_path / 'new' / 'metadata.jsonl'
+    file.write_text(file.read_text().replace('height', 'weight').replace('age', 'size'))
+    assert {*given.read(run, path).splits['test']} == {'x'}
+    assert not caplog.records
+    file.write_text(file.read_text().replace('size', 'age'))
+    assert {*given.read(run, path).splits['test']} == {'x'}
+    assert 'the condition is passed over' in caplog.text and "no column 'height'" in caplog.text
+
+
+def test_a_model_that_reads_no_condition_takes_parquet_files_with_and_without_it(runs, tmp_path):
+    pyarrow = pytest.importorskip('pyarrow')
+    from pyarrow import parquet
+
+    columns = {'image': [png(np.zeros((8, 8), np.uint8))] * 2, 'age': [1.5, 3.0]}
+    for more, expected in [({}, {'x'}), ({'height': [2.0, -4.0]}, {'x', 'condition'})]:
+        parquet.write_table(pyarrow.table(columns | more), tmp_path / 'new.parquet')
+        data = given.read(runs['plain'], str(tmp_path / 'new.parquet'))
+        assert {*data.splits['test']} == expected
+
+
 @pytest.mark.parametrize(
     ('condition', 'values', 'fault'),
     [
         (AGE, [['a', 'b']], 'key is <U1 (1, 2): give values [1, 2]'),
         (AGE, [[1, 2, 3]], 'give values [1, 2]'),
         (AGE, [[1, float('inf')]], 'key, row 0: height is inf: give a finite number'),
+        (AGE, [[1, 1e39]], 'key, row 0: height is 1e+39: give a finite number'),
         (HAIR, [[0.5, 1]], 'give values [1, 2]'),
         (HAIR, [[1, 2]], 'key, row 0: 2 in column 1: give integers from 0 to 1'),
+        (HAIR._replace(untrained=((), ('2',))), [[1, 1]], 'no example of training has this'),
         (HAIR, [['black', '3']], "key, row 0: condition size='3': no such value"),
         (WORDS, [[0.0] * 4], 'give texts [1]'),
         (WORDS, [[1, -1, 0, 0]], 'key, row 0: -1 in column 1: give integers from 0 to 5'),
