@@ -58,6 +58,7 @@ def test_an_ability_is_not_mistaken_for_another_with_equal_fields():
         labels: object = None
         mean: object = None
         reads_condition: bool = False
+        conditions: object = None
 
     assert Other(len) == Sample(len)
     assert family_with(Other(len)).ability(Sample) is None
