@@ -56,7 +56,7 @@ ALSO = {
     'configs/dcgan.py': IN_GANS,
     'configs/gan.py': IN_GANS,
     'configs/diffusion.py': {**UNET, 'train.best_metric': 'elbo_nats'},
-    'configs/text_to_image.py': {**UNET, 'train.best_metric': 'elbo_nats'},
+    'configs/text_to_image.py': {'model.network': 'dit', 'train.best_metric': 'elbo_nats'},
     'configs/dit.py': {'train.best_metric': 'elbo_nats'},
     'configs/glow.py': {'model.network': 'conv'},
     'configs/realnvp.py': {'model.network': 'conv'},
