@@ -65,7 +65,7 @@ def columns_of(path: pathlib.Path) -> list[str]:
     if path.name == CAPTIONS:
         return [TEXTS[0]]
     if path.name == TABLE:
-        first = _header(cells_of(path))
+        first = header_of(cells_of(path))
     else:
         _, first = next(_parsed(path), (0, {}))
     return [name for name in first if name != FILE_NAME] if FILE_NAME in first else []
@@ -153,7 +153,7 @@ def cells_of(path: pathlib.Path) -> Iterator[tuple[int, list[str]]]:
     return ((number, cells) for number, cells in rows if any(map(str.strip, cells)))
 
 
-def _header(rows: Iterator[tuple[int, list[str]]]) -> list[str]:
+def header_of(rows: Iterator[tuple[int, list[str]]]) -> list[str]:
     """Returns the names of the columns in the first row, without blanks around them."""
     _, names = next(rows, (0, []))
     return [name.strip() for name in names]
@@ -161,7 +161,7 @@ def _header(rows: Iterator[tuple[int, list[str]]]) -> list[str]:
 
 def _table(path: pathlib.Path) -> Iterator[Line]:
     rows = cells_of(path)
-    header = _header(rows)
+    header = header_of(rows)
     if header.count(FILE_NAME) != 1:
         raise UserError(f'{path}: its first line has to name its columns, one of them {FILE_NAME}')
     for number, cells in rows:

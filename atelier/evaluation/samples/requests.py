@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from atelier.core.family import reads_condition
-from atelier.data.condition_lines import cells_of, texts_of
+from atelier.data.condition_lines import cells_of, header_of, texts_of
 from atelier.data.conditions.condition import KEY, Condition, as_rows
 from atelier.data.tables import check_width
 from atelier.errors import UserError, about, shortened
@@ -194,8 +194,7 @@ def _of_lines(path: pathlib.Path) -> Iterator[tuple[int, list[str]]]:
 def _of_table(path: pathlib.Path, known: Condition) -> Iterator[tuple[int, list[str]]]:
     """Yields the number and the values of each row after the first, which names the columns."""
     rows = cells_of(path)
-    _, header = next(rows, (1, []))
-    header = [name.strip() for name in header]
+    header = header_of(rows)
     for name in known.names:
         count = header.count(name)
         if count != 1:
