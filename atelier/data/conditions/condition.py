@@ -71,7 +71,7 @@ def from_record(stored: Any) -> Condition | None:
         raise ValueError('its kind is unknown')
     kind = KINDS[name]
     fields = {name: value for name, value in stored.items() if name != 'kind'}
-    if {*kind._fields} - {UNTRAINED} != {*fields} - ({UNTRAINED} & {*kind._fields}):
+    if not {*kind._fields} - {UNTRAINED} <= {*fields} <= {*kind._fields}:
         raise ValueError(f'its fields are not {", ".join(kind._fields)}')
     condition = kind(**{name: _as_tuples(value) for name, value in fields.items()})
     fault = _FAULTS[kind](condition) or _fault_of_examples(condition)
@@ -112,12 +112,16 @@ def _fault_of_labels(condition: Labels) -> str:
     if len(condition.values) != len(condition.names):
         return 'values are not the texts of each name'
     fault = next(filter(None, (fault_of_texts(each, MAX_VALUES) for each in condition.values)), '')
-    lacking = condition.untrained
-    is_of_each = isinstance(lacking, tuple) and len(lacking) in (0, len(condition.names))
-    pairs = zip(lacking, condition.values, strict=False) if is_of_each and not fault else ()
-    if is_of_each and all(_are_some_of(each, known) for each, known in pairs):
+    if fault or _are_untrained(condition.untrained, condition.values):
         return fault
-    return fault or 'values without examples of training are not some of each name'
+    return 'values without examples of training are not some of each name'
+
+
+def _are_untrained(untrained: Any, values: tuple[tuple[str, ...], ...]) -> bool:
+    """Whether these, which may be untrusted, are some of the values of each label, or ()."""
+    if not isinstance(untrained, tuple) or len(untrained) not in (0, len(values)):
+        return False
+    return all(map(_are_some_of, untrained, values))
 
 
 def _fault_of_words(condition: Words) -> str:
