@@ -28,6 +28,7 @@ from models.nets.text_encoder import EncodedWords
 # Blocks in the body of the scan. Two compile as fast as one, and a resolution of two blocks then
 # needs no loop, which would copy arrays.
 UNROLLED = 2
+SHARED = (nn.broadcast, nn.broadcast)  # the vector and the words, the same for each block
 Maps = Float[Array, 'batch *maps']
 NewMaps = Float[Array, 'batch *new_maps']  # maps of another size or number of channels
 Vectors = Float[Array, 'batch dims']
@@ -193,12 +194,12 @@ class UNet(nn.Module):
         event, space = x.shape[1:], spatial_shape(x.shape[1:])
         vector = condition_vector(half_log_snr, label, 4 * self.channels[0], self.num_classes)
         maps = to_patches(x.reshape(len(x), *space, -1), self.patch)
-        out_channels, skips, both = maps.shape[-1], [], (nn.broadcast, nn.broadcast)
+        out_channels, skips = maps.shape[-1], []
         maps = _conv(self.options, self.channels[0])(maps)
         for level, features in enumerate(self.channels):
             if level:
                 maps = _conv(self.options, features, STRIDE)(maps)
-            maps, skip = self._scanned(_Down, level, *both)(maps, vector, words)
+            maps, skip = self._scanned(_Down, level, *SHARED)(maps, vector, words)
             skips.append(skip)
         coarsest = len(self.channels) - 1
         middle = ResidualBlock(self.channels[-1], coarsest in self.attention, self.options)
@@ -207,7 +208,7 @@ class UNet(nn.Module):
             skip = skips[level][::-1]
             if level < coarsest:
                 maps = _conv(self.options, self.channels[level])(_enlarged(maps, skip.shape[2:-1]))
-            maps, _ = self._scanned(_Up, level, 0, *both)(maps, skip, vector, words)
+            maps, _ = self._scanned(_Up, level, 0, *SHARED)(maps, skip, vector, words)
         last = _conv(self.options, out_channels, kernel_init=nn.initializers.zeros)
         output = last(nn.silu(_norm(self.options, maps)))
         return from_patches(output, space, self.patch).reshape(len(x), *event)
